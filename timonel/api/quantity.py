@@ -1,0 +1,9 @@
+"""Quantities."""
+
+from __future__ import annotations
+
+
+class Quantity(str):
+    """A resource amount."""
+
+    __slots__ = ()
