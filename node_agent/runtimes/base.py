@@ -239,8 +239,11 @@ class Runtime(Protocol):
     async def pod(self, pod: PodId) -> ObservedPod:
         """What there is of one pod; empty when nothing is."""
 
+    async def create_sandbox(self, spec: SandboxSpec) -> str:
+        """Create the sandbox of (pod, attempt), or find it: its id. Containers can be created in it while it starts."""
+
     async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
-        """Create and start the sandbox of (pod, attempt), or return the one that runs. It has no network but lo."""
+        """Start the sandbox of (pod, attempt), created if need be, or return the one that runs. It has no network but lo."""
 
     async def stop_sandbox(self, sandbox: str) -> None:
         """Kill the sandbox; its containers are stopped by the caller before."""
@@ -360,6 +363,16 @@ class Stats(Protocol):
         """The container's counters; None when it does not run."""
 
 
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A port of the node that leads to a pod. ``protocol`` is TCP, UDP or SCTP; ``host_ip`` empty: every address of the node."""
+
+    protocol: str
+    host_port: int
+    container_port: int
+    host_ip: str = ""
+
+
 class Network(Protocol):
     """Plugs sandboxes into the node's network (node_agent/network)."""
 
@@ -370,10 +383,13 @@ class Network(Protocol):
         """Give a running sandbox its address (or return the one that it has); the address as text."""
 
     async def unplug(self, pod: PodId) -> None:
-        """Give the pod's address back."""
+        """Give the pod's address and host ports back."""
 
     async def address(self, sandbox: Sandbox) -> str | None:
         """The address that the sandbox has."""
+
+    async def map_ports(self, pod: PodId, address: str, ports: Sequence[HostPort]) -> None:
+        """Make these host ports, and no others, lead to the pod. Raises RuntimeFailure when another pod has one of them."""
 
     async def close(self, *, remove: bool = False) -> None:
         """Release what is held; ``remove`` also takes down bridge and rules."""
