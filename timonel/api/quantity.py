@@ -17,7 +17,6 @@ _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL_SUFFIX = {exponent: suffix for suffix, exponent in _DECIMAL.items()}
 _BINARY_SUFFIX = {exponent // 10: suffix for suffix, exponent in _BINARY.items()} | {0: ""}
 _LARGEST_BINARY = (2**63 - 1) * NANOS
-_LARGEST_EXPONENT = 2**31
 _DIGITS = 1000
 """No quantity of more digits, given or implied, is computed with."""
 
@@ -104,9 +103,9 @@ def _parse(text: str) -> Amount:
     sign, whole, fraction, letters, exponent_digits = match.groups()
     fraction = fraction or ""
     base, exponent, format_ = _suffix(letters, exponent_digits)
-    if not whole and not fraction and text not in ("+", "-"):
-        raise ValueError(_NUMBER_WRONG)
-    digits = int(whole + fraction or "0")
+    if not whole and not fraction:
+        raise ValueError(_FORMAT_WRONG)
+    digits = int(whole + fraction)
     if not digits:
         return Amount(0, format_)
     if len(whole) + len(fraction) + abs(exponent) > _DIGITS:
@@ -122,7 +121,8 @@ def _parse(text: str) -> Amount:
 
 def _scaled(value: int, power: int) -> int:
     """value * 10**power, rounded up."""
-    return value * 10**power if power >= 0 else -(-value // 10**-power)
+    factor: int = 10 ** abs(power)
+    return value * factor if power >= 0 else -(-value // factor)
 
 
 def _suffix(letters: str, digits: str) -> tuple[int, int, Format]:
