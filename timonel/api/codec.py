@@ -1,0 +1,149 @@
+"""Between wire bytes, plain values and the generated types."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from timonel.api import parse
+from timonel.api.errors import BadRequest
+from timonel.api.lenient import Misfit, fit
+from timonel.api.quantity import Quantity
+from timonel.api.schema import Shape, fields_of, schema_of
+
+T = TypeVar("T")
+
+_MAX_STRICT_PROBLEMS = 100
+_ANY = schema_of(Any)
+
+
+def encode(obj: Any) -> bytes:
+    """`obj`, a struct or a plain value, as JSON."""
+    return _encoder.encode(obj)
+
+
+def decode(cls: type[T], raw: bytes) -> T:
+    """The object in the JSON text `raw`; unknown fields are dropped, null is absence.
+
+    Raises BadRequest, which names the field, when the text is malformed, nests too deep or does not fit `cls`.
+    """
+    parse.check_depth(raw)
+    try:
+        return _decoder(cls).decode(raw)
+    except msgspec.ValidationError:
+        return _convert_leniently(cls, msgspec.json.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(
+            f"the object provided is unrecognized (must be of type {cls.__name__}): json parse error: {error}"
+        ) from None
+
+
+def decode_yaml(raw: bytes) -> Any:
+    """The only document of a YAML text as plain values; its mappings remember duplicate keys for `strict_problems`.
+
+    Raises BadRequest as `parse.parse_yaml` does.
+    """
+    return parse.parse_yaml(raw)
+
+
+def convert(cls: type[T], value: Any) -> T:
+    """The object that a plain value (dicts, lists, scalars) describes. Raises BadRequest as `decode` does."""
+    try:
+        return msgspec.convert(value, cls, dec_hook=_from_plain)
+    except msgspec.ValidationError:
+        return _convert_leniently(cls, value)
+
+
+def to_dict(obj: Any) -> Any:
+    """`obj` as plain values, shaped as its JSON is."""
+    return msgspec.to_builtins(obj, enc_hook=_to_plain)
+
+
+def copy(obj: T) -> T:
+    """A deep copy."""
+    return _decoder(type(obj)).decode(_encoder.encode(obj))
+
+
+def strict_problems(cls: type[Any], raw: bytes | parse.Object) -> list[str]:
+    """What fieldValidation=Strict refuses and Warn warns of: `unknown field "spec.foo"`, `duplicate field "spec.x"`.
+
+    `raw` is JSON text or a value that `decode_yaml` gave. Raises BadRequest when the text is malformed.
+    """
+    value = parse.parse_json(raw) if isinstance(raw, bytes) else raw
+    problems: dict[str, None] = {}
+    _find_problems(schema_of(cls), value, "", problems)
+    return list(problems)[:_MAX_STRICT_PROBLEMS]
+
+
+def strict_error(cls: type[Any], problems: list[str]) -> BadRequest:
+    """The error that tells of `strict_problems`."""
+    return BadRequest(f"{_subject(cls)}strict decoding error: {', '.join(problems)}")
+
+
+def _convert_leniently(cls: type[T], value: Any) -> T:
+    """Reads `value` as Go would, null standing for nothing; what still does not fit is refused by its path."""
+    try:
+        return msgspec.convert(fit(schema_of(cls), value), cls, dec_hook=_from_plain)
+    except Misfit as misfit:
+        raise BadRequest(f"{_subject(cls)}{misfit}") from None
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"{_subject(cls)}{error}") from None
+
+
+def _subject(cls: type[Any]) -> str:
+    gvk = getattr(cls, "gvk", None)
+    return f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}: ' if gvk else ""
+
+
+def _find_problems(schema: Any, value: Any, path: str, problems: dict[str, None]) -> None:
+    if isinstance(value, list):
+        items = schema.items if schema.shape is Shape.LIST else _item_choice(schema)
+        for index, item in enumerate(value):
+            _find_problems(items, item, f"{path}[{index}]", problems)
+    elif isinstance(value, parse.Object):
+        dot = f"{path}." if path else ""
+        problems.update(dict.fromkeys(f'duplicate field "{dot}{key}"' for key in value.duplicates))
+        schema = _struct_choice(schema)
+        fields = fields_of(schema.type) if schema.shape is Shape.STRUCT else None
+        for key, inner in value.items():
+            if fields is None:
+                _find_problems(schema.items or _ANY, inner, dot + key, problems)
+            elif field := fields.get(key):
+                _find_problems(field.schema, inner, dot + key, problems)
+            else:
+                problems[f'unknown field "{dot}{key}"'] = None
+
+
+def _struct_choice(schema: Any) -> Any:
+    """A union's struct (JSON schemas have unions of a struct with a bool or lists), else the schema itself."""
+    return next((choice for choice in schema.choices if choice.shape is Shape.STRUCT), schema)
+
+
+def _item_choice(schema: Any) -> Any:
+    return next((choice.items for choice in schema.choices if choice.shape is Shape.LIST), _ANY)
+
+
+def _from_plain(kind: type[Any], value: Any) -> Any:
+    if kind is Quantity:
+        return Quantity(value)
+    raise NotImplementedError(f"no API type is a {kind.__name__}")
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return str(value)
+    raise NotImplementedError(f"a {type(value).__name__} has no JSON form")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_to_plain)
+
+
+_decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+
+
+def _decoder(cls: type[T]) -> msgspec.json.Decoder[T]:
+    decoder = _decoders.get(cls)
+    if decoder is None:
+        decoder = _decoders[cls] = msgspec.json.Decoder(cls, dec_hook=_from_plain)
+    return decoder

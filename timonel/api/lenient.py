@@ -1,0 +1,125 @@
+"""The second, forgiving reading of a value that did not decode at once: Go takes null for any absent value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from timonel.api.quantity import Quantity
+from timonel.api.schema import Schema, Shape, fields_of
+
+
+class Misfit(ValueError):
+    """A value cannot be what its field's type asks for; the message names both and the field's path."""
+
+
+def fit(schema: Schema, value: Any, path: str = "") -> Any:
+    """`value` without the nulls that stand for absence (in lists and maps they become zero values).
+
+    Raises Misfit for the first value of a wrong type.
+    """
+    match schema.shape:
+        case Shape.ANY:
+            return value
+        case Shape.STRUCT if isinstance(value, dict):
+            fields = fields_of(schema.type)
+            return {
+                key: fit(fields[key].schema, inner, f"{path}.{key}" if path else key)
+                for key, inner in value.items()
+                if key in fields and inner is not None
+            }
+        case Shape.LIST if isinstance(value, list) and schema.items:
+            return [
+                _zero(schema.items) if inner is None else fit(schema.items, inner, f"{path}[{index}]")
+                for index, inner in enumerate(value)
+            ]
+        case Shape.MAP if isinstance(value, dict) and schema.items:
+            return {
+                key: _zero(schema.items) if inner is None else fit(schema.items, inner, f"{path}[{key}]")
+                for key, inner in value.items()
+            }
+        case Shape.UNION:
+            return _fit_one_of(schema, value, path)
+        case Shape.SCALAR | Shape.INT_OR_STRING if _is_scalar(schema, value, path):
+            return value
+    raise Misfit(
+        f"json: cannot unmarshal {_json_type(value)} into field {path or '<root>'} of type {type_name(schema)}"
+    )
+
+
+def type_name(schema: Schema) -> str:
+    """The type as Kubernetes' messages write it: int32, []Container, map[string]string."""
+    if schema.items:
+        return ("[]" if schema.shape is Shape.LIST else "map[string]") + type_name(schema.items)
+    if schema.shape is Shape.UNION:
+        return " or ".join(type_name(choice) for choice in schema.choices)
+    names = {str: "string", float: "float64"}
+    if schema.shape is Shape.SCALAR and schema.type is int:
+        return schema.format
+    if schema.shape is Shape.ANY:
+        return "any"
+    return schema.format if schema.shape is Shape.INT_OR_STRING else names.get(schema.type, schema.type.__name__)
+
+
+def _fit_one_of(schema: Schema, value: Any, path: str) -> Any:
+    faults = []
+    for choice in schema.choices:
+        try:
+            return fit(choice, value, path)
+        except Misfit as fault:
+            faults.append(fault)
+    inner = [fault for fault in faults if f"into field {path or '<root>'} of" not in str(fault)]
+    raise (
+        inner[0]
+        if inner
+        else Misfit(
+            f"json: cannot unmarshal {_json_type(value)} into field {path or '<root>'} of type {type_name(schema)}"
+        )
+    )
+
+
+def _is_scalar(schema: Schema, value: Any, path: str) -> bool:
+    if schema.shape is Shape.INT_OR_STRING:
+        return isinstance(value, int | str) and not isinstance(value, bool)
+    if schema.type is Quantity:
+        try:
+            Quantity(value)
+        except ValueError as error:
+            raise Misfit(f"{path}: {error}") from None
+        return True
+    if schema.type is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if schema.type is int:
+        bits = 31 if schema.format == "int32" else 63
+        return type(value) is int and -(2**bits) <= value < 2**bits
+    return isinstance(value, schema.type)
+
+
+def _zero(schema: Schema) -> Any:
+    """Go's zero value."""
+    match schema.shape:
+        case Shape.STRUCT | Shape.MAP:
+            return {}
+        case Shape.LIST:
+            return []
+        case Shape.SCALAR:
+            return "0" if schema.type is Quantity else schema.type()
+        case Shape.INT_OR_STRING:
+            return 0
+    return None
+
+
+def _json_type(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "bool"
+        case int():
+            return f"number {value}" if abs(value) >= 2**31 else "number"
+        case float():
+            return f"number {value}"
+        case str():
+            return "string"
+        case list():
+            return "array"
+    return "object"

@@ -1,0 +1,188 @@
+"""From text to plain Python values: JSON and YAML from strangers.
+
+Depth and expansion are bounded, duplicate keys are remembered.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import yaml
+
+from timonel.api.errors import BadRequest
+
+MAX_DEPTH = 200
+"""Deepest nesting taken: far above real objects (custom resources' schemas nest deepest), well below Python's stack."""
+
+_ALIAS_BUDGET = 10_000_000
+"""How many bytes, roughly, the aliases of a YAML document may expand to."""
+_NODE_COST = 100
+
+_STRINGS_AND_FILLING = re.compile(rb'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+', re.DOTALL)
+
+
+class Object(dict[str, Any]):
+    """A JSON object as parsed, with the keys that it had more than once; the last value counts."""
+
+    __slots__ = ("duplicates",)
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        counts = Counter(key for key, _ in pairs) if len(self) != len(pairs) else {}
+        self.duplicates = tuple(key for key, count in counts.items() if count > 1)
+
+
+def check_depth(raw: bytes) -> None:
+    """Raises BadRequest when the JSON text nests deeper than MAX_DEPTH."""
+    if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+        return
+    depth = 0
+    for byte in _STRINGS_AND_FILLING.sub(b"", raw):
+        depth += 1 if byte in b"{[" else -1
+        if depth > MAX_DEPTH:
+            raise BadRequest(f"exceeded max depth: the object nests deeper than {MAX_DEPTH} levels")
+
+
+def parse_json(raw: bytes) -> Any:
+    """JSON with every object an `Object`. Raises BadRequest when it is malformed, too deep or not UTF-8."""
+    check_depth(raw)
+    try:
+        return json.loads(raw.decode(), object_pairs_hook=Object, parse_constant=_no_constant)
+    except ValueError as error:
+        raise BadRequest(f"json parse error: {error}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def parse_yaml(raw: bytes) -> Any:
+    """The only document of a YAML text, every mapping an `Object`. Raises BadRequest as `parse_yaml_all` does."""
+    documents = list(parse_yaml_all(raw))
+    if len(documents) > 1:
+        raise BadRequest(f"yaml parse error: expected a single document, found {len(documents)}")
+    return documents[0] if documents else None
+
+
+def parse_yaml_all(raw: bytes) -> Iterator[Any]:
+    """The documents of a YAML text, as the JSON that kubectl would make of it: timestamps and all keys are strings.
+
+    Raises BadRequest (with line and column) when it is malformed, nests too deep, uses tags that JSON cannot say, or
+    has aliases that expand beyond reason.
+    """
+    try:
+        loader = _Loader(raw.decode())
+        try:
+            while loader.check_node():
+                if node := loader.get_node():
+                    yield _Builder().value(node, 0)
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"yaml parse error: {' '.join(str(error).split())}") from None
+
+
+class _Loader(yaml.CSafeLoader):
+    """Resolves plain scalars as kubectl's YAML library does, which is YAML 1.1 without timestamps and base 60."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF")
+_INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|[1-9][0-9_]*|0)")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_TAG = "tag:yaml.org,2002:"
+for _name, _pattern, _first in (
+    ("bool", _BOOL, list("yYnNtTfFoO")),
+    ("int", _INT, list("-+0123456789")),
+    ("float", _FLOAT, list("-+0123456789.")),
+    ("null", re.compile(r"~|null|Null|NULL|"), ["~", "n", "N", ""]),
+    ("merge", re.compile(r"<<"), ["<"]),
+):
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"(?:{_pattern.pattern})\\Z"), _first)
+
+
+def _int(text: str) -> int:
+    digits = text.replace("_", "")
+    unsigned = digits.lstrip("+-")
+    if len(unsigned) > 1 and unsigned[0] == "0" and unsigned[1].isdigit():
+        return int(digits, 8)
+    return int(digits, 0)
+
+
+def _float(text: str) -> int | float:
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) < 2**63 else number
+
+
+_SCALARS: dict[str, Callable[[str], Any]] = {
+    _TAG + "str": str,
+    _TAG + "bool": lambda text: text.lower() in ("true", "yes", "on"),
+    _TAG + "int": _int,
+    _TAG + "float": _float,
+    _TAG + "null": lambda text: None,
+}
+
+
+class _Builder:
+    """Makes plain values of one document's nodes."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+        self.budget = _ALIAS_BUDGET
+
+    def value(self, node: yaml.Node, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise _fault(node, f"exceeded max depth of {MAX_DEPTH}")
+        if id(node) in self.seen:
+            self.spend(node)
+        self.seen.add(id(node))
+        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+            return Object(self.pairs(node, depth))
+        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+            return [self.value(item, depth + 1) for item in node.value]
+        if isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
+            return _scalar(node)
+        raise _fault(node, f"the tag {node.tag} has no meaning in JSON")
+
+    def spend(self, node: yaml.Node) -> None:
+        self.budget -= _NODE_COST + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
+        if self.budget < 0:
+            raise _fault(node, "document contains excessive aliasing")
+
+    def pairs(self, node: yaml.MappingNode, depth: int) -> list[tuple[str, Any]]:
+        merged: list[tuple[str, Any]] = []
+        own: list[tuple[str, Any]] = []
+        for key, value in node.value:
+            if key.tag == _TAG + "merge":
+                sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                for source in sources:
+                    if not isinstance(source, yaml.MappingNode):
+                        raise _fault(source, "map merge requires map or sequence of maps as the value")
+                    merged += self.value(source, depth + 1).items()
+            else:
+                own.append((_key(key), self.value(value, depth + 1)))
+        given = {name for name, _ in own}
+        return list({k: v for k, v in reversed(merged) if k not in given}.items()) + own
+
+
+def _key(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in _SCALARS:
+        raise _fault(node, "a mapping's keys must be scalars")
+    value = _scalar(node)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    try:
+        return _SCALARS[node.tag](node.value)
+    except ValueError:
+        raise _fault(node, f"cannot read {node.value!r} as {node.tag.removeprefix(_TAG)}") from None
+
+
+def _fault(node: yaml.Node, why: str) -> BadRequest:
+    return BadRequest(f"yaml parse error: line {node.start_mark.line + 1}: {why}")
