@@ -118,6 +118,8 @@ class Result:
     """One object that a verb gives back: its wire bytes, resourceVersion included, and warnings for the caller."""
 
     raw: bytes
+    revision: int = 0
+    """The object's resourceVersion; of a deletion that removed it, the deletion's revision."""
     created: bool = False
     warnings: tuple[str, ...] = ()
     deleted: bool = True

@@ -16,7 +16,7 @@ from master.scheduler.pod import PodInfo, pod_info
 from master.scheduler.queue import SchedulingQueue
 from master.scheduler.table import NodeTable
 from master.store.base import StoreError
-from master.store.cache import CacheEvent, EventType
+from master.store.items import CacheEvent, EventType
 from timonel.api import codec, errors
 from timonel.api import time as api_time
 from timonel.api.types import core_v1, meta_v1

@@ -1,0 +1,100 @@
+"""How a controller is declared: the kind whose objects it brings into order, and what else wakes it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from master.controllers.actions import Action
+from master.controllers.view import View
+from master.registry.objects import APIObject
+from timonel.api.meta import controller_of
+
+T = TypeVar("T", bound=APIObject)
+
+
+class Key(NamedTuple):
+    """Which object to look at; the namespace is empty for kinds of the cluster."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wake(Generic[T]):
+    """A change of an object of ``kind`` wakes the keys that ``keys`` finds. It is asked for the old and the new state."""
+
+    kind: type[T]
+    keys: Callable[[T, View], Iterable[Key]]
+
+
+Reconcile = Callable[[Any, View, datetime], Iterator[Action]]
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """A declared controller."""
+
+    name: str
+    kind: type[Any]
+    wakes_on: tuple[Wake[Any], ...]
+    reconcile: Reconcile
+
+
+CONTROLLERS: dict[str, Controller] = {}
+"""By name; `load` fills it."""
+
+
+def controller(kind: type[Any], *, wakes_on: Iterable[Wake[Any]] = ()) -> Callable[[Reconcile], Reconcile]:
+    """Declare the decorated function ``(obj, view, now) -> actions`` as the controller of ``kind``, under the function's name.
+
+    It is called with each object of the kind that exists whenever that object, or something that wakes it, has changed. It must be pure: equal
+    arguments, equal actions. It yields nothing when there is nothing to do.
+    """
+
+    def declare(reconcile: Reconcile) -> Reconcile:
+        name = reconcile.__name__.replace("_", "-")
+        if name in CONTROLLERS and CONTROLLERS[name].reconcile is not reconcile:
+            raise ValueError(f"two controllers are named {name}")
+        CONTROLLERS[name] = Controller(name, kind, tuple(wakes_on), reconcile)
+        return reconcile
+
+    return declare
+
+
+def load() -> list[Controller]:
+    """Import every module of this package and give the controllers that they declare, by name."""
+    package = importlib.import_module("master.controllers")
+    for info in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"master.controllers.{info.name}")
+    return [CONTROLLERS[name] for name in sorted(CONTROLLERS)]
+
+
+def key_of(obj: APIObject) -> Key:
+    """The key of an object."""
+    return Key(obj.metadata.namespace or "", obj.metadata.name or "")
+
+
+def controlled_by(owner: type[Any], kind: type[T]) -> Wake[T]:
+    """An object of ``kind`` wakes its controlling owner, if that is of kind ``owner``."""
+
+    def keys(obj: T, view: View) -> Iterable[Key]:
+        reference = controller_of(obj)
+        if reference and (reference.apiVersion, reference.kind) == (owner.gvk.api_version, owner.gvk.kind):
+            yield Key(obj.metadata.namespace or "", reference.name)
+
+    return Wake(kind, keys)
+
+
+def in_namespace(kind: type[T]) -> Wake[T]:
+    """An object of ``kind`` wakes the Namespace that it is in."""
+    return Wake(kind, lambda obj, view: [Key("", obj.metadata.namespace or "")])
+
+
+def every(kind: type[T], primary: type[Any]) -> Wake[T]:
+    """An object of ``kind`` wakes all objects of kind ``primary``: only for kinds that change seldom."""
+    return Wake(kind, lambda obj, view: [key_of(other) for other in view.list(primary)])

@@ -1,0 +1,124 @@
+"""What a controller sees: objects of any kind as of now, read-only, with indexes over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, Protocol, TypeVar
+
+from master.registry.objects import APIObject
+from master.registry.verbs import Registry
+from master.store.items import CacheEvent, EventType
+from timonel.api.meta import controller_of
+from timonel.api.types import core_v1
+
+T = TypeVar("T", bound=APIObject)
+
+
+@dataclass(frozen=True, eq=False)
+class Index(Generic[T]):
+    """Objects of ``kind`` by the values that ``values`` finds in them."""
+
+    kind: type[T]
+    values: Callable[[T], Iterable[str]]
+
+
+@cache
+def controlled(kind: type[T]) -> Index[T]:
+    """Objects of ``kind`` by the uid of their controlling owner."""
+
+    def owner(obj: T) -> Iterable[str]:
+        reference = controller_of(obj)
+        return (reference.uid,) if reference else ()
+
+    return Index(kind, owner)
+
+
+PODS_BY_NODE: Index[core_v1.Pod] = Index(core_v1.Pod, lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
+
+
+class View(Protocol):
+    """The state that a controller decides upon. Everything it gives is shared: copy before changing."""
+
+    def get(self, kind: type[T], namespace: str, name: str) -> T | None:
+        """One object, or None."""
+
+    def list(self, kind: type[T], namespace: str = "") -> list[T]:
+        """All objects of a kind, of one namespace where given, in order of their keys."""
+
+    def by(self, index: Index[T], value: str) -> list[T]:
+        """The objects that have ``value`` in ``index``, in order of their keys."""
+
+
+def owned(view: View, owner: APIObject, kind: type[T]) -> list[T]:
+    """The objects of ``kind`` whose controlling owner is ``owner``."""
+    return view.by(controlled(kind), owner.metadata.uid or "")
+
+
+class _Indexed(Generic[T]):
+    """One index, kept from the cache's events."""
+
+    def __init__(self, index: Index[T]) -> None:
+        self._index = index
+        self._keys: dict[str, set[str]] = {}
+
+    def keys(self, value: str) -> Iterable[str]:
+        return sorted(self._keys.get(value, ()))
+
+    def add(self, key: str, obj: T) -> None:
+        for value in self._index.values(obj):
+            self._keys.setdefault(value, set()).add(key)
+
+    def discard(self, key: str, obj: T) -> None:
+        for value in self._index.values(obj):
+            keys = self._keys.get(value)
+            if keys is not None:
+                keys.discard(key)
+                if not keys:
+                    del self._keys[value]
+
+    def on_events(self, events: Sequence[CacheEvent[T]]) -> None:
+        for event in events:
+            if event.previous is not None:
+                self.discard(event.previous.key, event.previous.object)
+            if event.type is not EventType.DELETED:
+                self.add(event.item.key, event.item.object)
+
+
+class CacheView:
+    """The view over the registry's watch caches."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._indexes: dict[Index[Any], _Indexed[Any]] = {}
+
+    def get(self, kind: type[T], namespace: str, name: str) -> T | None:
+        """One object, or None."""
+        item = self._registry.cache(kind).get(self._registry.resource(kind).key(namespace, name))
+        return None if item is None else item.object
+
+    def list(self, kind: type[T], namespace: str = "") -> list[T]:
+        """All objects of a kind, of one namespace where given."""
+        prefix = self._registry.resource(kind).prefix + (f"{namespace}/" if namespace else "")
+        return [item.object for item in self._registry.cache(kind).list(prefix)]
+
+    def by(self, index: Index[T], value: str) -> list[T]:
+        """The objects that have ``value`` in ``index``; the index is made at its first use and kept from then on."""
+        items = self._registry.cache(index.kind)
+        kept = self._indexes.get(index)
+        if kept is None:
+            kept = self._indexes[index] = _Indexed(index)
+            for item in items.list():
+                kept.add(item.key, item.object)
+            items.add_listener(kept.on_events)
+        found = [items.get(key) for key in kept.keys(value)]
+        return [item.object for item in found if item is not None]
+
+    def close(self) -> None:
+        """Stop following the caches."""
+        for index, kept in self._indexes.items():
+            self._registry.cache(index.kind).remove_listener(kept.on_events)
+        self._indexes.clear()
+
+
