@@ -1,0 +1,48 @@
+"""The objects that the master sent along with the pods: ConfigMaps, Secrets and Services by name."""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from timonel.api.types import core_v1
+
+
+class MissingReference(LookupError):
+    """A pod names a ConfigMap, Secret or key that does not exist; the message is the kubelet's."""
+
+
+class References(Protocol):
+    """What pods refer to. None means that there is no such object."""
+
+    def config_map(self, namespace: str, name: str) -> core_v1.ConfigMap | None:
+        """The ConfigMap of that name."""
+
+    def secret(self, namespace: str, name: str) -> core_v1.Secret | None:
+        """The Secret of that name."""
+
+    def services(self, namespace: str) -> Iterable[core_v1.Service]:
+        """The Services of the namespace, and the cluster's own ``kubernetes`` where the master sent it."""
+
+
+def config_map_data(refs: References, namespace: str, name: str) -> Mapping[str, bytes]:
+    """A ConfigMap's contents. Raises MissingReference when there is none."""
+    found = refs.config_map(namespace, name)
+    if found is None:
+        raise MissingReference(f'configmap "{name}" not found')
+    return {k: v.encode() for k, v in found.data.items()} | {k: _decoded(v) for k, v in found.binaryData.items()}
+
+
+def secret_data(refs: References, namespace: str, name: str) -> Mapping[str, bytes]:
+    """A Secret's contents. Raises MissingReference when there is none."""
+    found = refs.secret(namespace, name)
+    if found is None:
+        raise MissingReference(f'secret "{name}" not found')
+    return {k: _decoded(v) for k, v in found.data.items()}
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except binascii.Error as error:
+        raise MissingReference(f"the value is not base64: {error}") from error

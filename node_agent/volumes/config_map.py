@@ -1,0 +1,23 @@
+"""The configMap volume."""
+
+from pathlib import Path
+
+from node_agent.references import MissingReference
+from node_agent.volumes.base import Made, VolumeContext, VolumeFailure
+from node_agent.volumes.generated import make_generated
+from node_agent.volumes.payloads import DEFAULT_MODE, config_map_files
+from timonel.api.types import core_v1
+
+
+class ConfigMapVolume:
+    """Each key is a file; changes appear while the pod runs."""
+
+    async def set_up(self, context: VolumeContext, volume: core_v1.Volume, directory: Path) -> Made:
+        """Write the ConfigMap's files. Raises VolumeFailure."""
+        source = volume.configMap or core_v1.ConfigMapVolumeSource()
+        mode = DEFAULT_MODE if source.defaultMode is None else source.defaultMode
+        try:
+            files = config_map_files(context, source.name or "", source.items, source.optional, mode)
+        except MissingReference as error:
+            raise VolumeFailure(volume.name, str(error)) from error
+        return await make_generated(context, volume.name, directory, files)

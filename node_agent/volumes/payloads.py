@@ -1,0 +1,92 @@
+"""The files of generated volumes. Pure but for tokens."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from node_agent.fieldrefs import FieldError, field_value, resource_value
+from node_agent.lifecycle import find_spec
+from node_agent.references import MissingReference, config_map_data, secret_data
+from node_agent.volumes.base import File, VolumeContext
+from timonel.api.types import core_v1
+
+DEFAULT_MODE = 0o644
+DEFAULT_TOKEN_SECONDS = 3600
+REFRESH_AT = 0.8
+"""The part of its life after which a token is replaced."""
+
+
+class _Item(Protocol):
+    key: str
+    path: str
+    mode: int | None
+
+
+def config_map_files(
+    context: VolumeContext, name: str, items: Sequence[_Item], optional: bool | None, mode: int
+) -> dict[str, File]:
+    """A ConfigMap's files. Raises MissingReference unless optional."""
+    try:
+        data = config_map_data(context.refs, context.namespace, name)
+    except MissingReference:
+        if optional:
+            return {}
+        raise
+    return _selected(data, items, optional, mode, "config")
+
+
+def secret_files(
+    context: VolumeContext, name: str, items: Sequence[_Item], optional: bool | None, mode: int
+) -> dict[str, File]:
+    """A Secret's files. Raises MissingReference unless optional."""
+    try:
+        data = secret_data(context.refs, context.namespace, name)
+    except MissingReference:
+        if optional:
+            return {}
+        raise
+    return _selected(data, items, optional, mode, "secret")
+
+
+def downward_files(context: VolumeContext, items: Sequence[core_v1.DownwardAPIVolumeFile], mode: int) -> dict[str, File]:
+    """The pod's own fields as files. Raises MissingReference for a field that does not exist."""
+    return {i.path: File(_downward(context, i).encode(), mode if i.mode is None else i.mode) for i in items}
+
+
+async def token_file(
+    context: VolumeContext, projection: core_v1.ServiceAccountTokenProjection, mode: int
+) -> tuple[File, datetime]:
+    """A fresh token, and when to replace it. Raises LookupError or TimeoutError when the master gives none."""
+    seconds = projection.expirationSeconds or DEFAULT_TOKEN_SECONDS
+    token = await context.tokens.request(context.pod, projection.audience or "", seconds)
+    life = max((token.expires - context.now).total_seconds(), 1.0)
+    private = context.fs_group is not None or context.fs_user is not None
+    file = File(token.text.encode(), 0o600 if private else mode, context.fs_user)
+    return file, context.now + timedelta(seconds=life * REFRESH_AT)
+
+
+def _selected(
+    data: Mapping[str, bytes], items: Sequence[_Item], optional: bool | None, mode: int, kind: str
+) -> dict[str, File]:
+    if not items:
+        return {key: File(value, mode) for key, value in data.items()}
+    files: dict[str, File] = {}
+    for item in items:
+        if item.key in data:
+            files[item.path] = File(data[item.key], mode if item.mode is None else item.mode)
+        elif not optional:
+            raise MissingReference(f"references non-existent {kind} key: {item.key}")
+    return files
+
+
+def _downward(context: VolumeContext, item: core_v1.DownwardAPIVolumeFile) -> str:
+    try:
+        if item.fieldRef is not None:
+            return field_value(context.pod, item.fieldRef.fieldPath, (), context.node)
+        ref = item.resourceFieldRef
+        container = find_spec(context.pod, ref.containerName or "") if ref is not None else None
+        if ref is None or container is None:
+            raise FieldError(f"no container is named for {item.path}")
+        return resource_value(container, ref.resource, ref.divisor, context.node)
+    except FieldError as error:
+        raise MissingReference(str(error)) from error

@@ -1,0 +1,125 @@
+"""All volumes of the node's pods: made, refreshed, mounted into containers, and removed."""
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from node_agent.expansion import expand
+from node_agent.runtimes.base import Mount
+from node_agent.volumes.base import VolumeContext, VolumeFailure, VolumeType
+from node_agent.volumes.config_map import ConfigMapVolume
+from node_agent.volumes.downward_api import DownwardAPIVolume
+from node_agent.volumes.empty_dir import EmptyDirVolume
+from node_agent.volumes.host_path import HostPathVolume
+from node_agent.volumes.mounts import unmount_all_under
+from node_agent.volumes.projected import ProjectedVolume
+from node_agent.volumes.secret import SecretVolume
+from node_agent.volumes.subpaths import bind_subpath
+from timonel.api.types import core_v1
+
+PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSet:
+    """A pod's volumes: host paths by name, and when the first of them ages."""
+
+    paths: Mapping[str, Path] = field(default_factory=dict)
+    refresh_at: datetime | None = None
+
+
+class PodVolumes:
+    """Volumes under ``<root>/<uid>/volumes/<type>/<name>``, laid out as the kubelet's."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._projected = ProjectedVolume()
+        self._types: dict[str, tuple[str, VolumeType]] = {
+            "emptyDir": ("kubernetes.io~empty-dir", EmptyDirVolume()),
+            "hostPath": ("kubernetes.io~host-path", HostPathVolume()),
+            "configMap": ("kubernetes.io~configmap", ConfigMapVolume()),
+            "secret": ("kubernetes.io~secret", SecretVolume()),
+            "downwardAPI": ("kubernetes.io~downward-api", DownwardAPIVolume()),
+            "projected": ("kubernetes.io~projected", self._projected),
+        }
+
+    def directory(self, uid: str) -> Path:
+        """The pod's own directory."""
+        if not uid or "/" in uid or uid.startswith("."):
+            raise ValueError(f"not a pod's uid: {uid!r}")
+        return self._root / uid
+
+    async def set_up(self, context: VolumeContext) -> VolumeSet:
+        """Make all of the pod's volumes, or bring them up to date. Raises VolumeFailure for the first that cannot be."""
+        base = self.directory(context.pod.metadata.uid or "") / "volumes"
+        paths: dict[str, Path] = {}
+        ages: list[datetime] = []
+        for volume in context.pod.spec.volumes:
+            folder, kind = self._type_of(volume)
+            made = await kind.set_up(context, volume, base / folder / volume.name)
+            paths[volume.name] = made.path
+            if made.refresh_at is not None:
+                ages.append(made.refresh_at)
+        return VolumeSet(paths, min(ages, default=None))
+
+    async def mounts(
+        self, pod: core_v1.Pod, container: core_v1.Container, attempt: int, volumes: VolumeSet, env: Mapping[str, str]
+    ) -> list[Mount]:
+        """The container's mounts; subPaths are bound first. Raises VolumeFailure."""
+        return [
+            Mount(
+                host_path=str(await self._host_path(pod, container, attempt, position, mount, volumes, env)),
+                container_path=mount.mountPath,
+                read_only=bool(mount.readOnly),
+                propagation=PROPAGATION.get(mount.mountPropagation or "", "rprivate"),
+            )
+            for position, mount in enumerate(container.volumeMounts)
+        ]
+
+    async def tear_down(self, uid: str) -> None:
+        """Unmount and remove everything of the pod; what is gone already is success. Raises OSError when something is in use."""
+        directory = self.directory(uid)
+        self._projected.forget(uid)
+        await asyncio.to_thread(_remove_tree, directory)
+
+    def _type_of(self, volume: core_v1.Volume) -> tuple[str, VolumeType]:
+        for name, entry in self._types.items():
+            if getattr(volume, name) is not None:
+                return entry
+        for name in volume.__struct_fields__:
+            if name != "name" and getattr(volume, name) is not None:
+                raise VolumeFailure(volume.name, f"this node does not know volumes of type {name}")
+        return self._types["emptyDir"]
+
+    async def _host_path(
+        self,
+        pod: core_v1.Pod,
+        container: core_v1.Container,
+        attempt: int,
+        position: int,
+        mount: core_v1.VolumeMount,
+        volumes: VolumeSet,
+        env: Mapping[str, str],
+    ) -> Path:
+        path = volumes.paths.get(mount.name)
+        if path is None:
+            raise VolumeFailure(mount.name, f'container {container.name} mounts volume "{mount.name}", which the pod has not')
+        sub_path = expand(mount.subPathExpr, env) if mount.subPathExpr else mount.subPath
+        if not sub_path:
+            return path
+        target = self.directory(pod.metadata.uid or "") / "volume-subpaths" / mount.name / container.name
+        volume = next((v for v in pod.spec.volumes if v.name == mount.name), None)
+        writable = volume is not None and (volume.emptyDir is not None or volume.hostPath is not None)
+        try:
+            return await asyncio.to_thread(bind_subpath, path, sub_path, target / f"{attempt}-{position}", make=writable)
+        except (OSError, ValueError) as error:
+            raise VolumeFailure(mount.name, f"failed to prepare subPath {sub_path}: {error}") from error
+
+
+def _remove_tree(directory: Path) -> None:
+    if directory.exists():
+        unmount_all_under(directory)
+        shutil.rmtree(directory)
