@@ -12,7 +12,6 @@ import os
 import queue
 import secrets
 import threading
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from master.store.base import (
     check_writes,
 )
 from master.store.fanout import Fanout
+from master.store.retention import Keep, Retention
 from master.store.sqlite import Reader, Writer
 
 T = TypeVar("T")
@@ -45,16 +45,9 @@ READERS = 2
 MAX_GROUP = 256
 MAX_WAITING = 10_000
 WRITE_TIMEOUT = 30.0
+COMPACT_INTERVAL = 2.0
 WINDOW = 500
 """How many revisions one step of a compaction or of a read of history takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """How much history automatic compaction leaves: ``seconds`` of it, but at most ``revisions``."""
-
-    seconds: float = 300.0
-    revisions: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +132,8 @@ class EmbeddedStore(Store):
         await self._submit(lambda writer: writer.revoke(lease))
 
     async def compact(self, revision: int) -> None:
+        if revision > self._fanout.revision:
+            raise Unavailable(f"revision {revision} is yet to come: the store is at {self._fanout.revision}")
         reached = -1
         while reached < revision:
             before, reached = reached, await self._submit(lambda writer: writer.compact(revision, WINDOW))
@@ -292,17 +287,10 @@ class EmbeddedStore(Store):
 
     async def _compact_regularly(self) -> None:
         """Forget history as `Keep` says: by age, and sooner where revisions come fast."""
-        step = self._keep.seconds / 10
-        marks: deque[tuple[float, int]] = deque()
+        retention = Retention(self._keep)
         while True:
-            await asyncio.sleep(min(step, 2.0))
-            now, revision = self._loop.time(), self._fanout.revision
-            if not marks or now - marks[-1][0] >= step:
-                marks.append((now, revision))
-            old = revision - self._keep.revisions
-            while marks and now - marks[0][0] >= self._keep.seconds:
-                old = max(old, marks.popleft()[1])
-            target = min([old, *self._pins])
+            await asyncio.sleep(min(self._keep.seconds / 10, COMPACT_INTERVAL))
+            target = min([retention.horizon(self._loop.time(), self._fanout.revision), *self._pins])
             if target > self._writer.compacted:
                 try:
                     await self.compact(target)

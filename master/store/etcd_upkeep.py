@@ -1,0 +1,88 @@
+"""What etcd leaves to its users: compaction, defragmentation, and making room when its quota is reached."""
+
+import asyncio
+import logging
+
+from master.store.base import Compacted, StoreError
+from master.store.etcd_client import ALARM, COMPACT, DEFRAGMENT, RANGE, STATUS, Client
+from master.store.retention import Keep, Retention
+from timonel.rpc import etcd_pb2 as pb
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 10.0
+"""Seconds between looks at the revision and at the sizes."""
+
+MIN_WASTE = 64 << 20
+"""Bytes that a member's file must hold in vain for a defragmentation, which stops that member meanwhile, to pay."""
+
+DEFRAGMENT_TIMEOUT = 120.0
+
+
+class Upkeep:
+    """Keeps a cluster small. Several masters may do so at once: every step is harmless when it is already done."""
+
+    def __init__(self, client: Client, keep: Keep) -> None:
+        self._client = client
+        self._retention = Retention(keep)
+        self._full = asyncio.Event()
+
+    def make_room(self) -> None:
+        """Say that a write was refused for want of space."""
+        self._full.set()
+
+    async def run(self) -> None:
+        """Look after the cluster until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(INTERVAL):
+                    await self._full.wait()
+            except TimeoutError:
+                pass
+            try:
+                await self._look()
+            except (StoreError, ValueError) as error:
+                log.warning("etcd's upkeep failed: %s; trying again in %.0f s", error, INTERVAL)
+            if self._full.is_set():
+                self._full.clear()
+                await asyncio.sleep(1.0)
+
+    async def _look(self) -> None:
+        response = await self._client.read(RANGE, pb.RangeRequest(key=b"\0", count_only=True))
+        revision = response.header.revision
+        full = self._full.is_set()
+        horizon = revision if full else self._retention.horizon(asyncio.get_running_loop().time(), revision)
+        if horizon > 0:
+            await self._compact(horizon)
+        shrunk = [await self._defragment(member, full) for member in range(len(self._client.endpoints))]
+        if full and any(shrunk):
+            await self._disarm()
+
+    async def _compact(self, revision: int) -> None:
+        try:
+            await self._client.read(COMPACT, pb.CompactionRequest(revision=revision))
+        except Compacted:
+            return
+
+    async def _defragment(self, member: int, full: bool) -> bool:
+        """Defragment a member if it pays, or if it is ``full``; tells whether its file has shrunk."""
+        status = await self._client.at(member, STATUS, pb.StatusRequest())
+        waste = status.db_size - status.db_size_in_use
+        if not full and waste < max(MIN_WASTE, status.db_size // 2):
+            return False
+        await self._client.at(member, DEFRAGMENT, pb.DefragmentRequest(), DEFRAGMENT_TIMEOUT)
+        after = await self._client.at(member, STATUS, pb.StatusRequest())
+        log.info(
+            "defragmented etcd at %s: %d to %d bytes", self._client.endpoints[member], status.db_size, after.db_size
+        )
+        return after.db_size < status.db_size
+
+    async def _disarm(self) -> None:
+        """Let etcd accept writes again; it raises the alarm anew if there still is no room."""
+        alarms = await self._client.read(ALARM, pb.AlarmRequest(action=pb.AlarmRequest.GET))
+        for alarm in alarms.alarms:
+            if alarm.alarm == pb.AlarmRequest.NOSPACE:
+                request = pb.AlarmRequest(
+                    action=pb.AlarmRequest.DEACTIVATE, member_id=alarm.member_id, alarm=pb.AlarmRequest.NOSPACE
+                )
+                await self._client.read(ALARM, request)
