@@ -12,8 +12,19 @@ from contextlib import aclosing
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from master.store.base import Batch, Compacted, Event, Store, StoreError, Unavailable, prefix_end
-from master.store.items import CacheEvent, Decoding, EventType, Item, labels_of, with_revision
+from master.store.items import CacheEvent, Decoding, EventType, Item, labels_of, wire, with_revision
 from master.store.ring import Ring, Subscription
+
+__all__ = [
+    "CacheEvent",
+    "EventType",
+    "Item",
+    "Subscription",
+    "WatchCache",
+    "labels_of",
+    "wire",
+    "with_revision",
+]
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
