@@ -1,8 +1,8 @@
 """What the agent asks of a container runtime.
 
-Every call is idempotent: what is done already is success. A pod is a sandbox (it holds the network and IPC namespaces and the
-hostname) and the containers that join it. Labels on both are the agent's only journal: `Runtime.pods` reads it back after a
-restart. Fake and Docker pass one suite, ``tests/contracts/test_runtime.py``.
+Every call is idempotent: what is done already is success. A pod is a sandbox (it holds the network and IPC namespaces
+and the hostname) and the containers that join it. Labels on both are the agent's only journal: `Runtime.pods` reads it
+back after a restart. Fake and Docker pass one suite, ``tests/contracts/test_runtime.py``.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -99,7 +99,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Limits in the runtime's units; None leaves the runtime's default. Source of the conversions: the kubelet's cm/helpers_linux."""
+    """Limits in the runtime's units; None leaves the runtime's default.
+
+    Source of the conversions: the kubelet's cm/helpers_linux.
+    """
 
     cpu_shares: int | None = None
     cpu_quota: int | None = None
@@ -243,7 +246,7 @@ class Runtime(Protocol):
         """Create the sandbox of (pod, attempt), or find it: its id. Containers can be created in it while it starts."""
 
     async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
-        """Start the sandbox of (pod, attempt), created if need be, or return the one that runs. It has no network but lo."""
+        """Start the sandbox of (pod, attempt), created if need be, or return the running one; no network but lo."""
 
     async def stop_sandbox(self, sandbox: str) -> None:
         """Kill the sandbox; its containers are stopped by the caller before."""
@@ -267,7 +270,7 @@ class Runtime(Protocol):
         """Change a running container's limits."""
 
     def events(self) -> AsyncGenerator[RuntimeEvent, None]:
-        """What happens to this node's pods, until closed; a lost connection yields one event for all pods when it is back."""
+        """What happens to this node's pods, until closed; each (re)connection begins with one event for all pods."""
 
     async def close(self) -> None:
         """Release connections; what runs goes on."""
@@ -365,7 +368,10 @@ class Stats(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HostPort:
-    """A port of the node that leads to a pod. ``protocol`` is TCP, UDP or SCTP; ``host_ip`` empty: every address of the node."""
+    """A port of the node that leads to a pod.
+
+    ``protocol`` is TCP, UDP or SCTP; an empty ``host_ip`` means every address of the node.
+    """
 
     protocol: str
     host_port: int
@@ -389,7 +395,7 @@ class Network(Protocol):
         """The address that the sandbox has."""
 
     async def map_ports(self, pod: PodId, address: str, ports: Sequence[HostPort]) -> None:
-        """Make these host ports, and no others, lead to the pod. Raises RuntimeFailure when another pod has one of them."""
+        """Make these host ports, and no others, lead to the pod. Raises RuntimeFailure when another pod has one."""
 
     async def close(self, *, remove: bool = False) -> None:
         """Release what is held; ``remove`` also takes down bridge and rules."""

@@ -1,0 +1,170 @@
+"""Pod sandboxes: pause containers that hold the pod's namespaces."""
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from node_agent.runtimes.base import RuntimeFailure, Sandbox, SandboxSpec
+from node_agent.runtimes.docker import config, images_local, names
+from node_agent.runtimes.docker.client import SLOW_SECONDS, Daemon, Refused
+from node_agent.runtimes.docker.observe import sandbox_of
+
+log = logging.getLogger(__name__)
+
+_CANNOT_MAKE_NETWORK = 77
+"""pause.c's exit code."""
+_NETWORK_SECONDS = 5.0
+_CAP_SYS_RESOURCE = 24
+
+
+def _may_lower_oom_scores() -> bool:
+    """Whether this machine grants CAP_SYS_RESOURCE; some virtual machines and containers do not, to nobody."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    bounds = next(line for line in status if line.startswith("CapBnd:"))
+    return bool(int(bounds.split()[1], 16) >> _CAP_SYS_RESOURCE & 1)
+
+
+class Sandboxes:
+    """Makes and removes this node's sandboxes."""
+
+    def __init__(self, daemon: Daemon, scope: names.Scope) -> None:
+        self._daemon = daemon
+        self._scope = scope
+        self._pause: images_local.Pause | None = None
+        self._joins: dict[str, config.Joins] = {}
+        self._lock = asyncio.Lock()
+        self.abilities = config.Abilities(own_network=False, negative_oom_score=_may_lower_oom_scores())
+
+    async def prepare(self) -> images_local.Pause:
+        """Have the pause image, and know what the daemon can; once."""
+        async with self._lock:
+            if self._pause is None:
+                self._pause = await self._daemon.call(images_local.ensure_pause, seconds=SLOW_SECONDS)
+                info = await self._daemon.call(lambda client: client.info())
+                remapped = {"name=userns", "name=rootless"} & set(info.get("SecurityOptions") or [])
+                own = self._pause.makes_network and not remapped
+                self.abilities = replace(self.abilities, own_network=own)
+                if not self.abilities.negative_oom_score:
+                    log.warning("CAP_SYS_RESOURCE is missing on this machine: negative OOM scores are left out")
+            return self._pause
+
+    async def create(self, spec: SandboxSpec) -> str:
+        """Create or find the sandbox of (pod, attempt). One that has ended is replaced: its namespaces are gone."""
+        pause = await self.prepare()
+        name = self._scope.name(spec.pod, spec.attempt)
+        wanted = config.sandbox_config(self._scope, spec, pause.image, self.abilities)
+        for _ in range(2):
+            try:
+                created = await self._daemon.create(name, wanted)
+            except Refused as refusal:
+                if refusal.status == 409 and (found := await self._reusable(name)):
+                    return found
+                if refusal.status == 404:
+                    self._pause = None
+                    await self.prepare()
+                elif refusal.status != 409:
+                    raise RuntimeFailure("CreatePodSandboxError", refusal.message) from refusal
+            else:
+                self._joins[created] = config.joins({**wanted, "Id": created, "Config": wanted})
+                return created
+        raise RuntimeFailure("CreatePodSandboxError", f"Docker cannot create {name}: the name stays in use")
+
+    async def _reusable(self, name: str) -> str | None:
+        """The sandbox of that name if it can still be used; an ended one is removed."""
+        inspected = await self._daemon.inspect(name)
+        if inspected is None:
+            return None
+        if inspected["State"]["Status"] == "created" or inspected["State"]["Running"]:
+            return str(inspected["Id"])
+        await self.remove(inspected["Id"])
+        return None
+
+    async def run(self, spec: SandboxSpec) -> Sandbox:
+        """Start it, created if need be, or return the one that runs."""
+        sandbox = await self.create(spec)
+        try:
+            await self._daemon.call(lambda c: c.start(sandbox), seconds=SLOW_SECONDS)
+        except Refused as refusal:
+            raise RuntimeFailure("CreatePodSandboxError", refusal.message) from refusal
+        inspected = await self._daemon.inspect(sandbox)
+        if inspected is None:
+            raise RuntimeFailure("CreatePodSandboxError", f"sandbox {sandbox[:12]} was removed while it started")
+        own = inspected["Config"]["Cmd"] == ["net"]
+        if own and not await _in_own_network(inspected["State"]["Pid"]):
+            await self._do_without_own_network(inspected)
+            return await self.run(spec)
+        if not inspected["State"]["Running"]:
+            raise RuntimeFailure(
+                "CreatePodSandboxError",
+                f"sandbox {sandbox[:12]} ended at once with exit code {inspected['State']['ExitCode']}",
+            )
+        return sandbox_of(inspected, spec.pod)
+
+    async def _do_without_own_network(self, inspected: dict[str, Any]) -> None:
+        again = await self._daemon.inspect(inspected["Id"])
+        code = again["State"]["ExitCode"] if again else None
+        await self.remove(inspected["Id"])
+        if code != _CANNOT_MAKE_NETWORK:
+            raise RuntimeFailure("CreatePodSandboxError", f"the sandbox ended while it started, with {code}")
+        log.warning("the pause program may not make network namespaces here: Docker makes them, more slowly")
+        self.abilities = replace(self.abilities, own_network=False)
+
+    async def joins(self, sandbox: str) -> config.Joins:
+        """What containers take from it. Raises RuntimeFailure when it is absent."""
+        if sandbox not in self._joins:
+            inspected = await self._daemon.inspect(sandbox)
+            if inspected is None:
+                raise RuntimeFailure("CreateContainerError", f"the sandbox {sandbox[:12]} is gone")
+            self._joins[sandbox] = config.joins(inspected)
+        return self._joins[sandbox]
+
+    async def stop(self, sandbox: str) -> None:
+        """Kill it; done already is success."""
+        try:
+            await self._daemon.call(lambda c: c.kill(sandbox))
+            await self._daemon.send("POST", f"/containers/{sandbox}/wait", seconds=SLOW_SECONDS)
+        except Refused as refusal:
+            if refusal.status not in (404, 409):
+                raise
+
+    async def remove(self, sandbox: str) -> None:
+        """Remove it, running or not; done already is success."""
+        self._joins.pop(sandbox, None)
+        await remove(self._daemon, sandbox)
+
+
+async def remove(daemon: Daemon, container: str) -> None:
+    """Remove a container by force, with its anonymous volumes; returns when it is gone."""
+    try:
+        await daemon.call(lambda c: c.remove_container(container, v=True, force=True), seconds=SLOW_SECONDS)
+    except Refused as refusal:
+        if refusal.status == 409:
+            await _until_removed(daemon, container)
+        elif refusal.status != 404:
+            raise
+
+
+async def _until_removed(daemon: Daemon, container: str) -> None:
+    """Somebody else removes it already."""
+    try:
+        await daemon.send("POST", f"/containers/{container}/wait", {"condition": "removed"}, seconds=SLOW_SECONDS)
+    except Refused as refusal:
+        if refusal.status != 404:
+            raise
+
+
+async def _in_own_network(pid: int) -> bool:
+    """Wait until the pause program has left the host's network namespace; False when it ended instead."""
+    host = Path("/proc/self/ns/net").readlink()  # noqa: ASYNC240 - procfs answers from memory
+    deadline = time.monotonic() + _NETWORK_SECONDS
+    while pid and time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/ns/net").readlink() != host:  # noqa: ASYNC240
+                return True
+        except OSError:
+            return False
+        await asyncio.sleep(0.0005)
+    return False
