@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from timonel.api import time
 from timonel.api.quantity import Quantity
 from timonel.api.schema import Schema, Shape, fields_of
 
@@ -80,9 +82,9 @@ def _fit_one_of(schema: Schema, value: Any, path: str) -> Any:
 def _is_scalar(schema: Schema, value: Any, path: str) -> bool:
     if schema.shape is Shape.INT_OR_STRING:
         return isinstance(value, int | str) and not isinstance(value, bool)
-    if schema.type is Quantity:
+    if reader := _reader(schema, value):
         try:
-            Quantity(value)
+            reader(value)
         except ValueError as error:
             raise Misfit(f"{path}: {error}") from None
         return True
@@ -92,6 +94,13 @@ def _is_scalar(schema: Schema, value: Any, path: str) -> bool:
         bits = 31 if schema.format == "int32" else 63
         return type(value) is int and -(2**bits) <= value < 2**bits
     return isinstance(value, schema.type)
+
+
+def _reader(schema: Schema, value: Any) -> Callable[[Any], object] | None:
+    """What reads a scalar whose text has a form of its own."""
+    if schema.type is Quantity:
+        return Quantity
+    return time.parse if schema.format in ("date-time", "micro-time") and isinstance(value, str) else None
 
 
 def _zero(schema: Schema) -> Any:

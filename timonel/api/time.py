@@ -1,10 +1,79 @@
-"""Timestamps and durations as Kubernetes writes them."""
+"""Timestamps and durations as Kubernetes writes them. Timestamps are strings in objects, aware datetimes in code."""
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Annotated
+
+import msgspec
 
 from timonel.api.schema import Format
 
-Time = Annotated[str, Format("date-time")]
-MicroTime = Annotated[str, Format("micro-time")]
+_RFC3339 = (
+    r"^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?"
+    r"(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)\Z"
+)
+_PATTERN = re.compile(_RFC3339, re.ASCII)
+
+Time = Annotated[str, msgspec.Meta(pattern=_RFC3339), Format("date-time")]
+MicroTime = Annotated[str, msgspec.Meta(pattern=_RFC3339), Format("micro-time")]
+
+
+def now() -> str:
+    """The current time, to the second: "2026-01-02T03:04:05Z"."""
+    return text(datetime.now(UTC))
+
+
+def now_micro() -> str:
+    """The current time, to the microsecond: "2026-01-02T03:04:05.000006Z"."""
+    return micro_text(datetime.now(UTC))
+
+
+def text(moment: datetime) -> str:
+    """An aware datetime as a Time, cut to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def micro_text(moment: datetime) -> str:
+    """An aware datetime as a MicroTime."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse(timestamp: str) -> datetime:
+    """The moment that a Time or MicroTime names, finer parts than microseconds cut off.
+
+    Raises ValueError when it is not RFC 3339.
+    """
+    if not _PATTERN.match(timestamp):
+        raise ValueError(f'parsing time "{timestamp}" as "2006-01-02T15:04:05Z07:00": cannot parse')
+    return datetime.fromisoformat(timestamp)
+
+
+def human_duration(seconds: float) -> str:
+    """A duration in two or three significant figures, as kubectl prints ages: "45s", "3m20s", "5d3h", "2y10d"."""
+    total = int(seconds)
+    if total < 0:
+        return "0s" if total == -1 else "<invalid>"
+    minutes, hours, days = total // 60, total // 3600, total // 86400
+    if total < 120:
+        return f"{total}s"
+    if minutes < 10:
+        return _two(minutes, "m", total % 60, "s")
+    if minutes < 180:
+        return f"{minutes}m"
+    if hours < 8:
+        return _two(hours, "h", minutes % 60, "m")
+    if hours < 48:
+        return f"{hours}h"
+    if days < 8:
+        return _two(days, "d", hours % 24, "h")
+    if days < 2 * 365:
+        return f"{days}d"
+    if days < 8 * 365:
+        return _two(days // 365, "y", days % 365, "d")
+    return f"{days // 365}y"
+
+
+def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large}{large_unit}{small}{small_unit}" if small else f"{large}{large_unit}"
