@@ -1,4 +1,4 @@
-"""The rules for names, label keys and values; each gives Kubernetes' messages, an empty list when the value is right."""
+"""The rules for names, label keys and values; each gives Kubernetes' messages, none when all is right."""
 
 from __future__ import annotations
 

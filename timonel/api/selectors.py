@@ -134,7 +134,10 @@ def from_struct(selector: meta_v1.LabelSelector | None) -> Selector:
         if operator is None:
             raise BadRequest(f"{quoted(expression.operator)} is not a valid label selector operator")
         requirements.append(Requirement(expression.key, operator, tuple(sorted(set(expression.values)))))
-    return _checked(requirements)
+    try:
+        return _sorted([_checked(requirement) for requirement in requirements])
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
 
 
 def parse_labels(text: str) -> Selector:
@@ -142,16 +145,19 @@ def parse_labels(text: str) -> Selector:
 
     Raises BadRequest, in Kubernetes' words, when it cannot be understood.
     """
-    return _checked(_Parser(text).requirements())
+    return _sorted(_Parser(text).requirements())
 
 
-def _checked(requirements: list[Requirement]) -> Selector:
-    for requirement in requirements:
-        faults = [str(error) for error in requirement.errors(Path(""))]
-        if faults:
-            shown = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
-            raise BadRequest(f"unable to parse requirement: {shown}")
+def _sorted(requirements: list[Requirement]) -> Selector:
     return Selector(tuple(sorted(requirements, key=lambda requirement: requirement.key)))
+
+
+def _checked(requirement: Requirement) -> Requirement:
+    """The requirement itself. Raises ValueError when it breaks a rule."""
+    faults = [str(error) for error in requirement.errors(Path(""))]
+    if faults:
+        raise ValueError(faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]")
+    return requirement
 
 
 _TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+|\Z)")
@@ -183,7 +189,7 @@ class _Parser:
             raise BadRequest(f"found '{self.peek}', expected: !, identifier, or 'end of string'")
         while True:
             try:
-                found.append(self.requirement())
+                found.append(_checked(self.requirement()))
             except ValueError as error:
                 raise BadRequest(f"unable to parse requirement: {error}") from None
             match self.next():
@@ -274,6 +280,7 @@ class FieldSelector:
 
 
 _FIELD_TERM = re.compile(r"(.*?)(!=|==|=)(.*)", re.DOTALL)
+_ESCAPE = re.compile(r"\\[\\,=]|(?P<bad>\\.?)|(?P<bare>[,=])", re.DOTALL)
 _TERM_SPLIT = re.compile(r"((?:\\.|[^\\,]|\\\Z)*)(?:,|\Z)", re.DOTALL)
 
 
@@ -288,13 +295,15 @@ def parse_fields(text: str) -> FieldSelector:
         if not match:
             raise BadRequest(f"invalid selector: '{text}'; can't understand '{part}'")
         field, sign, value = match.groups()
-        terms.append(FieldTerm(field, _unescaped(value), sign == "!="))
+        if field or value:
+            terms.append(FieldTerm(field, _unescaped(value), sign == "!="))
     return FieldSelector(tuple(terms))
 
 
 def _unescaped(value: str) -> str:
-    if bad := re.search(r"\\([^\\,=]|\Z)", re.sub(r"\\[\\,=]", "", value)):
-        raise BadRequest(f"invalid field selector: invalid escape sequence: {bad.group()}")
-    if bad := re.search("[,=]", re.sub(r"\\[\\,=]", "", value)):
-        raise BadRequest(f"invalid field selector: unescaped character in value: {ord(bad.group())}")
-    return re.sub(r"\\([\\,=])", r"\1", value)
+    for match in _ESCAPE.finditer(value):
+        if bad := match.group("bad"):
+            raise BadRequest(f"invalid field selector: invalid escape sequence: {bad}")
+        if bare := match.group("bare"):
+            raise BadRequest(f"invalid field selector: unescaped character in value: {ord(bare)}")
+    return _ESCAPE.sub(lambda match: match.group()[1:], value)
