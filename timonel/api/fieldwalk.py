@@ -1,0 +1,250 @@
+"""Which fields a value has, gains and loses, and how two values of one schema merge: server-side apply's arithmetic.
+
+The rules are those of sigs.k8s.io/structured-merge-diff (packages typed and merge). Values are plain decoded JSON.
+A value whose type is not the schema's counts as a leaf: decoding, not ownership, judges types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from json.encoder import encode_basestring
+from typing import Any
+
+import msgspec
+
+from timonel.api.errors import BadRequest
+from timonel.api.fieldpath import SELF, FieldSet, contains_self
+from timonel.api.fields import quoted
+from timonel.api.structural import LEAF, UNTYPED, ListMap, ListSet, Node, Record
+
+_ABSENT: Any = object()
+
+
+def gained(node: Node, value: Any) -> FieldSet:
+    """The set of a value that was not there before: the value itself and all that is in it."""
+    fields: FieldSet = {SELF: {}}
+    if isinstance(node, Record):
+        if value and isinstance(value, dict):
+            for name, element, child in _members(node, value):
+                fields[element] = {} if child is LEAF else gained(child, value[name])
+            return fields
+    elif node is not LEAF and value and isinstance(value, list):
+        for element, child, item in _items(node, value):
+            fields[element] = {} if child is LEAF else gained(child, item)
+        return fields
+    return {}
+
+
+def compare(node: Record, old: dict[str, Any], new: dict[str, Any]) -> tuple[FieldSet, FieldSet]:
+    """What of `new` is added or changed, and what of `old` is removed."""
+    changed: FieldSet = {}
+    removed: FieldSet = {}
+    for name, element, child in _members(node, new):
+        before, after = old.get(name, _ABSENT), new[name]
+        if before is not after and before != after:
+            _compare(child, element, before, after, changed, removed)
+    for name, element, child in _members(node, old):
+        if name not in new:
+            removed[element] = gained(child, old[name])
+    return changed, removed
+
+
+def owned(node: Node, value: Any, path: str = "") -> FieldSet:
+    """The set that applying `value` claims: leaves, items, entries of maps, and what is given empty or null.
+
+    Raises BadRequest for a field that the schema does not have and for list items without their keys.
+    """
+    if isinstance(node, Record) and isinstance(value, dict):
+        claims: FieldSet = {}
+        for name, item in value.items():
+            declared = node.fields.get(name)
+            if declared is None and node.element is None:
+                raise BadRequest(f"{path}.{name}: field not declared in schema")
+            element, child = declared or (f"f:{name}", node.element or UNTYPED)
+            claims[element] = owned(child, item, f"{path}.{name}")
+            if declared is None and claims[element]:
+                claims[element] = {SELF: {}} | claims[element]
+        return claims
+    if isinstance(node, ListMap | ListSet) and isinstance(value, list):
+        return _owned_items(node, value, path)
+    return {}
+
+
+def merge(node: Node, live: Any, applied: Any) -> Any:
+    """`live` with what `applied` says; nothing is removed, items of lists come in the order of `applied`.
+
+    Takes lists that `owned` has accepted.
+    """
+    if isinstance(node, Record) and isinstance(live, dict):
+        if applied is None:
+            return live
+        if isinstance(applied, dict):
+            merged = dict(live)
+            for name, _, child in _members(node, applied):
+                item = applied[name]
+                merged[name] = merge(child, live[name], item) if name in live else item
+            return merged
+    if isinstance(node, ListMap | ListSet) and isinstance(live, list):
+        return live if applied is None else _merge_lists(node, live, applied)
+    return applied
+
+
+def prune(node: Node, value: Any, dropped: FieldSet, kept: FieldSet) -> Any:
+    """`value` without what is in `dropped` and not in `kept`; what becomes empty by that goes too.
+
+    A declared field of a struct is in a set as soon as anything below it is.
+    """
+    if isinstance(node, Record) and isinstance(value, dict):
+        record: dict[str, Any] = {}
+        for name, element, child in _members(node, value):
+            item = _prune_member(child, value[name], dropped.get(element), kept.get(element), name in node.fields)
+            if item is not _ABSENT:
+                record[name] = item
+        return record
+    if isinstance(node, ListMap | ListSet) and isinstance(value, list):
+        keyed = ((item, dropped.get(element), kept.get(element), child) for element, child, item in _items(node, value))
+        items = (_prune_member(child, item, drop, keep, False) for item, drop, keep, child in keyed)
+        return [item for item in items if item is not _ABSENT]
+    return value
+
+
+def _prune_member(child: Node, item: Any, drop: FieldSet | None, keep: FieldSet | None, declared: bool) -> Any:
+    if drop is None:
+        return item
+    if (declared or contains_self(drop)) and (keep is None or not (declared or contains_self(keep))):
+        return _ABSENT
+    pruned = prune(child, item, drop, keep or {})
+    emptied = item and not pruned and (keep is None or not contains_self(keep))
+    return _ABSENT if emptied else pruned
+
+
+def _members(node: Record, value: dict[str, Any]) -> Iterator[tuple[str, str, Node]]:
+    """The name, path element and node of each member of `value`."""
+    fields, other = node.fields, node.element or UNTYPED
+    for name in value:
+        declared = fields.get(name)
+        if declared is None:
+            yield name, f"f:{name}", other
+        else:
+            yield name, declared[0], declared[1]
+
+
+def _items(node: Node, value: list[Any]) -> Iterator[tuple[str, Node, Any]]:
+    """The path element, node and value of each item."""
+    if isinstance(node, ListMap):
+        for item in value:
+            yield _keyed(node, item), node.element, item
+    else:
+        for item in value:
+            yield _valued(item), LEAF, item
+
+
+def _keyed(node: ListMap, item: Any) -> str:
+    """The path element of an item by those of its keys that it has or that have a default."""
+    if not isinstance(item, dict):
+        return _valued(item)
+    parts = []
+    for key in node.keys:
+        value = item.get(key, _ABSENT)
+        if value is _ABSENT:
+            value = node.defaults.get(key, _ABSENT)
+            if value is _ABSENT:
+                continue
+        text = encode_basestring(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
+        parts.append(f'"{key}":{text}')
+    return "k:{" + ",".join(parts) + "}"
+
+
+def _valued(item: Any) -> str:
+    return "v:" + (encode_basestring(item) if isinstance(item, str) else msgspec.json.encode(item).decode())
+
+
+def _compare(node: Node, element: str, old: Any, new: Any, changed: FieldSet, removed: FieldSet) -> None:
+    """Note under `element` how a value differs that is not the same in `old` and `new`."""
+    if old is _ABSENT:
+        changed[element] = gained(node, new)
+        return
+    if isinstance(node, Record) and isinstance(old, dict | None) and isinstance(new, dict | None):
+        inner = compare(node, old or {}, new or {})
+    elif isinstance(node, ListMap | ListSet) and isinstance(old, list | None) and isinstance(new, list | None):
+        inner = _compare_lists(node, old or [], new or [])
+    else:
+        changed[element] = {}
+        return
+    if inner[0]:
+        changed[element] = inner[0]
+    if inner[1]:
+        removed[element] = inner[1]
+
+
+def _compare_lists(node: Node, old: list[Any], new: list[Any]) -> tuple[FieldSet, FieldSet]:
+    changed: FieldSet = {}
+    removed: FieldSet = {}
+    before = {element: (child, item) for element, child, item in _items(node, old)}
+    for element, child, item in _items(node, new):
+        known = before.pop(element, None)
+        if known is None:
+            if element not in changed:
+                changed[element] = gained(child, item)
+        elif known[1] != item:
+            _compare(child, element, known[1], item, changed, removed)
+    for element, (child, item) in before.items():
+        removed[element] = gained(child, item)
+    return changed, removed
+
+
+def _owned_items(node: ListMap | ListSet, value: list[Any], path: str) -> FieldSet:
+    claims: FieldSet = {}
+    for number, item in enumerate(value):
+        fault = _item_fault(node, item)
+        if fault:
+            raise BadRequest(f"{path}: element {number}: {fault}")
+        element = _keyed(node, item) if isinstance(node, ListMap) else _valued(item)
+        if element in claims:
+            raise BadRequest(f"{path}: duplicate entries for key {element[2:]}")
+        claim = owned(node.element, item, f"{path}[{number}]") if isinstance(node, ListMap) else {}
+        claims[element] = {SELF: {}} | claim if claim else {}
+    return claims
+
+
+def _item_fault(node: ListMap | ListSet, item: Any) -> str:
+    """Why the item cannot be told from others; empty when it can."""
+    if isinstance(node, ListSet):
+        return "items of a set must be scalars" if isinstance(item, dict | list | None) else ""
+    if not isinstance(item, dict):
+        return "associative list with keys may not have non-map elements"
+    missing = [key for key in node.keys if key not in item and key not in node.defaults]
+    if missing:
+        return (
+            f"associative list with keys has an element that omits key field {quoted(missing[0])} "
+            "(and doesn't have default value)"
+        )
+    return ""
+
+
+def _merge_lists(node: ListMap | ListSet, live: list[Any], applied: list[Any]) -> list[Any]:
+    """Items of both: those only in `live` keep their places relative to the shared ones, others are as applied."""
+    wanted = {element: (child, item) for element, child, item in _items(node, applied)}
+    current: dict[str, Any] = {}
+    for element, _, item in _items(node, live):
+        current.setdefault(element, item)
+    pending = list(wanted)
+    shared = iter([element for element in pending if element in current])
+    upcoming = next(shared, None)
+    merged: list[Any] = []
+
+    def take(element: str) -> None:
+        child, item = wanted[element]
+        merged.append(merge(child, current[element], item) if element in current else item)
+
+    for element, _, item in _items(node, live):
+        if element not in wanted:
+            merged.append(item)
+        elif element == upcoming:
+            while pending[0] != element:
+                take(pending.pop(0))
+            take(pending.pop(0))
+            upcoming = next(shared, None)
+    for element in pending:
+        take(element)
+    return merged
