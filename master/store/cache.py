@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 MAX_BACK_OFF = 5.0
 
+ASK_AFTER = 0.02
+"""Seconds to wait for an event before the store is asked for progress."""
+
 _Events: TypeAlias = list[CacheEvent[T]]
 _Listener: TypeAlias = Callable[[Sequence[CacheEvent[T]]], None]
 
@@ -72,7 +75,7 @@ class WatchCache(Generic[T]):
     async def start(self) -> None:
         """Begin to follow the store, and wait until its contents are loaded; tries for as long as it takes."""
         self._task = asyncio.create_task(self._follow(), name=f"cache {self.prefix}")
-        loaded = asyncio.ensure_future(self.wait_until(1, None))
+        loaded = asyncio.ensure_future(self._reached(1))
         await asyncio.wait([loaded, self._task], return_when=asyncio.FIRST_COMPLETED)
         if self._task.done():
             loaded.cancel()
@@ -115,17 +118,28 @@ class WatchCache(Generic[T]):
 
         Raises:
             TimeoutError: it has not.
-            Unavailable: the cache is closed.
+            Unavailable: the cache is closed, or the store does not answer.
         """
         if self._closed:
             raise Unavailable(f"the watch cache of {self.prefix} is closed")
         if self.revision >= revision:
             return
+        async with asyncio.timeout(deadline):
+            try:
+                async with asyncio.timeout(ASK_AFTER):
+                    await self._reached(revision)
+            except TimeoutError:
+                # Perhaps the revision is that of another type's object, of which no event comes here: ask for progress.
+                await self._reads.read()
+                await self._reached(revision)
+
+    async def _reached(self, revision: int) -> None:
+        if self.revision >= revision:
+            return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = revision
         try:
-            async with asyncio.timeout(deadline):
-                await waiter
+            await waiter
         finally:
             del self._waiters[waiter]
 

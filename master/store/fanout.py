@@ -97,6 +97,8 @@ class Fanout:
                 if after >= watcher.complete_from and self._error is None:
                     events, watcher.pending = watcher.pending, []
                     after = max(after, self.revision)
+                    if watcher.asked <= after:
+                        watcher.asked = 0
                     yield Batch(events, after)
         finally:
             self._watchers.discard(watcher)
@@ -110,4 +112,3 @@ class Fanout:
             pass
         finally:
             watcher.wake.clear()
-            watcher.asked = 0
