@@ -20,10 +20,10 @@ _ENDS = "and must start and end with an alphanumeric character"
 _KEY_RULE = f"must consist of alphanumeric characters, '-', '_' or '.', {_ENDS}"
 
 
-def subdomain(name: str) -> list[str]:
-    """A lowercase RFC 1123 subdomain: what most kinds' names must be."""
+def subdomain(name: str, unit: str = "characters") -> list[str]:
+    """A lowercase RFC 1123 subdomain: what most kinds' names must be. `unit` is the message's word for its length."""
     rule = f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', {_ENDS}"
-    return _too_long(name, SUBDOMAIN_MAX) + _mismatch(name, _SUBDOMAIN, rule, "example.com")
+    return _too_long(name, SUBDOMAIN_MAX, unit) + _mismatch(name, _SUBDOMAIN, rule, "example.com")
 
 
 def label(name: str) -> list[str]:
@@ -57,10 +57,10 @@ def qualified(name: str) -> list[str]:
         tail = " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
         return [_rule_text(f"a valid label key {_KEY_RULE}", _KEY, "MyName", "my.name", "123-abc") + tail]
     if len(parts) == 2:
-        found = subdomain(parts[0]) if parts[0] else ["must be non-empty"]
+        found = subdomain(parts[0], "bytes") if parts[0] else ["must be non-empty"]
         faults += [f"prefix part {fault}" for fault in found]
     last = parts[-1]
-    found = _too_long(last, LABEL_MAX) if last else ["must be non-empty"]
+    found = _too_long(last, LABEL_MAX, "bytes") if last else ["must be non-empty"]
     found += _mismatch(last, _KEY, _KEY_RULE, "MyName", "my.name", "123-abc")
     return faults + [f"name part {fault}" for fault in found]
 
@@ -68,7 +68,7 @@ def qualified(name: str) -> list[str]:
 def label_value(value: str) -> list[str]:
     """A label's value; may be empty."""
     rule = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', " + _ENDS
-    return _too_long(value, LABEL_MAX) + _mismatch(value, _VALUE, rule, "MyValue", "my_value", "12345")
+    return _too_long(value, LABEL_MAX, "bytes") + _mismatch(value, _VALUE, rule, "MyValue", "my_value", "12345")
 
 
 def env_var(name: str) -> list[str]:
@@ -130,5 +130,5 @@ def _rule_text(rule: str, pattern: str, *examples: str) -> str:
     return f"{rule} (e.g. {shown}regex used for validation is '{pattern}')"
 
 
-def _too_long(text: str, limit: int) -> list[str]:
-    return [f"must be no more than {limit} characters"] if len(text.encode()) > limit else []
+def _too_long(text: str, limit: int, unit: str = "characters") -> list[str]:
+    return [f"must be no more than {limit} {unit}"] if len(text.encode()) > limit else []
