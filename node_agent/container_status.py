@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from node_agent.clock import to_text
 from node_agent.lifecycle import View, is_going
 from node_agent.observed import has_ended, is_running
 from node_agent.restarts import current_backoff, in_pull_backoff, restart_at, wants_restart
 from node_agent.runtimes.base import Container, State
 from timonel.api.podresources import is_sidecar
+from timonel.api.time import text as to_text
 from timonel.api.types import core_v1
 
 SCHEME = "docker://"

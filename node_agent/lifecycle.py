@@ -28,8 +28,8 @@ from node_agent.steps import (
     StopSandbox,
     Wake,
 )
-from node_agent.clock import parse_time
 from timonel.api.podresources import is_sidecar
+from timonel.api.time import parse as parse_time
 from timonel.api.types import core_v1
 
 DEFAULT_GRACE = 30

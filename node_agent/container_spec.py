@@ -1,0 +1,73 @@
+"""Puts together what the runtime is given for a container and for a sandbox. Pure: all is resolved before."""
+
+from collections.abc import Mapping, Sequence
+
+from node_agent.env import command_line
+from node_agent.observed import LABEL_BACKOFF, LABEL_SANDBOX_ATTEMPT, LABEL_SPEC_HASH, pod_id
+from node_agent.restarts import spec_hash
+from node_agent.runtimes.base import ContainerSpec, HostPort, Mount, Resources, SandboxSpec, Security
+from node_agent.steps import CreateContainer
+from timonel.api.types import core_v1
+
+
+def container_spec(
+    pod: core_v1.Pod,
+    container: core_v1.Container,
+    step: CreateContainer,
+    *,
+    image: str,
+    env: Mapping[str, str],
+    mounts: Sequence[Mount],
+    resources: Resources,
+    security: Security,
+) -> ContainerSpec:
+    """The container with its journal in its labels."""
+    return ContainerSpec(
+        pod=pod_id(pod),
+        name=container.name,
+        attempt=step.attempt,
+        image=image,
+        command=command_line(container.command, env),
+        args=command_line(container.args, env),
+        env=list(env.items()),
+        working_dir=container.workingDir or "",
+        mounts=mounts,
+        resources=resources,
+        security=security,
+        stdin=bool(container.stdin),
+        stdin_once=bool(container.stdinOnce),
+        tty=bool(container.tty),
+        stop_signal=(container.lifecycle.stopSignal or "") if container.lifecycle is not None else "",
+        labels={
+            LABEL_SPEC_HASH: spec_hash(container),
+            LABEL_BACKOFF: str(step.backoff),
+            LABEL_SANDBOX_ATTEMPT: str(step.sandbox_attempt),
+        },
+    )
+
+
+def sandbox_spec(pod: core_v1.Pod, attempt: int, hostname: str) -> SandboxSpec:
+    """The pod's sandbox."""
+    context = pod.spec.securityContext
+    return SandboxSpec(
+        pod=pod_id(pod),
+        hostname=hostname,
+        host_network=bool(pod.spec.hostNetwork),
+        host_ipc=bool(pod.spec.hostIPC),
+        host_pid=bool(pod.spec.hostPID),
+        share_processes=bool(pod.spec.shareProcessNamespace),
+        sysctls={s.name: s.value for s in context.sysctls} if context is not None else {},
+        attempt=attempt,
+    )
+
+
+def host_ports(pod: core_v1.Pod) -> list[HostPort]:
+    """The node's ports that lead to the pod."""
+    if pod.spec.hostNetwork:
+        return []
+    return [
+        HostPort(port.protocol or "TCP", port.hostPort, port.containerPort, port.hostIP or "")
+        for container in (*pod.spec.initContainers, *pod.spec.containers)
+        for port in container.ports
+        if port.hostPort
+    ]

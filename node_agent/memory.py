@@ -1,0 +1,43 @@
+"""What one worker remembers of its pod between two looks at it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from node_agent.observed import Failure
+from node_agent.runtimes.base import Image, PodId
+from node_agent.steps import Key
+from node_agent.volumes.pod_volumes import VolumeSet
+from timonel.api.types import core_v1
+
+
+@dataclass(slots=True)
+class PodMemory:
+    """All of it can be lost: an agent that starts anew finds the rest on the runtime and in the pod's last status."""
+
+    id: PodId
+    pod: core_v1.Pod | None = None
+    assigned: bool = False
+    previous: core_v1.PodStatus = field(default_factory=core_v1.PodStatus)
+    plugged: tuple[str, str] | None = None
+    """The sandbox that has an address, and the address."""
+    volumes: VolumeSet | None = None
+    volumes_until: datetime | None = None
+    released: bool = False
+    images: dict[str, Image] = field(default_factory=dict)
+    failures: dict[Key, Failure] = field(default_factory=dict)
+    messages: dict[str, str] = field(default_factory=dict)
+    stopping_since: datetime | None = None
+
+    def adopt(self, pod: core_v1.Pod) -> None:
+        """Begin from what the pod's status says: phase, times and messages."""
+        self.previous = pod.status
+        status = pod.status
+        for known in (*status.initContainerStatuses, *status.containerStatuses, *status.ephemeralContainerStatuses):
+            for state in (known.state, known.lastState):
+                ended = state.terminated if state is not None else None
+                if ended is not None and ended.containerID and ended.message:
+                    self.messages[ended.containerID.rpartition("//")[2]] = ended.message
+
+    def address_of(self, sandbox: str | None) -> str | None:
+        """The address, if it is that sandbox's."""
+        return self.plugged[1] if self.plugged is not None and self.plugged[0] == sandbox else None
