@@ -23,7 +23,7 @@ from master.registry.objects import APIObject
 from master.registry.recorder import EventRecorder
 from master.registry.verbs import Registry
 from master.store.base import StoreError
-from master.store.items import CacheEvent, EventType
+from master.store.cache import CacheEvent, EventType
 from timonel.api import codec, errors
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,9 @@ class Engine:
         self._controllers = load() if controllers is None else list(controllers)
         self._view = CacheView(registry)
         self._queues = {controller.name: _Queue() for controller in self._controllers}
-        self._recorders = {controller.name: EventRecorder(registry, _component(controller)) for controller in self._controllers}
+        self._recorders = {
+            controller.name: EventRecorder(registry, _component(controller)) for controller in self._controllers
+        }
         self._unsubscribe: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -178,7 +180,8 @@ class _Run:
     def __init__(self, registry: Registry, controller: Controller, obj: APIObject, recorder: EventRecorder) -> None:
         self._registry = registry
         self._user = User(
-            f"system:serviceaccount:kube-system:{controller.name}-controller", groups=("system:masters", "system:authenticated")
+            f"system:serviceaccount:kube-system:{controller.name}-controller",
+            groups=("system:masters", "system:authenticated"),
         )
         self._manager = controller.name
         self._obj = obj
@@ -233,7 +236,9 @@ class _Run:
         self._written[type(obj)] = max(self._written.get(type(obj), 0), result.revision)
         if isinstance(action, Create | Delete) and action.announce:
             verb = "Create" if isinstance(action, Create) else "Delete"
-            name = codec.decode(type(obj), result.raw).metadata.name if isinstance(action, Create) else obj.metadata.name
+            name = (
+                codec.decode(type(obj), result.raw).metadata.name if isinstance(action, Create) else obj.metadata.name
+            )
             self._recorder.normal(self._obj, f"Successful{verb}", f"{verb}d {obj.kind.lower()}: {name}")
 
     async def _send(self, action: Write) -> Result:
@@ -246,11 +251,20 @@ class _Run:
             case Update():
                 return await self._registry.update(self._user, kind, namespace, name, obj, options)
             case SetStatus():
-                return await self._registry.update(self._user, kind, namespace, name, obj, options, subresource="status")
+                return await self._registry.update(
+                    self._user, kind, namespace, name, obj, options, subresource="status"
+                )
             case Patch():
                 body = codec.encode(action.patch)
                 return await self._registry.patch(
-                    self._user, kind, namespace, name, "application/merge-patch+json", body, options, subresource=action.subresource
+                    self._user,
+                    kind,
+                    namespace,
+                    name,
+                    "application/merge-patch+json",
+                    body,
+                    options,
+                    subresource=action.subresource,
                 )
             case Delete():
                 return await self._registry.delete(

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from master.registry.objects import APIObject
 from master.registry.verbs import Registry
-from master.store.items import CacheEvent, EventType
+from master.store.cache import CacheEvent, EventType
 from timonel.api.meta import controller_of
 from timonel.api.types import core_v1
 
@@ -44,14 +44,14 @@ class View(Protocol):
     def get(self, kind: type[T], namespace: str, name: str) -> T | None:
         """One object, or None."""
 
-    def list(self, kind: type[T], namespace: str = "") -> list[T]:
+    def list(self, kind: type[T], namespace: str = "") -> Sequence[T]:
         """All objects of a kind, of one namespace where given, in order of their keys."""
 
-    def by(self, index: Index[T], value: str) -> list[T]:
+    def by(self, index: Index[T], value: str) -> Sequence[T]:
         """The objects that have ``value`` in ``index``, in order of their keys."""
 
 
-def owned(view: View, owner: APIObject, kind: type[T]) -> list[T]:
+def owned(view: View, owner: APIObject, kind: type[T]) -> Sequence[T]:
     """The objects of ``kind`` whose controlling owner is ``owner``."""
     return view.by(controlled(kind), owner.metadata.uid or "")
 
@@ -95,15 +95,15 @@ class CacheView:
 
     def get(self, kind: type[T], namespace: str, name: str) -> T | None:
         """One object, or None."""
-        item = self._registry.cache(kind).get(self._registry.resource(kind).key(namespace, name))
+        item = self._registry.cache(kind).get(self._registry.resources.of(kind).key(namespace, name))
         return None if item is None else item.object
 
-    def list(self, kind: type[T], namespace: str = "") -> list[T]:
+    def list(self, kind: type[T], namespace: str = "") -> Sequence[T]:
         """All objects of a kind, of one namespace where given."""
-        prefix = self._registry.resource(kind).prefix + (f"{namespace}/" if namespace else "")
+        prefix = self._registry.resources.of(kind).prefix + (f"{namespace}/" if namespace else "")
         return [item.object for item in self._registry.cache(kind).list(prefix)]
 
-    def by(self, index: Index[T], value: str) -> list[T]:
+    def by(self, index: Index[T], value: str) -> Sequence[T]:
         """The objects that have ``value`` in ``index``; the index is made at its first use and kept from then on."""
         items = self._registry.cache(index.kind)
         kept = self._indexes.get(index)
@@ -120,5 +120,3 @@ class CacheView:
         for index, kept in self._indexes.items():
             self._registry.cache(index.kind).remove_listener(kept.on_events)
         self._indexes.clear()
-
-

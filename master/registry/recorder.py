@@ -106,7 +106,13 @@ class EventRecorder:
             patch = codec.encode({"count": known.count + 1, "lastTimestamp": now})
             try:
                 await self._registry.patch(
-                    self._user, core_v1.Event, known.namespace, known.name, "application/merge-patch+json", patch, WriteOptions()
+                    self._user,
+                    core_v1.Event,
+                    known.namespace,
+                    known.name,
+                    "application/merge-patch+json",
+                    patch,
+                    WriteOptions(),
                 )
             except errors.NotFound:
                 del self._written[told]

@@ -16,7 +16,7 @@ from master.scheduler.pod import PodInfo, pod_info
 from master.scheduler.queue import SchedulingQueue
 from master.scheduler.table import NodeTable
 from master.store.base import StoreError
-from master.store.items import CacheEvent, EventType
+from master.store.cache import CacheEvent, EventType
 from timonel.api import codec, errors
 from timonel.api import time as api_time
 from timonel.api.types import core_v1, meta_v1
@@ -66,7 +66,7 @@ class Scheduler:
 
     def explain(self, namespace: str, name: str) -> list[Verdict]:
         """What every node's plugins say of a pod now, as if it were not bound yet; empty when there is no such pod."""
-        item = self._pods.get(self._registry.resource(core_v1.Pod).key(namespace, name))
+        item = self._pods.get(self._registry.resources.of(core_v1.Pod).key(namespace, name))
         if item is None:
             return []
         pod = pod_info(item.object)
@@ -162,7 +162,9 @@ class Scheduler:
             target=core_v1.ObjectReference(kind="Node", name=pod.node),
         )
         try:
-            await self._registry.create(USER, core_v1.Pod, namespace, binding, WriteOptions(), name=name, subresource="binding")
+            await self._registry.create(
+                USER, core_v1.Pod, namespace, binding, WriteOptions(), name=name, subresource="binding"
+            )
         except (errors.StatusError, StoreError) as error:
             self._table.remove_pod(pod)
             if isinstance(error, errors.NotFound):
@@ -178,17 +180,28 @@ class Scheduler:
         """Say why in the pod's condition and in an Event, in Kubernetes' words."""
         namespace, _, name = outcome.pod.key.partition("/")
         self._recorder.warning(_reference(outcome.pod), "FailedScheduling", outcome.message)
-        item = self._pods.get(self._registry.resource(core_v1.Pod).key(namespace, name))
+        item = self._pods.get(self._registry.resources.of(core_v1.Pod).key(namespace, name))
         known = [] if item is None else item.object.status.conditions
         if any(c.type == "PodScheduled" and c.status == "False" and c.message == outcome.message for c in known):
             return
         condition = core_v1.PodCondition(
-            type="PodScheduled", status="False", reason="Unschedulable", message=outcome.message, lastTransitionTime=api_time.now()
+            type="PodScheduled",
+            status="False",
+            reason="Unschedulable",
+            message=outcome.message,
+            lastTransitionTime=api_time.now(),
         )
         patch = codec.encode({"status": {"conditions": [condition]}})
         try:
             await self._registry.patch(
-                USER, core_v1.Pod, namespace, name, "application/strategic-merge-patch+json", patch, WriteOptions(), subresource="status"
+                USER,
+                core_v1.Pod,
+                namespace,
+                name,
+                "application/strategic-merge-patch+json",
+                patch,
+                WriteOptions(),
+                subresource="status",
             )
         except (errors.StatusError, StoreError) as error:
             log.info("could not write why %s is not scheduled: %s", outcome.pod.key, error)

@@ -89,7 +89,9 @@ class Placer:
             for refusal in _refusals(plugin, pod, table):
                 feasible &= ~refusal.rows
                 for row in np.flatnonzero(refusal.rows & table.valid):
-                    refusals.setdefault(int(row), []).append(refusal.detail(int(row)) if refusal.detail else refusal.reason)
+                    refusals.setdefault(int(row), []).append(
+                        refusal.detail(int(row)) if refusal.detail else refusal.reason
+                    )
         scores = self._scores(pod, table, feasible)
         verdicts = [
             Verdict(
@@ -99,7 +101,9 @@ class Placer:
             )
             for node in table.nodes.values()
         ]
-        return sorted(verdicts, key=lambda verdict: (bool(verdict.refusals), -sum(verdict.scores.values()), verdict.node))
+        return sorted(
+            verdicts, key=lambda verdict: (bool(verdict.refusals), -sum(verdict.scores.values()), verdict.node)
+        )
 
     def _feasible(self, pod: PodInfo, table: NodeTable) -> Mask:
         feasible = table.valid & ~self._keep(pod, table).refused
@@ -141,7 +145,9 @@ class Placer:
         for plugin in self._static:
             for refusal in _refusals(plugin, pod, table):
                 refused |= refusal.rows
-        scores = {plugin.name: plugin.score(pod, table) for plugin in self._plugins if plugin.score and not plugin.dynamic}
+        scores = {
+            plugin.name: plugin.score(pod, table) for plugin in self._plugins if plugin.score and not plugin.dynamic
+        }
         kept = self._kept[pod.signature] = _Kept(table.version, refused, scores)
         return kept
 

@@ -21,7 +21,7 @@ class KindWithMetadata(HasMetadata, Protocol):
     gvk: ClassVar[GVK]
 
 
-_SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 """No vowels and no look-alikes, so that no words come up (apimachinery's util/rand)."""
 _SUFFIX_LENGTH = 5
 _GENERATED_MAX = 63
@@ -35,7 +35,7 @@ def key_of(obj: HasMetadata) -> str:
 
 def random_suffix(length: int = _SUFFIX_LENGTH) -> str:
     """Letters as Kubernetes appends to generated names."""
-    return "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(length))
+    return "".join(secrets.choice(SUFFIX_LETTERS) for _ in range(length))
 
 
 def generated_name(base: str) -> str:

@@ -39,7 +39,14 @@ def nonzero_requests(spec: core_v1.PodSpec) -> dict[str, int]:
         return {"cpu": asked.get("cpu", DEFAULT_MILLI_CPU), "memory": asked.get("memory", DEFAULT_MEMORY)}
 
     totals = _plus({"cpu": 0, "memory": 0}, _totals(spec, with_defaults))
-    return _plus(totals, {resource: amount(resource, spec.overhead[resource]) for resource in _QOS_RESOURCES if resource in spec.overhead})
+    return _plus(
+        totals,
+        {
+            resource: amount(resource, spec.overhead[resource])
+            for resource in _QOS_RESOURCES
+            if resource in spec.overhead
+        },
+    )
 
 
 def qos_class(spec: core_v1.PodSpec) -> str:
@@ -52,7 +59,8 @@ def qos_class(spec: core_v1.PodSpec) -> str:
     if not any(asked) and not any(limited):
         return "BestEffort"
     guaranteed = all(
-        limits.keys() == set(_QOS_RESOURCES) and all(wanted.get(resource, limit) == limit for resource, limit in limits.items())
+        limits.keys() == set(_QOS_RESOURCES)
+        and all(wanted.get(resource, limit) == limit for resource, limit in limits.items())
         for wanted, limits in zip(asked, limited, strict=True)
     )
     return "Guaranteed" if guaranteed else "Burstable"
@@ -64,7 +72,9 @@ def is_sidecar(container: core_v1.Container) -> bool:
 
 
 def _counted(quantities: Mapping[str, Quantity]) -> dict[str, int]:
-    amounts = {resource: amount(resource, quantities[resource]) for resource in _QOS_RESOURCES if resource in quantities}
+    amounts = {
+        resource: amount(resource, quantities[resource]) for resource in _QOS_RESOURCES if resource in quantities
+    }
     return {resource: value for resource, value in amounts.items() if value}
 
 
@@ -80,11 +90,17 @@ def _totals(spec: core_v1.PodSpec, of: Callable[[core_v1.Container], dict[str, i
     starting: dict[str, int] = {}
     for container in spec.initContainers:
         asked = _plus(sidecars, of(container))
-        starting = {resource: max(asked.get(resource, 0), starting.get(resource, 0)) for resource in asked.keys() | starting.keys()}
+        starting = {
+            resource: max(asked.get(resource, 0), starting.get(resource, 0))
+            for resource in asked.keys() | starting.keys()
+        }
         if is_sidecar(container):
             sidecars = asked
     running = _plus(running, sidecars)
-    return {resource: max(running.get(resource, 0), starting.get(resource, 0)) for resource in running.keys() | starting.keys()}
+    return {
+        resource: max(running.get(resource, 0), starting.get(resource, 0))
+        for resource in running.keys() | starting.keys()
+    }
 
 
 def _sum(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -16,7 +16,9 @@ def score(pod: PodInfo, table: NodeTable) -> Ints:
     """
     if not pod.requests.get("cpu") and not pod.requests.get("memory"):
         return np.zeros(len(table.valid), np.int64)
-    cpu, memory = (_used(table, column, pod.requests.get(name, 0)) for column, name in ((CPU, "cpu"), (MEMORY, "memory")))
+    cpu, memory = (
+        _used(table, column, pod.requests.get(name, 0)) for column, name in ((CPU, "cpu"), (MEMORY, "memory"))
+    )
     comparable = (table.allocatable[:, CPU] > 0) & (table.allocatable[:, MEMORY] > 0)
     deviation = np.where(comparable, np.abs(cpu - memory), 0)
     return np.asarray((2 * MAX_SCORE * 1000 - deviation) // 2000)

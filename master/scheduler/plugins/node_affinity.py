@@ -23,7 +23,9 @@ def filter(pod: PodInfo, table: NodeTable) -> Iterator[Refusal]:  # noqa: A001
     affinity = _affinity(pod)
     if affinity and affinity.requiredDuringSchedulingIgnoredDuringExecution:
         terms = affinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms
-        matching &= np.logical_or.reduce([np.zeros(len(matching), np.bool_), *(term_mask(table, term) for term in terms)])
+        matching &= np.logical_or.reduce(
+            [np.zeros(len(matching), np.bool_), *(term_mask(table, term) for term in terms)]
+        )
     if not matching.all():
         yield Refusal(~matching, "node(s) didn't match Pod's node affinity/selector")
 

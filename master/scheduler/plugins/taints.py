@@ -28,7 +28,11 @@ def tolerates(toleration: core_v1.Toleration, taint: Taint) -> bool:
 
 def filter(pod: PodInfo, table: NodeTable) -> Iterator[Refusal]:  # noqa: A001
     """Refuse nodes with a NoSchedule or NoExecute taint that the pod does not tolerate."""
-    bad = {taint: rows for taint, rows in table.taints.items() if taint.effect != "PreferNoSchedule" and not _tolerated(pod, taint)}
+    bad = {
+        taint: rows
+        for taint, rows in table.taints.items()
+        if taint.effect != "PreferNoSchedule" and not _tolerated(pod, taint)
+    }
     if not bad:
         return
 
