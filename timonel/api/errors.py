@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from timonel.api.fields import FieldError, quoted
-from timonel.api.types.meta_v1 import Status, StatusCause, StatusDetails
+from timonel.api.types.meta_v1 import ListMeta, Status, StatusCause, StatusDetails
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
@@ -165,6 +165,15 @@ class Expired(StatusError):
 
     code = 410
     reason = "Expired"
+    continue_token: str = ""
+    """With which a list can go on all the same, seeing a newer state."""
+
+    def status(self) -> Status:
+        """The Status, with the token in its metadata."""
+        status = super().status()
+        if self.continue_token:
+            status.metadata = ListMeta(continue_=self.continue_token)
+        return status
 
 
 class RequestEntityTooLarge(StatusError):

@@ -1,0 +1,91 @@
+"""Admission: rules about writes that look beyond the object itself. Plugins first change it, later judge the result.
+
+A plugin is one module in this package with one subclass of `Plugin`, found by discovery.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from master.registry import admission
+from master.registry.base import Verb
+from master.registry.objects import Call, Reader
+from timonel.api.errors import Forbidden
+
+
+@dataclass(slots=True)
+class Attributes:
+    """A write under way. ``object`` is None for a delete; ``old`` is None for a create and is read-only."""
+
+    call: Call
+    object: Any
+    old: Any
+    reader: Reader
+
+    @property
+    def operation(self) -> Verb:
+        """CREATE, UPDATE or DELETE: what happens to the object, whatever verb asked for it."""
+        if self.object is None:
+            return Verb.DELETE
+        return Verb.CREATE if self.old is None else Verb.UPDATE
+
+    def forbidden(self, why: str) -> Forbidden:
+        """The refusal of this write."""
+        return Forbidden(self.call.resource.group_resource, self.call.name, why)
+
+
+class Plugin:
+    """One rule. ``kinds`` and ``operations`` say which writes it sees."""
+
+    order: ClassVar[int] = 100
+    """Plugins run in ascending order."""
+    kinds: ClassVar[frozenset[type[Any]] | None] = None
+    """The Structs it looks at; None means all."""
+    operations: ClassVar[frozenset[Verb]] = frozenset({Verb.CREATE})
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Change ``attributes.object``; must be idempotent."""
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Judge the final object.
+
+        Raises:
+            StatusError: the write is refused.
+        """
+
+    def sees(self, attributes: Attributes) -> bool:
+        """Whether the plugin is concerned: by default with writes of the main resource only."""
+        return not attributes.call.subresource and self._sees_kind(attributes)
+
+    def _sees_kind(self, attributes: Attributes) -> bool:
+        if attributes.operation not in self.operations:
+            return False
+        return self.kinds is None or attributes.call.resource.struct in self.kinds
+
+
+class Chain:
+    """Plugins in their order."""
+
+    def __init__(self, plugins: Sequence[Plugin]) -> None:
+        self._plugins = sorted(plugins, key=lambda plugin: (plugin.order, type(plugin).__name__))
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Let each plugin change the object."""
+        for plugin in self._plugins:
+            if plugin.sees(attributes):
+                await plugin.mutate(attributes)
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Let each plugin judge the object; the first refusal ends it."""
+        for plugin in self._plugins:
+            if plugin.sees(attributes):
+                await plugin.validate(attributes)
+
+
+def load() -> Chain:
+    """The chain of every plugin in this package."""
+    for module in pkgutil.iter_modules(admission.__path__):
+        importlib.import_module(f"{admission.__name__}.{module.name}")
+    return Chain([plugin() for plugin in Plugin.__subclasses__()])

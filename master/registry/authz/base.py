@@ -1,0 +1,84 @@
+"""Authorisation: whether a user may do something. Authorizers are asked in turn; the first that decides has decided."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from master.registry.base import Resource, User
+from timonel.api.errors import Forbidden
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What somebody asks to do: with a resource, or with a ``path`` that is none."""
+
+    user: User
+    verb: str
+    resource: Resource | None = None
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+    field_selector: str = ""
+    """Of a list or watch; the node rule reads it."""
+
+
+class Decision(Enum):
+    """An authorizer's answer."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    NO_OPINION = "no opinion"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision and, for a refusal, why, in words for the user."""
+
+    decision: Decision
+    reason: str = ""
+
+
+ALLOW = Verdict(Decision.ALLOW)
+NO_OPINION = Verdict(Decision.NO_OPINION)
+
+
+class Authorizer(Protocol):
+    """One rule or set of rules."""
+
+    def authorize(self, asked: Attributes) -> Verdict:
+        """Judge by what is known in memory."""
+
+
+class Union:
+    """Asks authorizers in order; what none allows is refused."""
+
+    def __init__(self, authorizers: Sequence[Authorizer]) -> None:
+        self._authorizers = authorizers
+
+    def authorize(self, asked: Attributes) -> Verdict:
+        """The first decision, or NO_OPINION with all the reasons."""
+        reasons = []
+        for authorizer in self._authorizers:
+            verdict = authorizer.authorize(asked)
+            if verdict.decision is not Decision.NO_OPINION:
+                return verdict
+            if verdict.reason:
+                reasons.append(verdict.reason)
+        return Verdict(Decision.NO_OPINION, ", ".join(reasons)) if reasons else NO_OPINION
+
+
+def refusal(asked: Attributes, reason: str) -> Forbidden:
+    """The error for what was not allowed, in Kubernetes' words."""
+    user = asked.user.name
+    if asked.resource is None:
+        why = f'User "{user}" cannot {asked.verb} path "{asked.path}"'
+        return Forbidden("", "", f"{why}: {reason}" if reason else why)
+    what = f"{asked.resource.plural}/{asked.subresource}" if asked.subresource else asked.resource.plural
+    why = f'User "{user}" cannot {asked.verb} resource "{what}" in API group "{asked.resource.gvk.group}"'
+    if asked.namespace:
+        why += f' in the namespace "{asked.namespace}"'
+    else:
+        why += " at the cluster scope"
+    return Forbidden(asked.resource.group_resource, asked.name, f"{why}: {reason}" if reason else why)

@@ -1,0 +1,72 @@
+"""From a request's body to an object: decoding with field validation, and patches."""
+
+from typing import Any
+
+import msgspec
+
+from master.registry.base import WriteOptions
+from master.registry.objects import Call
+from timonel.api import codec
+from timonel.api.errors import BadRequest, UnsupportedMediaType
+from timonel.api.patch import json_patch, merge_patch, strategic_merge_patch
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+
+Body = bytes | Any
+"""JSON as it came, or the Struct of a caller in this process; the Struct stays the caller's and is never changed."""
+
+
+def decode(body: Body, struct: type[Any], call: Call, options: WriteOptions) -> Any:
+    """A body as an object that the write may change; what field validation finds is refused or told.
+
+    Raises:
+        BadRequest: it is no such object, or field validation is Strict and finds faults.
+    """
+    if not isinstance(body, bytes):
+        if not isinstance(body, struct):
+            raise BadRequest(f"a {struct.__name__} is expected, not a {type(body).__name__}")
+        return codec.copy(body)
+    if options.field_validation != "Ignore":
+        _check_fields(body, struct, call, options)
+    return codec.decode(struct, body)
+
+
+def from_document(document: Any, struct: type[Any], call: Call, options: WriteOptions) -> Any:
+    """`decode` for what a patch made."""
+    return decode(msgspec.json.encode(document), struct, call, options)
+
+
+def _check_fields(body: bytes, struct: type[Any], call: Call, options: WriteOptions) -> None:
+    problems = codec.strict_problems(struct, body)
+    if not problems:
+        return
+    if options.field_validation == "Strict":
+        raise codec.strict_error(struct, problems)
+    for problem in problems:
+        call.warn(problem)
+
+
+def patched(document: Any, patch_type: str, patch: bytes, struct: type[Any]) -> Any:
+    """``document`` with a JSON, merge or strategic merge patch applied; ``document`` is not changed.
+
+    Raises:
+        BadRequest: the patch is malformed.
+        UnsupportedMediaType: the patch's type is none of them.
+    """
+    try:
+        operations = msgspec.json.decode(patch)
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"error decoding patch: {error}") from None
+    match patch_type:
+        case "application/json-patch+json":
+            return json_patch(document, operations)
+        case "application/merge-patch+json":
+            return merge_patch(document, operations)
+        case "application/strategic-merge-patch+json":
+            return strategic_merge_patch(struct, document, operations)
+        case _:
+            raise UnsupportedMediaType(PATCH_TYPES)

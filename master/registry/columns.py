@@ -1,0 +1,32 @@
+"""Table columns: what `kubectl get` prints of a kind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from timonel.api.meta import HasMetadata
+
+T_contra = TypeVar("T_contra", contravariant=True)
+
+Cell = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[T_contra]):
+    """One column of a kind's table.
+
+    ``priority`` 0 is always shown, greater only in wide output. Name comes first in every table and is not listed here.
+    """
+
+    name: str
+    value: Callable[[T_contra], Cell]
+    type: str = "string"
+    """string, integer, number, boolean or date, as OpenAPI names them."""
+    priority: int = 0
+    format: str = ""
+    description: str = ""
+
+
+def age(priority: int = 0) -> Column[HasMetadata]:
+    """How long ago the object was made; clients turn the time into an age."""
+    return Column("Age", lambda obj: obj.metadata.creationTimestamp or "", "date", priority)

@@ -1,0 +1,136 @@
+"""What the verbs share: the index, the caches, the clock, authorisation and admission."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from master.registry.admission.base import Chain
+from master.registry.authz.base import Attributes, Authorizer, Decision, refusal
+from master.registry.base import Resource
+from master.registry.objects import Call, T
+from master.registry.resources import Resources
+from master.registry.strategy import AnyStrategy
+from master.registry.subresources import TokenMinter
+from master.store.base import KeyValue, Store
+from master.store.cache import Item, WatchCache, labels_of, with_revision
+from master.store.items import Decoding
+from timonel.api import codec, time
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+AnyCache = WatchCache[Any]
+AnyItem = Item[Any]
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+def new_uid() -> str:
+    """A random uid."""
+    return str(uuid.uuid4())
+
+
+def _struct(resource: Resource) -> type[Any]:
+    """The Struct of a built-in resource."""
+    assert resource.struct is not None
+    return resource.struct
+
+
+class Core:
+    """The parts that every verb needs; also the `Reader` of hooks and admission."""
+
+    def __init__(
+        self,
+        store: Store,
+        resources: Resources,
+        authorizer: Authorizer,
+        admission: Chain,
+        clock: Clock,
+        uid: Callable[[], str],
+    ) -> None:
+        self.store = store
+        self.resources = resources
+        self.authorizer = authorizer
+        self.admission = admission
+        self.clock = clock
+        self.uid = uid
+        self.minter: TokenMinter | None = None
+        stored = [r for r in resources if r.struct is not None and resources.strategy(r).virtual is None]
+        self._decoders = {resource: partial(codec.decode, _struct(resource)) for resource in stored}
+        self._caches: dict[Resource, AnyCache] = {
+            resource: WatchCache(store, resource.prefix, self._decoders[resource]) for resource in stored
+        }
+
+    async def start(self) -> None:
+        """Load all caches."""
+        async with asyncio.TaskGroup() as group:
+            for cache in self._caches.values():
+                group.create_task(cache.start())
+
+    async def close(self) -> None:
+        """Stop all caches."""
+        await asyncio.gather(*(cache.close() for cache in self._caches.values()))
+
+    def cache(self, resource: Resource) -> AnyCache:
+        """The cache of a stored resource."""
+        return self._caches[resource]
+
+    def strategy(self, resource: Resource) -> AnyStrategy:
+        """The rules of a resource."""
+        return self.resources.strategy(resource)
+
+    def now(self) -> str:
+        """The time, as timestamps say it."""
+        return time.text(self.clock())
+
+    def authorize(self, asked: Attributes) -> None:
+        """Refuse what is not allowed.
+
+        Raises:
+            Forbidden: with the reasons.
+        """
+        verdict = self.authorizer.authorize(asked)
+        if verdict.decision is not Decision.ALLOW:
+            raise refusal(asked, verdict.reason)
+
+    def authorize_call(self, call: Call) -> None:
+        """`authorize` for a call."""
+        self.authorize(Attributes(call.user, call.verb, call.resource, call.subresource, call.namespace, call.name))
+
+    async def read(self, resource: Resource, key: str) -> AnyItem | None:
+        """An object from the store itself."""
+        found = await self.store.get(key)
+        return self.item(resource, found) if found else None
+
+    def item(self, resource: Resource, stored: KeyValue) -> AnyItem:
+        """A stored value as the cache would show it."""
+        raw = with_revision(stored.value, stored.revision)
+        decoding = Decoding(self._decoders[resource], labels_of)
+        return Item(decoding, stored.key, raw, stored.revision, stored.created)
+
+    # The Reader
+
+    def cached(self, kind: type[T], namespace: str, name: str) -> T | None:
+        """See `Reader`."""
+        resource = self.resources.of(kind)
+        item = self._caches[resource].get(resource.key(namespace, name))
+        return item.object if item else None
+
+    async def current(self, kind: type[T], namespace: str, name: str) -> T | None:
+        """See `Reader`."""
+        resource = self.resources.of(kind)
+        item = await self.read(resource, resource.key(namespace, name))
+        return item.object if item else None
+
+    def all_cached(self, kind: type[T], namespace: str = "") -> Iterator[T]:
+        """See `Reader`."""
+        resource = self.resources.of(kind)
+        items: Sequence[AnyItem] = self._caches[resource].list(f"{resource.prefix}{namespace}/" if namespace else "")
+        return (item.object for item in items)

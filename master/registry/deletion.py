@@ -1,0 +1,125 @@
+"""Delete: preconditions, grace, finalizers, propagation; the object goes when nothing holds it any more."""
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from master.registry import metadata
+from master.registry.admission.base import Attributes
+from master.registry.base import DeleteOptions, Result
+from master.registry.commit import Intent, Lost, commit
+from master.registry.core import AnyItem, Core
+from master.registry.objects import Call
+from master.registry.strategy import AnyStrategy
+from master.registry.write import ATTEMPTS, stored_form
+from master.store.cache import with_revision
+from timonel.api import codec, time
+from timonel.api.errors import BadRequest, NotFound, ServerTimeout, StatusError
+from timonel.api.types.meta_v1 import ObjectMeta
+
+ORPHAN = "orphan"
+FOREGROUND = "foregroundDeletion"
+FINALIZER_OF = {"Orphan": ORPHAN, "Foreground": FOREGROUND, "Background": ""}
+
+
+class _Named(msgspec.Struct):
+    """All that a collection's delete needs of an object."""
+
+    metadata: ObjectMeta
+
+
+class Deleter:
+    """The delete verb, without authorisation."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def delete(self, call: Call, options: DeleteOptions) -> Result:
+        """Delete the object that ``call`` names, or begin to.
+
+        Raises:
+            NotFound: there is none.
+            Conflict: a precondition does not hold.
+        """
+        if options.propagation not in (None, *FINALIZER_OF):
+            raise BadRequest(
+                f"invalid propagationPolicy {options.propagation!r}: Orphan, Background or Foreground is needed"
+            )
+        key = call.resource.key(call.namespace, call.name)
+        item: AnyItem | None = self._core.cache(call.resource).get(key)
+        certain = False
+        for _ in range(ATTEMPTS):
+            if item is None and not certain:
+                item, certain = await self._core.read(call.resource, key), True
+            if item is None:
+                raise NotFound(call.resource.group_resource, call.name)
+            try:
+                outcome = await self._delete_once(call, options, item)
+            except StatusError:
+                if certain:
+                    raise
+                item, certain = None, False
+                continue
+            if isinstance(outcome, Result):
+                return outcome
+            item, certain = self._core.item(call.resource, outcome.current) if outcome.current else None, True
+        raise ServerTimeout(call.resource.group_resource, call.verb)
+
+    async def delete_listed(self, call: Call, raw: bytes, options: DeleteOptions) -> None:
+        """Delete one object of a listed collection; one that is gone by now is deleted enough."""
+        meta = codec.decode(_Named, raw).metadata
+        one = replace(call, namespace=meta.namespace or "", name=meta.name or "")
+        with suppress(NotFound):
+            await self.delete(one, options)
+
+    async def _delete_once(self, call: Call, options: DeleteOptions, item: AnyItem) -> Result | Lost:
+        core = self._core
+        strategy = core.strategy(call.resource)
+        old = item.object
+        metadata.check(options.preconditions, old.metadata, item.revision, call.resource)
+        await core.admission.validate(Attributes(call, None, old, core))
+        new = codec.copy(old)
+        goes = self._mark(call, strategy, new, options)
+        if options.dry_run:
+            return Result(item.raw, item.revision, deleted=goes)
+        if goes:
+            outcome = await commit(core, Intent(item.key, item.revision, None, gives_back=strategy.claims(old)))
+            return outcome if isinstance(outcome, Lost) else Result(item.deleted_at(outcome).raw, outcome)
+        new.metadata.resourceVersion = None
+        value = stored_form(codec.to_dict(new))
+        if with_revision(value, item.revision) == item.raw:
+            return Result(item.raw, item.revision, deleted=False)
+        outcome = await commit(core, Intent(item.key, item.revision, value))
+        return outcome if isinstance(outcome, Lost) else Result(with_revision(value, outcome), outcome, deleted=False)
+
+    def _mark(self, call: Call, strategy: AnyStrategy, new: Any, options: DeleteOptions) -> bool:
+        """Say in the metadata that the object is being deleted; gives whether nothing holds it."""
+        meta = new.metadata
+        meta.finalizers = _finalizers(meta.finalizers, options.propagation or strategy.propagation_of(new))
+        grace = max(0, strategy.grace(new, options))
+        if meta.deletionTimestamp:
+            left = meta.deletionGracePeriodSeconds or 0
+            grace = min(grace, left)
+            if grace == left:
+                return left == 0 and not strategy.held(new)
+        if grace == 0 and not strategy.held(new):
+            return True
+        now = self._core.clock()
+        if strategy.has_generation and not meta.deletionTimestamp:
+            meta.generation = (meta.generation or 0) + 1
+        meta.deletionTimestamp = time.text(now + timedelta(seconds=grace))
+        meta.deletionGracePeriodSeconds = grace
+        strategy.prepare_delete(new)
+        return False
+
+
+def _finalizers(present: list[str], propagation: str | None) -> list[str]:
+    """The finalizers after a delete with this propagation; None leaves them as they are."""
+    if propagation is None:
+        return present
+    kept = [finalizer for finalizer in present if finalizer not in (ORPHAN, FOREGROUND)]
+    added = FINALIZER_OF[propagation]
+    return [*kept, added] if added else kept

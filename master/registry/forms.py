@@ -1,0 +1,199 @@
+"""Which write a request is, by its subresource, and how its body becomes an object."""
+
+from typing import Any
+
+import msgspec
+
+from master.registry import bodies
+from master.registry.base import DeleteOptions, Resource, Result, Verb, WriteOptions
+from master.registry.bodies import Body
+from master.registry.core import AnyItem, Core
+from master.registry.deletion import Deleter
+from master.registry.objects import Call, Reader
+from master.registry.subresources import Action, Change, Connect, Part, Projection, Subresource, TokenMinter
+from master.registry.write import Make, Plan, Writer, manager_of, refuse
+from timonel.api import codec, managed_fields
+from timonel.api.errors import BadRequest, Conflict, MethodNotAllowed, NoSuchPath
+
+
+class Forms:
+    """The writing verbs for every form of request, without authorisation; also the `Actor` of actions."""
+
+    def __init__(self, core: Core, deleter: Deleter) -> None:
+        self._core = core
+        self._deleter = deleter
+        self._writer = Writer(core)
+
+    def subresource(self, resource: Resource, name: str, verb: Verb) -> Subresource:
+        """The subresource of that name.
+
+        Raises:
+            NoSuchPath: the kind has none of that name.
+            MethodNotAllowed: it does not know the verb.
+        """
+        for found in self._core.strategy(resource).subresources:
+            if found.name == name:
+                if verb not in found.verbs:
+                    raise MethodNotAllowed(f"{resource.group_resource}/{name}", verb)
+                return found
+        raise NoSuchPath
+
+    def shown(self, call: Call, raw: bytes, item: AnyItem) -> Result:
+        """What a get shows of the object."""
+        sub = self._subresource(call)
+        if isinstance(sub, Projection):
+            return Result(codec.encode(sub.read(item.object)), item.revision)
+        if sub is None or isinstance(sub, Part):
+            return Result(raw, item.revision)
+        raise MethodNotAllowed(f"{call.resource.group_resource}/{call.subresource}", call.verb)
+
+    async def create(self, call: Call, body: Body, options: WriteOptions) -> Result:
+        """Create an object, or carry out an action."""
+        sub = self._subresource(call)
+        if sub is None:
+            struct = call.resource.struct
+            assert struct is not None  # custom resources come with their own bodies
+            return await self._writer.create(call, lambda _: bodies.decode(body, struct, call, options), options)
+        if not isinstance(sub, Action) or sub.struct is None:
+            raise MethodNotAllowed(f"{call.resource.group_resource}/{call.subresource}", call.verb)
+        done = await sub.run(self, call, bodies.decode(body, sub.struct, call, options))
+        return Result(codec.encode(done), created=True, warnings=tuple(call.warnings))
+
+    async def update(self, call: Call, body: Body, options: WriteOptions) -> Result:
+        """Replace the object, or a part of it."""
+        sub = self._subresource(call)
+        struct = _struct(call, sub)
+        if isinstance(sub, Projection):
+            return await self._project(call, sub, lambda _: bodies.decode(body, struct, call, options), options)
+        creates = self._core.strategy(call.resource).create_on_update
+        plan = Plan(lambda _: bodies.decode(body, struct, call, options), self._part(call, sub), creates=creates)
+        return await self._writer.update(call, plan, options)
+
+    async def patch(self, call: Call, patch_type: str, body: bytes, options: WriteOptions) -> Result:
+        """Patch the object, or a part of it; each attempt patches the newest state."""
+        sub = self._subresource(call)
+        struct = _struct(call, sub)
+
+        def make(view: Any) -> Any:
+            changed = bodies.patched(view, patch_type, body, struct)
+            return bodies.from_document(changed, struct, call, options)
+
+        if isinstance(sub, Projection):
+            return await self._project(call, sub, lambda view: make(codec.to_dict(view)), options)
+        plan = Plan(lambda item: make(_document(item)), self._part(call, sub))
+        return await self._writer.update(call, plan, options)
+
+    async def apply(self, call: Call, body: bytes, options: WriteOptions) -> Result:
+        """Server-side apply; creates where there is nothing."""
+        sub = self._subresource(call)
+        struct = _struct(call, sub)
+        if not options.field_manager:
+            raise BadRequest(
+                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+            )
+        applied = _mapping(body)
+        if options.field_validation != "Ignore":
+            bodies.decode(body, struct, call, options)
+
+        def make(live: dict[str, Any] | None) -> Any:
+            merged = managed_fields.apply(
+                struct,
+                live,
+                applied,
+                manager=manager_of(call, options),
+                force=options.force,
+                now=call.now,
+                subresource=call.subresource,
+                api_version=struct.gvk.api_version,
+            )
+            return codec.convert(struct, merged)
+
+        if isinstance(sub, Projection):
+            return await self._project(call, sub, lambda view: make(codec.to_dict(view)), options)
+        plan = Plan(
+            lambda item: make(_document(item) if item else None),
+            self._part(call, sub),
+            creates=sub is None,
+            tracked=True,
+        )
+        return await self._writer.update(call, plan, options)
+
+    # The Actor
+
+    @property
+    def reader(self) -> Reader:
+        """See `Actor`."""
+        return self._core
+
+    @property
+    def minter(self) -> TokenMinter | None:
+        """See `Actor`."""
+        return self._core.minter
+
+    async def modify(self, call: Call, namespace: str, name: str, change: Change) -> Result:
+        """See `Actor`."""
+
+        def make(item: AnyItem | None) -> Any:
+            assert item is not None  # the plan does not create
+            obj = codec.copy(item.object)
+            change(obj)
+            return obj
+
+        options = WriteOptions(dry_run=call.dry_run, field_manager=call.field_manager)
+        return await self._writer.update(call, Plan(make, trusted=True), options)
+
+    async def delete_object(self, call: Call, namespace: str, name: str, options: DeleteOptions) -> Result:
+        """See `Actor`."""
+        return await self._deleter.delete(call, options)
+
+    # Helpers
+
+    def _subresource(self, call: Call) -> Subresource | None:
+        return self.subresource(call.resource, call.subresource, call.verb) if call.subresource else None
+
+    def _part(self, call: Call, sub: Subresource | None) -> Part[Any] | None:
+        if sub is None or isinstance(sub, Part):
+            return sub
+        raise MethodNotAllowed(f"{call.resource.group_resource}/{call.subresource}", call.verb)
+
+    async def _project(self, call: Call, sub: Projection[Any, Any], make_view: Make, options: WriteOptions) -> Result:
+        """Change the object through another kind's eyes."""
+
+        def make(item: AnyItem | None) -> Any:
+            assert item is not None  # the plan does not create
+            view = make_view(sub.read(item.object))
+            if view.metadata.resourceVersion not in (None, "", "0", str(item.revision)):
+                raise Conflict(call.resource.group_resource, call.name)
+            refuse(view, list(sub.validate(view)))
+            obj = codec.copy(item.object)
+            sub.write(view, obj)
+            return obj
+
+        done = await self._writer.update(call, Plan(make), options)
+        assert call.resource.struct is not None  # a projection reads Structs
+        return Result(
+            codec.encode(sub.read(codec.decode(call.resource.struct, done.raw))), done.revision, warnings=done.warnings
+        )
+
+
+def _struct(call: Call, sub: Subresource | None) -> type[Any]:
+    """The Struct of the request's bodies."""
+    struct = (sub.struct if sub else None) or call.resource.struct
+    if struct is None or isinstance(sub, Action | Connect):
+        raise MethodNotAllowed(f"{call.resource.group_resource}/{call.subresource}", call.verb)
+    return struct
+
+
+def _document(item: AnyItem | None) -> Any:
+    """The current object as plain JSON, as a patch sees it; also without an object a patch must fail as such."""
+    return msgspec.json.decode(item.raw) if item else {}
+
+
+def _mapping(body: bytes) -> dict[str, Any]:
+    try:
+        document = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"error decoding apply patch: {error}") from None
+    if not isinstance(document, dict):
+        raise BadRequest("error decoding apply patch: it must be an object")
+    return document

@@ -1,0 +1,57 @@
+"""What hooks, subresources and admission work on: an API object, the call being served, and a look at other objects."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol, TypeVar
+
+from master.registry.base import Resource, User, Verb
+from timonel.api.gvk import GVK
+from timonel.api.types import meta_v1
+
+
+class APIObject(Protocol):
+    """What every top-level kind has."""
+
+    gvk: ClassVar[GVK]
+    apiVersion: str
+    kind: str
+    metadata: meta_v1.ObjectMeta
+
+
+T = TypeVar("T", bound=APIObject)
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, as hooks and admission see it."""
+
+    user: User
+    verb: Verb
+    resource: Resource
+    namespace: str
+    name: str
+    subresource: str = ""
+    dry_run: bool = False
+    field_manager: str = ""
+    now: str = ""
+    """The time of the request, RFC 3339 in whole seconds; every timestamp that the write sets is this one."""
+    warnings: list[str] = field(default_factory=list)
+    """What the caller is told beside the result."""
+
+    def warn(self, text: str) -> None:
+        """Tell the caller, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+
+class Reader(Protocol):
+    """Objects of any kind, read-only, for hooks and admission to look at."""
+
+    def cached(self, kind: type[T], namespace: str, name: str) -> T | None:
+        """The object as this process knows it; it may be a moment old."""
+
+    async def current(self, kind: type[T], namespace: str, name: str) -> T | None:
+        """The object as the store holds it now."""
+
+    def all_cached(self, kind: type[T], namespace: str = "") -> Iterator[T]:
+        """All objects of a kind, of one namespace where given, in key order; they may be a moment old."""

@@ -1,0 +1,71 @@
+"""The index of what is served, filled from the modules in ``kinds/``."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from master.registry import kinds
+from master.registry.base import Resource
+from master.registry.strategy import KINDS, AnyStrategy
+from timonel.api.errors import NoSuchPath
+from timonel.api.gvk import GVK
+
+
+def load() -> Mapping[type[Any], AnyStrategy]:
+    """Import every module of ``kinds/`` and return the strategies that they define."""
+    for module in pkgutil.iter_modules(kinds.__path__):
+        importlib.import_module(f"{kinds.__name__}.{module.name}")
+    return KINDS
+
+
+class Resources:
+    """What is served: found by group, version and plural, by Struct, and by kind."""
+
+    def __init__(self, strategies: Iterable[AnyStrategy]) -> None:
+        self._strategies = {strategy.resource: strategy for strategy in strategies}
+        self._by_path = {(r.gvk.group, r.gvk.version, r.plural): r for r in self._strategies}
+        self._by_gvk = {r.gvk: r for r in self._strategies}
+        self._by_struct = {r.struct: r for r in self._strategies if r.struct is not None}
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._strategies)
+
+    def strategy(self, resource: Resource) -> AnyStrategy:
+        """The rules of a served resource."""
+        return self._strategies[resource]
+
+    def find(self, group: str, version: str, plural: str) -> Resource | None:
+        """The resource at a URL's group, version and plural."""
+        return self._by_path.get((group, version, plural))
+
+    def of_gvk(self, gvk: GVK) -> Resource | None:
+        """The resource whose objects have this kind."""
+        return self._by_gvk.get(gvk)
+
+    def of(self, kind: Resource | type[Any]) -> Resource:
+        """The resource of a Struct, or the resource itself.
+
+        Raises:
+            NoSuchPath: the Struct's kind is not served.
+        """
+        if isinstance(kind, Resource):
+            return kind
+        try:
+            return self._by_struct[kind]
+        except KeyError:
+            raise NoSuchPath from None
+
+    def versions(self) -> Mapping[str, list[str]]:
+        """The served groups, the core group first, each with its versions, the preferred one first."""
+        groups: dict[str, list[str]] = {}
+        for group, version in sorted({(r.gvk.group, r.gvk.version) for r in self._strategies}, key=_preference):
+            groups.setdefault(group, []).append(version)
+        return groups
+
+
+def _preference(group_version: tuple[str, str]) -> tuple[str, int, str]:
+    """Sort key: groups by name, in each the stable versions before beta and alpha, the newest of a stage first."""
+    group, version = group_version
+    stage = 2 if "alpha" in version else 1 if "beta" in version else 0
+    return group, stage, version

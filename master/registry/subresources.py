@@ -1,0 +1,153 @@
+"""The forms that a subresource takes; a kind lists instances of them.
+
+- `Part`: a part of the object that is written apart (status, finalize, resize);
+- `Projection`: another kind read from the object and written into it (scale);
+- `Action`: something done to the object by a POST (binding, eviction, token);
+- `Connect`: a stream that the HTTP layer serves; only its name and verbs are known here (log, exec).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from master.registry.base import DeleteOptions, Result, Verb
+from master.registry.objects import APIObject, Call, Reader, T
+from timonel.api.fields import FieldError
+from timonel.api.gvk import GVK
+
+V = TypeVar("V", bound=APIObject)
+
+READ_WRITE = frozenset({Verb.GET, Verb.UPDATE, Verb.PATCH})
+
+
+class Subresource:
+    """What discovery and authorisation know of every form."""
+
+    name: str
+    verbs: frozenset[Verb]
+    struct: type[Any] | None = None
+    """The kind that its bodies have; None means the parent's own."""
+    gvk: GVK | None = None
+    """As discovery names that kind; None means the parent's own."""
+
+
+class Part(Subresource, Generic[T]):
+    """A part of the object: bodies are whole objects, of which only the part counts."""
+
+    verbs = READ_WRITE
+
+    def prepare(self, new: T, old: T, call: Call) -> None:
+        """Carry everything over from ``old`` but the part; metadata is cared for."""
+        raise NotImplementedError
+
+    def validate(self, new: T, old: T) -> Iterator[FieldError]:
+        """The faults of the change."""
+        yield from ()
+
+
+class Status(Part[Any]):
+    """The status of a kind, written by its controller; the strategy's own hooks rule it."""
+
+    name = "status"
+
+    def prepare(self, new: Any, old: Any, call: Call) -> None:
+        """Keep the spec."""
+        if hasattr(old, "spec"):
+            new.spec = old.spec
+
+
+class Projection(Subresource, Generic[T, V]):
+    """Another kind as a view of the object."""
+
+    verbs = READ_WRITE
+
+    def read(self, obj: T) -> V:
+        """The view; metadata included."""
+        raise NotImplementedError
+
+    def write(self, view: V, obj: T) -> None:
+        """Put what the view says into ``obj``."""
+        raise NotImplementedError
+
+    def validate(self, view: V) -> Iterator[FieldError]:
+        """The faults of the view."""
+        yield from ()
+
+
+class Actor(Protocol):
+    """What an action may do."""
+
+    @property
+    def reader(self) -> Reader:
+        """Other objects."""
+
+    @property
+    def minter(self) -> "TokenMinter | None":
+        """Who signs tokens, where somebody does."""
+
+    async def modify(self, call: Call, namespace: str, name: str, change: "Change") -> Result:
+        """Change the call's parent object by the guaranteed-update loop; ``change`` gets an own copy and may raise."""
+
+    async def delete_object(self, call: Call, namespace: str, name: str, options: DeleteOptions) -> Result:
+        """Delete the call's parent object."""
+
+
+class Change(Protocol):
+    """A change of an object in place; it may run more than once, each time on the newest state."""
+
+    def __call__(self, obj: Any) -> None: ...
+
+
+class Action(Subresource, Generic[V]):
+    """Something done by a POST."""
+
+    verbs = frozenset({Verb.CREATE})
+
+    async def run(self, actor: Actor, call: Call, body: V) -> APIObject:
+        """Do it and say what the caller gets back."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Connect(Subresource):
+    """A stream on the object, served by the HTTP layer."""
+
+    name: str
+    verbs: frozenset[Verb]
+    gvk: GVK | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MintedToken:
+    """A signed ServiceAccount token and when it ends, RFC 3339."""
+
+    token: str
+    expires: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenClaims:
+    """What a ServiceAccount token is asked to say."""
+
+    namespace: str
+    service_account: str
+    uid: str
+    audiences: tuple[str, ...]
+    """Empty: the API server's own."""
+    seconds: int
+    bound_kind: str = ""
+    """Pod, Secret or Node; the token ends with that object."""
+    bound_name: str = ""
+    bound_uid: str = ""
+    node_name: str = ""
+    """Of a bound pod that is scheduled."""
+
+
+class TokenMinter(Protocol):
+    """Who signs ServiceAccount tokens."""
+
+    audiences: tuple[str, ...]
+    """The audiences of a token that asks for none."""
+
+    async def mint(self, claims: TokenClaims) -> MintedToken:
+        """Sign a token."""

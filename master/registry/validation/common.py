@@ -1,0 +1,75 @@
+"""Small rules that several kinds share."""
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+from timonel.api import names
+from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
+
+IMMUTABLE = "field is immutable"
+
+
+def keys_are_valid(path: Path, keys: Iterable[str]) -> Iterator[FieldError]:
+    """The keys of a ConfigMap or Secret do as file names."""
+    for key in keys:
+        for fault in names.config_key(key):
+            yield invalid(path.key(key), key, fault)
+
+
+def immutable(new: Any, old: Any, *fields: str, why: str, path: Path = Path("")) -> Iterator[FieldError]:  # noqa: B008
+    """The fields of ``new`` are as in ``old``; the refusal says Forbidden."""
+    for field in fields:
+        if getattr(new, field) != getattr(old, field):
+            yield forbidden(path.child(field), why)
+
+
+def unchanged(new: Any, old: Any, *fields: str, path: Path = Path("")) -> Iterator[FieldError]:  # noqa: B008
+    """The fields of ``new`` are as in ``old``; the refusal shows the new value."""
+    for field in fields:
+        if getattr(new, field) != getattr(old, field):
+            yield invalid(path.child(field), getattr(new, field), IMMUTABLE)
+
+
+def one_of(path: Path, value: str | None, allowed: Collection[str], *, optional: bool = False) -> Iterator[FieldError]:
+    """The value is one of a set of words."""
+    if not value:
+        if not optional:
+            yield required(path)
+    elif value not in allowed:
+        yield not_supported(path, value, sorted(allowed))
+
+
+def not_negative(path: Path, value: int | None) -> Iterator[FieldError]:
+    """The number, where given, is 0 or more."""
+    if value is not None and value < 0:
+        yield invalid(path, value, "must be greater than or equal to 0")
+
+
+def positive(path: Path, value: int | None) -> Iterator[FieldError]:
+    """The number, where given, is 1 or more."""
+    if value is not None and value < 1:
+        yield invalid(path, value, "must be greater than 0")
+
+
+def is_label(path: Path, value: str) -> Iterator[FieldError]:
+    """The text is an RFC 1123 label."""
+    for fault in names.label(value):
+        yield invalid(path, value, fault)
+
+
+def is_subdomain(path: Path, value: str) -> Iterator[FieldError]:
+    """The text is an RFC 1123 subdomain."""
+    for fault in names.subdomain(value):
+        yield invalid(path, value, fault)
+
+
+def is_qualified(path: Path, value: str) -> Iterator[FieldError]:
+    """The text is a qualified name, as a label's key is."""
+    for fault in names.qualified(value):
+        yield invalid(path, value, fault)
+
+
+def is_port(path: Path, value: int) -> Iterator[FieldError]:
+    """The number is a port."""
+    for fault in names.port_number(value):
+        yield invalid(path, value, fault)

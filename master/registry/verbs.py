@@ -1,0 +1,318 @@
+"""The API without HTTP: every verb for every kind. HTTP handlers, controllers and the dispatcher all come in here."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any
+
+from master.registry import resources
+from master.registry.admission import base as admission
+from master.registry.authz.base import Attributes, Authorizer
+from master.registry.base import DeleteOptions, ListOptions, ListResult, Resource, Result, User, Verb, WriteOptions
+from master.registry.bodies import APPLY_PATCH, Body
+from master.registry.core import AnyCache, Clock, Core, new_uid, utc_now
+from master.registry.deletion import Deleter
+from master.registry.forms import Forms
+from master.registry.listing import Lister
+from master.registry.objects import Call, Reader
+from master.registry.strategy import AnyStrategy
+from master.registry.subresources import TokenMinter
+from master.registry.virtual import Virtuals
+from master.registry.watching import Watcher, WatchFrames
+from master.store.base import (
+    Compacted,
+    Corrupt,
+    NoSpace,
+    OutcomeUnknown,
+    Store,
+    StoreError,
+    Unavailable,
+)
+from timonel.api.errors import Expired, InternalError, MethodNotAllowed, NotFound, ServiceUnavailable, Timeout
+
+Kind = Resource | type[Any]
+
+DELETES_AT_ONCE = 16
+"""How many objects of a collection are being deleted at a time."""
+
+
+class Registry:
+    """All verbs, for one user at a time: ``(who, resource, namespace, ...)``; each authorises first.
+
+    A resource is named by its `Resource` or its Struct. Bodies are JSON bytes or Structs; a Struct stays the caller's.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        authorizer: Authorizer,
+        *,
+        clock: Clock = utc_now,
+        uid: Callable[[], str] = new_uid,
+        chain: admission.Chain | None = None,
+    ) -> None:
+        self.resources = resources.Resources(resources.load().values())
+        self.core = Core(store, self.resources, authorizer, chain or admission.load(), clock, uid)
+        self._lister = Lister(self.core)
+        self._watcher = Watcher(self.core)
+        self._deleter = Deleter(self.core)
+        self._forms = Forms(self.core, self._deleter)
+        self._virtuals = Virtuals(self.core)
+
+    async def start(self) -> None:
+        """Load the caches; until then no verb works."""
+        with in_api_words():
+            await self.core.start()
+
+    async def close(self) -> None:
+        """Stop the caches; watches end. Idempotent."""
+        await self.core.close()
+
+    # What others may look at
+
+    @property
+    def reader(self) -> Reader:
+        """Cached objects, read-only."""
+        return self.core
+
+    def cache(self, kind: Kind) -> AnyCache:
+        """The watch cache of a stored resource; informers listen to it."""
+        return self.core.cache(self.resources.of(kind))
+
+    def strategy(self, kind: Kind) -> AnyStrategy:
+        """The rules of a resource: its verbs, columns and subresources."""
+        return self.core.strategy(self.resources.of(kind))
+
+    def authorize(self, asked: Attributes) -> None:
+        """Refuse what is not allowed; for what is no verb of the registry: paths, streams.
+
+        Raises:
+            Forbidden: it is not.
+        """
+        self.core.authorize(asked)
+
+    def use_minter(self, minter: TokenMinter) -> None:
+        """Let ``minter`` sign ServiceAccount tokens; without one the token subresource is unavailable."""
+        self.core.minter = minter
+
+    # Reading
+
+    async def get(
+        self,
+        who: User,
+        resource: Kind,
+        namespace: str,
+        name: str,
+        *,
+        resource_version: str | None = None,
+        subresource: str = "",
+    ) -> Result:
+        """One object: the newest, or with a ``resource_version`` one at least as new ("0": any).
+
+        Raises:
+            NotFound, Forbidden, Timeout: the state asked for is not reached.
+        """
+        call = self._call(who, Verb.GET, resource, namespace, name, subresource)
+        with in_api_words():
+            if self._is_virtual(call):
+                return Result(self._virtuals.get(call))
+            item = await self._lister.get(call, resource_version)
+        if item is None:
+            raise NotFound(call.resource.group_resource, name)
+        return self._forms.shown(call, item.raw, item)
+
+    async def list(self, who: User, resource: Kind, namespace: str, options: ListOptions = ListOptions()) -> ListResult:  # noqa: B008
+        """A page of objects, of all namespaces where ``namespace`` is empty.
+
+        Raises:
+            Expired: the state that a continue token or resourceVersion asks for is no longer known.
+        """
+        call = self._call(who, Verb.LIST, resource, namespace, fields=options.field_selector)
+        with in_api_words():
+            if self._is_virtual(call):
+                return self._virtuals.list(call, options)
+            return await self._lister.list(call, options)
+
+    async def watch(
+        self,
+        who: User,
+        resource: Kind,
+        namespace: str,
+        options: ListOptions = ListOptions(),  # noqa: B008
+    ) -> AsyncGenerator[WatchFrames, None]:
+        """Changes in batches, until ``timeout_seconds`` are over or the generator is closed.
+
+        Raises:
+            Expired: the revision to begin after, or a slow reader, has fallen behind what is kept.
+        """
+        call = self._call(who, Verb.WATCH, resource, namespace, fields=options.field_selector)
+        with in_api_words():
+            async with aclosing(self._watcher.watch(call, options)) as batches:
+                async for frames in batches:
+                    yield frames
+
+    # Writing
+
+    async def create(
+        self,
+        who: User,
+        resource: Kind,
+        namespace: str,
+        body: Body,
+        options: WriteOptions = WriteOptions(),  # noqa: B008
+        *,
+        name: str = "",
+        subresource: str = "",
+    ) -> Result:
+        """Create an object, or carry out an action such as a pod's binding.
+
+        Raises:
+            AlreadyExists, Invalid, BadRequest, Forbidden.
+        """
+        call = self._call(who, Verb.CREATE, resource, namespace, name, subresource, options)
+        with in_api_words():
+            return await self._forms.create(call, body, options)
+
+    async def update(
+        self,
+        who: User,
+        resource: Kind,
+        namespace: str,
+        name: str,
+        body: Body,
+        options: WriteOptions = WriteOptions(),  # noqa: B008
+        *,
+        subresource: str = "",
+    ) -> Result:
+        """Replace an object, or the part of it that a subresource stands for.
+
+        Raises:
+            NotFound, Conflict, Invalid, BadRequest, Forbidden.
+        """
+        call = self._call(who, Verb.UPDATE, resource, namespace, name, subresource, options)
+        with in_api_words():
+            return await self._forms.update(call, body, options)
+
+    async def patch(
+        self,
+        who: User,
+        resource: Kind,
+        namespace: str,
+        name: str,
+        patch_type: str,
+        body: bytes,
+        options: WriteOptions = WriteOptions(),  # noqa: B008
+        *,
+        subresource: str = "",
+    ) -> Result:
+        """Patch an object; ``patch_type`` is the media type. An apply patch is server-side apply and may create.
+
+        Raises:
+            NotFound, Conflict, Invalid, BadRequest, Forbidden, UnsupportedMediaType.
+        """
+        call = self._call(who, Verb.PATCH, resource, namespace, name, subresource, options)
+        with in_api_words():
+            if patch_type == APPLY_PATCH:
+                return await self._forms.apply(call, body, options)
+            return await self._forms.patch(call, patch_type, body, options)
+
+    async def apply(
+        self,
+        who: User,
+        resource: Kind,
+        namespace: str,
+        name: str,
+        body: bytes,
+        options: WriteOptions,
+        *,
+        subresource: str = "",
+    ) -> Result:
+        """Server-side apply: `patch` with an apply patch, JSON."""
+        return await self.patch(who, resource, namespace, name, APPLY_PATCH, body, options, subresource=subresource)
+
+    async def delete(
+        self,
+        who: User,
+        resource: Kind,
+        namespace: str,
+        name: str,
+        options: DeleteOptions = DeleteOptions(),  # noqa: B008
+    ) -> Result:
+        """Delete an object; ``Result.deleted`` is False while grace or finalizers keep it.
+
+        Raises:
+            NotFound, Conflict: a precondition does not hold, Forbidden.
+        """
+        call = self._call(who, Verb.DELETE, resource, namespace, name, options=options)
+        with in_api_words():
+            return await self._deleter.delete(call, options)
+
+    async def delete_collection(
+        self,
+        who: User,
+        resource: Kind,
+        namespace: str,
+        options: DeleteOptions = DeleteOptions(),  # noqa: B008
+        selection: ListOptions = ListOptions(),  # noqa: B008
+    ) -> ListResult:
+        """Delete what ``selection`` chooses; gives the objects as they were."""
+        call = self._call(who, Verb.DELETECOLLECTION, resource, namespace, options=options)
+        with in_api_words():
+            chosen = await self._lister.list(call, selection)
+            for start in range(0, len(chosen.items), DELETES_AT_ONCE):
+                batch = chosen.items[start : start + DELETES_AT_ONCE]
+                await asyncio.gather(*(self._deleter.delete_listed(call, raw, options) for raw in batch))
+        return chosen
+
+    # Helpers
+
+    def _call(
+        self,
+        who: User,
+        verb: Verb,
+        kind: Kind,
+        namespace: str,
+        name: str = "",
+        subresource: str = "",
+        options: WriteOptions | DeleteOptions | None = None,
+        fields: str = "",
+    ) -> Call:
+        """The call, authorised and known to be served."""
+        resource = self.resources.of(kind)
+        self.core.authorize(Attributes(who, verb, resource, subresource, namespace, name, field_selector=fields))
+        strategy = self.core.strategy(resource)
+        if subresource:
+            self._forms.subresource(resource, subresource, verb)
+        elif verb not in strategy.verbs:
+            raise MethodNotAllowed(resource.group_resource, verb)
+        return Call(
+            user=who,
+            verb=verb,
+            resource=resource,
+            namespace=namespace if resource.namespaced else "",
+            name=name,
+            subresource=subresource,
+            dry_run=options.dry_run if options else False,
+            field_manager=options.field_manager if isinstance(options, WriteOptions) else "",
+            now=self.core.now(),
+        )
+
+    def _is_virtual(self, call: Call) -> bool:
+        return self.core.strategy(call.resource).virtual is not None
+
+
+@contextmanager
+def in_api_words() -> Iterator[None]:
+    """Turn the store's errors into the API's."""
+    try:
+        yield
+    except Compacted as error:
+        raise Expired(f"The resourceVersion for the provided list is too old: {error}") from error
+    except OutcomeUnknown as error:
+        raise Timeout(f"the store has not answered; the write may or may not have been applied: {error}") from error
+    except NoSpace as error:
+        raise ServiceUnavailable(f"nothing was written: {error}") from error
+    except Unavailable as error:
+        raise ServiceUnavailable(f"the store cannot be reached: {error}") from error
+    except (Corrupt, StoreError) as error:
+        raise InternalError(str(error)) from error
