@@ -246,7 +246,7 @@ class Runtime(Protocol):
         """Create the sandbox of (pod, attempt), or find it: its id. Containers can be created in it while it starts."""
 
     async def run_sandbox(self, spec: SandboxSpec) -> Sandbox:
-        """Start the sandbox of (pod, attempt), created if need be, or return the running one; no network but lo."""
+        """Start the sandbox of (pod, attempt), created if need be, or return the running one; it has no network yet."""
 
     async def stop_sandbox(self, sandbox: str) -> None:
         """Kill the sandbox; its containers are stopped by the caller before."""

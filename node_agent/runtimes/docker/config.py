@@ -15,6 +15,10 @@ _LOG_MAX_FILES = "5"
 _SANDBOX_OOM_SCORE = -998
 """Below every container of its pod, as the kubelet has it."""
 _SANDBOX_SHARES = 2
+MAKE_NETWORK = ["net"]
+"""The argument of pause.c."""
+
+_DOCKER_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 
 Config = dict[str, Any]
 
@@ -39,9 +43,13 @@ class Joins:
 
 
 def makes_network(spec: SandboxSpec, abilities: Abilities) -> bool:
-    """Whether the pause program makes the namespace. Docker refuses net.* sysctls where it did not make one itself."""
-    plain = not any(name.startswith("net.") for name in spec.sysctls)
-    return abilities.own_network and plain and not spec.host_network
+    """Whether the pause program makes the network namespace."""
+    return abilities.own_network and not spec.host_network
+
+
+def network_sysctls(spec: SandboxSpec) -> dict[str, str]:
+    """What to set in a namespace that the pause program made: Docker's own defaults, and the pod's wishes."""
+    return {**_DOCKER_SYSCTLS, **{name: value for name, value in spec.sysctls.items() if name.startswith("net.")}}
 
 
 def sandbox_config(scope: Scope, spec: SandboxSpec, image: str, abilities: Abilities) -> Config:
@@ -58,13 +66,13 @@ def sandbox_config(scope: Scope, spec: SandboxSpec, image: str, abilities: Abili
         "LogConfig": {"Type": "none"},
         "CpuShares": _SANDBOX_SHARES,
         "OomScoreAdj": _oom_score(_SANDBOX_OOM_SCORE, abilities),
-        "Sysctls": dict(spec.sysctls),
+        "Sysctls": {k: v for k, v in spec.sysctls.items() if not (own and k.startswith("net."))},
         "CgroupParent": spec.cgroup_parent,
     }
     share = {SHARE_PROCESSES: "true"} if spec.share_processes else {}
     return {
         "Image": image,
-        "Cmd": ["net"] if own else [],
+        "Cmd": MAKE_NETWORK if own else [],
         "Hostname": spec.hostname,
         "Labels": {**spec.labels, **share, **scope.labels(spec.pod, spec.attempt)},
         "HostConfig": host,

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from node_agent import netns
 from node_agent.runtimes.base import RuntimeFailure, Sandbox, SandboxSpec
 from node_agent.runtimes.docker import config, images_local, names
 from node_agent.runtimes.docker.client import SLOW_SECONDS, Daemon, Refused
@@ -92,10 +94,12 @@ class Sandboxes:
         inspected = await self._daemon.inspect(sandbox)
         if inspected is None:
             raise RuntimeFailure("CreatePodSandboxError", f"sandbox {sandbox[:12]} was removed while it started")
-        own = inspected["Config"]["Cmd"] == ["net"]
-        if own and not await _in_own_network(inspected["State"]["Pid"]):
-            await self._do_without_own_network(inspected)
-            return await self.run(spec)
+        pid = inspected["State"]["Pid"]
+        if inspected["Config"]["Cmd"] == config.MAKE_NETWORK:
+            if not await _in_own_network(pid):
+                await self._do_without_own_network(inspected)
+                return await self.run(spec)
+            await asyncio.to_thread(_set_sysctls, pid, config.network_sysctls(spec))
         if not inspected["State"]["Running"]:
             raise RuntimeFailure(
                 "CreatePodSandboxError",
@@ -154,6 +158,19 @@ async def _until_removed(daemon: Daemon, container: str) -> None:
     except Refused as refusal:
         if refusal.status != 404:
             raise
+
+
+def _set_sysctls(pid: int, values: Mapping[str, str]) -> None:
+    """Raises RuntimeFailure when the kernel refuses one."""
+
+    def write() -> None:
+        for name, value in values.items():
+            netns.set_sysctl(name, value)
+
+    try:
+        netns.inside(pid, write)
+    except OSError as error:
+        raise RuntimeFailure("CreatePodSandboxError", f"cannot set the pod's sysctls: {error}") from error
 
 
 async def _in_own_network(pid: int) -> bool:

@@ -30,13 +30,21 @@ class DockerTerminal:
     """A running exec or attach (base.Terminal)."""
 
     def __init__(
-        self, daemon: Daemon, reply: wire.Reply, *, tty: bool, path: str, exit_code: Callable[[], Awaitable[int]]
+        self,
+        daemon: Daemon,
+        reply: wire.Reply,
+        *,
+        tty: bool,
+        path: str,
+        exit_code: Callable[[], Awaitable[int]],
+        ends_input: bool = True,
     ) -> None:
         self._daemon = daemon
         self._reply = reply
         self._tty = tty
         self._path = path
         self._ask_exit_code = exit_code
+        self._ends_input = ends_input
         self._reading = False
         self._ended = asyncio.Event()
 
@@ -50,7 +58,7 @@ class DockerTerminal:
 
     async def close_stdin(self) -> None:
         """No more input."""
-        if self._reply.writer.can_write_eof() and not self._reply.writer.is_closing():
+        if self._ends_input and self._reply.writer.can_write_eof() and not self._reply.writer.is_closing():
             self._reply.writer.write_eof()
 
     async def resize(self, columns: int, rows: int) -> None:
@@ -174,7 +182,9 @@ async def attach(daemon: Daemon, container: str, *, stdin: bool) -> DockerTermin
         if refusal.status in (404, 409):
             raise NotRunning("ContainerNotRunning", refusal.message) from refusal
         raise RuntimeFailure("AttachError", refusal.message) from refusal
-    return DockerTerminal(daemon, reply, tty=inspected["Config"]["Tty"], path=path, exit_code=_ended_well)
+    tty, once = inspected["Config"]["Tty"], inspected["Config"]["StdinOnce"]
+    # Without StdinOnce the daemon would take the end of this input for the end of the whole attach.
+    return DockerTerminal(daemon, reply, tty=tty, path=path, exit_code=_ended_well, ends_input=once and not tty)
 
 
 async def _ended_well() -> int:

@@ -1,0 +1,134 @@
+"""The node's pod network: one bridge, a veth for each pod, and the rules around them."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Network
+
+from node_agent.netns import set_sysctl
+from node_agent.network import ipam
+from node_agent.network.links import Links, Netlink, Plug
+from node_agent.network.rules import Rules
+from node_agent.runtimes.base import HostPort, PodId, RuntimeFailure, Sandbox
+
+log = logging.getLogger(__name__)
+
+_CHECK_SECONDS = 30.0
+"""How soon forwarding comes back after something swept the firewall's rules away."""
+
+
+def short_name(prefix: str, *parts: str) -> str:
+    """A link name, of at most 15 characters, from names of any length."""
+    digest = hashlib.sha256("/".join(parts).encode()).hexdigest()
+    return prefix + digest[: 15 - len(prefix)]
+
+
+class BridgeNetwork:
+    """base.Network for one node. Several nodes of a machine have a bridge and rules each, and reach each other."""
+
+    def __init__(self, *, cluster: str, node: str, cluster_cidr: str, mtu: int = 1500) -> None:
+        self._names = cluster, node
+        self._bridge = short_name("tmb-", *self._names)
+        self._cluster = IPv4Network(cluster_cidr)
+        self._mtu = mtu
+        self._rules = Rules(f"timonel_{self._bridge[4:]}")
+        self._netlink = Netlink()
+        self._pods: IPv4Network | None = None
+        self._addresses: dict[str, IPv4Address] = {}
+        self._last: IPv4Address | None = None
+        self._check: asyncio.Task[None] | None = None
+
+    async def ready(self, pod_cidr: str) -> None:
+        """Have bridge and rules, and know the addresses that pods have from before. Again: put back what is missing."""
+        pods = IPv4Network(pod_cidr)
+        if pods.num_addresses < 8:
+            raise RuntimeFailure("NetworkNotReady", f"the pod range {pod_cidr} is too small: at least /29 is needed")
+        try:
+            await self._netlink.call(lambda links: links.ensure_bridge(self._bridge, ipam.gateway(pods), self._mtu))
+            set_sysctl("net/ipv4/ip_forward", "1")
+            set_sysctl(f"net/ipv4/conf/{self._bridge}/route_localnet", "1")
+        except OSError as error:
+            raise RuntimeFailure("NetworkNotReady", f"cannot make the bridge {self._bridge}: {error}") from error
+        await self._rules.apply(pods, self._cluster)
+        plugs = await self._netlink.call(lambda links: links.plugs(self._bridge))
+        self._addresses = {plug.pod_uid: plug.address for plug in plugs} | self._addresses
+        self._pods = pods
+        if self._check is None:
+            self._check = asyncio.create_task(self._keep_forwarding(), name="network rules")
+
+    async def _keep_forwarding(self) -> None:
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            try:
+                if self._pods:
+                    await self._rules.assert_forwarding(self._pods)
+            except RuntimeFailure as failure:
+                log.warning("packet rules could not be checked: %s", failure.message)
+
+    async def plug(self, sandbox: Sandbox) -> str:
+        """Join a running sandbox to the bridge; a pod keeps its address through all its sandboxes."""
+        if self._pods is None:
+            raise RuntimeFailure("NetworkNotReady", "the node has no range of pod addresses yet")
+        if not sandbox.running:
+            raise RuntimeFailure("CreatePodSandboxError", f"the sandbox {sandbox.id[:12]} does not run")
+        name, gateway = self._veth(sandbox.pod), ipam.gateway(self._pods)
+        wanted = Plug(sandbox.pod.uid, sandbox.id[:12], self._reserve(sandbox.pod, self._pods))
+
+        def join(links: Links) -> None:
+            if links.plug_of(name) != wanted:
+                links.plug(name, self._bridge, wanted, gateway, sandbox.pid, self._mtu)
+
+        try:
+            await self._netlink.call(join)
+        except OSError as error:
+            raise RuntimeFailure(
+                "CreatePodSandboxError", f"failed to set up the network of pod {sandbox.pod.name}: {error}"
+            ) from error
+        return str(wanted.address)
+
+    def _reserve(self, pod: PodId, network: IPv4Network) -> IPv4Address:
+        known = self._addresses.get(pod.uid)
+        if known is not None and known in network:
+            return known
+        try:
+            chosen = ipam.choose(network, set(self._addresses.values()), self._last)
+        except ipam.Exhausted as error:
+            raise RuntimeFailure("CreatePodSandboxError", f"no address for pod {pod.name}: {error}") from error
+        self._addresses[pod.uid] = self._last = chosen
+        return chosen
+
+    async def unplug(self, pod: PodId) -> None:
+        """Take the pod off the bridge, and free its address and host ports."""
+        name = self._veth(pod)
+        await self._netlink.call(lambda links: links.remove(name))
+        if self._pods:
+            await self._rules.map_ports(pod.uid, None, ())
+        self._addresses.pop(pod.uid, None)
+
+    async def address(self, sandbox: Sandbox) -> str | None:
+        """The address that this very sandbox has."""
+        name = self._veth(sandbox.pod)
+        plug = await self._netlink.call(lambda links: links.plug_of(name))
+        return str(plug.address) if plug and plug.sandbox == sandbox.id[:12] else None
+
+    async def map_ports(self, pod: PodId, address: str, ports: Sequence[HostPort]) -> None:
+        """Make these host ports, and no others, lead to the pod."""
+        await self._rules.map_ports(pod.uid, IPv4Address(address), ports)
+
+    async def close(self, *, remove: bool = False) -> None:
+        """Release what is held; ``remove`` also takes down bridge, veths and rules, whoever made them."""
+        if self._check:
+            self._check.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._check
+            self._check = None
+        if remove:
+            await self._rules.remove()
+            await self._netlink.call(lambda links: links.remove_bridge(self._bridge))
+            self._pods = None
+        await self._netlink.close()
+
+    def _veth(self, pod: PodId) -> str:
+        return short_name("tmv-", *self._names, pod.uid)
