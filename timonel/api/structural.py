@@ -36,6 +36,11 @@ class ListMap:
     keys: tuple[str, ...]
     defaults: dict[str, str]
     element: Node
+    starts: tuple[tuple[str, str], ...] = ()
+    """Each key with the text before its value in a path element; made from `keys`."""
+
+    def __post_init__(self) -> None:
+        self.starts = tuple((key, f'"{key}":') for key in self.keys)
 
 
 @dataclass(slots=True, eq=False)

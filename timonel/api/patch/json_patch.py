@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from timonel.api.errors import BadRequest, RequestEntityTooLarge
+from timonel.api.parse import MAX_DEPTH
 from timonel.api.patch.failure import PatchFailed
 
 MAX_OPERATIONS = 10_000
@@ -24,7 +25,7 @@ def json_patch(doc: Any, ops: list[dict[str, Any]]) -> Any:
     """`doc` after all of `ops`, applied in order; if one fails, none is applied.
 
     Raises BadRequest when an operation is malformed, RequestEntityTooLarge when there are too many, and PatchFailed
-    (422) when one does not fit `doc`: a path is missing or a test does not hold.
+    (422) when one does not fit `doc`: a path is missing, a test does not hold, or the result nests too deep.
     """
     if not isinstance(ops, list):
         raise BadRequest("a JSON patch must be a list of operations")
@@ -33,10 +34,15 @@ def json_patch(doc: Any, ops: list[dict[str, Any]]) -> Any:
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(ops)}"
         )
     patching = _Patching(_clone(doc))
-    for number, op in enumerate(ops):
-        if not isinstance(op, dict):
-            raise BadRequest(f"operation {number} of the JSON patch is not an object")
-        patching.run(op)
+    try:
+        for number, op in enumerate(ops):
+            if not isinstance(op, dict):
+                raise BadRequest(f"operation {number} of the JSON patch is not an object")
+            patching.run(op)
+    except RecursionError:
+        raise _too_deep() from None
+    if _depth(patching.doc) > MAX_DEPTH:
+        raise _too_deep()
     return patching.doc
 
 
@@ -183,6 +189,19 @@ def _value(op: dict[str, Any]) -> Any:
 
 def _missing(verb: str, path: str) -> PatchFailed:
     return PatchFailed(f'{verb} operation does not apply: doc is missing path: "{path}": missing value')
+
+
+def _too_deep() -> PatchFailed:
+    return PatchFailed(f"exceeded max depth: the patched object nests deeper than {MAX_DEPTH} levels")
+
+
+def _depth(value: Any) -> int:
+    """How many containers lie in each other; moves can pile them up, so this must not recurse."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
+    return depth
 
 
 def _clone(value: Any) -> Any:
