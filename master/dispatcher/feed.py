@@ -1,5 +1,6 @@
 """What every node needs, kept current by the caches: a change costs as much as the nodes that it touches have pods."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -68,6 +69,14 @@ class Feed:
             for ref in self._pods.get(node, ()):
                 self._uses.pop(ref, None)
 
+    async def fresh(self) -> None:
+        """Wait until the caches have seen all that was written before, so that no node is told to drop a new pod.
+
+        Raises:
+            StoreError, TimeoutError: the store does not answer.
+        """
+        await asyncio.gather(*(cache.fresh() for cache in self._caches.values()))
+
     def needed(self, node: str) -> dict[Ref, Stored]:
         """What `node` needs now."""
         pods = {ref: (item, self._uses_of(ref, item)) for ref, item in self._pods.get(node, {}).items()}
@@ -76,10 +85,6 @@ class Feed:
         interest |= {Ref("Service", namespace, ALL_SERVICES) for namespace in linked_namespaces(pods)}
         self._take_interest(node, frozenset(interest))
         return needed(own, pods, self._find, self._services_in)
-
-    def bound(self, node: str, pod: Ref) -> Item[Any] | None:
-        """The pod, if it is bound to `node`."""
-        return self._pods[node].get(pod) if node in self._pods else None
 
     def _listener(self, kind: str) -> Callable[[Sequence[CacheEvent[Any]]], None]:
         def listen(events: Sequence[CacheEvent[Any]]) -> None:

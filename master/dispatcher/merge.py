@@ -63,7 +63,7 @@ def _conditions(stored: Sequence[C], reported: Sequence[C]) -> list[C]:
 
     A condition that holds since before the agent started keeps the time at which it came to hold.
     """
-    known = {condition.type: condition for condition in stored}
+    known: dict[str, C] = {condition.type: condition for condition in stored}
     merged: list[C] = []
     for condition in reported:
         before = known.pop(condition.type, None)
@@ -71,4 +71,5 @@ def _conditions(stored: Sequence[C], reported: Sequence[C]) -> list[C]:
             merged.append(msgspec.structs.replace(condition, lastTransitionTime=before.lastTransitionTime))
         else:
             merged.append(condition)
-    return [*merged, *known.values()]
+    merged.extend(known.values())
+    return merged
