@@ -30,13 +30,15 @@ def decode(cls: type[T], raw: bytes) -> T:
     """
     parse.check_depth(raw)
     try:
-        return _decoder(cls).decode(raw)
-    except msgspec.ValidationError:
-        return _convert_leniently(cls, msgspec.json.decode(raw))
+        try:
+            return _decoder(cls).decode(raw)
+        except msgspec.ValidationError:
+            value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(
             f"the object provided is unrecognized (must be of type {cls.__name__}): json parse error: {error}"
         ) from None
+    return _convert_leniently(cls, value)
 
 
 def decode_yaml(raw: bytes) -> Any:
