@@ -6,6 +6,7 @@ Depth and expansion are bounded, duplicate keys are remembered.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -116,6 +117,8 @@ def _int(text: str) -> int:
 
 def _float(text: str) -> int | float:
     number = float(text)
+    if math.isinf(number):
+        raise ValueError("out of range")
     return int(number) if number.is_integer() and abs(number) < 2**63 else number
 
 
@@ -181,7 +184,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     try:
         return _SCALARS[node.tag](node.value)
     except ValueError:
-        raise _fault(node, f"cannot read {node.value!r} as {node.tag.removeprefix(_TAG)}") from None
+        raise _fault(node, f"cannot read {node.value[:40]!r} as {node.tag.removeprefix(_TAG)}") from None
 
 
 def _fault(node: yaml.Node, why: str) -> BadRequest:

@@ -70,6 +70,7 @@ BOMB = b"a: &a [1,2,3,4,5,6,7,8,9]\n" + b"".join(
         (b"a: \xff", "can't decode byte 0xff"),
         (b"a: 1\n---\nb: 2", "expected a single document, found 2"),
         (b"{[a]: b}", "a mapping's keys must be scalars"),
+        (b"a: 1e999", "cannot read '1e999' as float"),
         (b"a: *nope", "undefined alias"),
     ],
 )
