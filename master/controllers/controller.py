@@ -13,6 +13,7 @@ from master.controllers.actions import Action
 from master.controllers.view import View
 from master.registry.objects import APIObject
 from timonel.api.meta import controller_of
+from timonel.api.types import core_v1
 
 T = TypeVar("T", bound=APIObject)
 
@@ -20,15 +21,19 @@ T = TypeVar("T", bound=APIObject)
 class Key(NamedTuple):
     """Which object to look at; the namespace is empty for kinds of the cluster."""
 
+    kind: type[Any]
     namespace: str
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Wake(Generic[T]):
-    """A change of an object of ``kind`` wakes the keys that ``keys`` finds. It is asked for the old and the new state."""
+    """A change of an object of ``kind`` (None: of any kind) wakes the keys that ``keys`` finds.
 
-    kind: type[T]
+    It is asked about the old state and the new.
+    """
+
+    kind: type[T] | None
     keys: Callable[[T, View], Iterable[Key]]
 
 
@@ -37,10 +42,10 @@ Reconcile = Callable[[Any, View, datetime], Iterator[Action]]
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """A declared controller."""
+    """A declared controller; `kind` None stands for every kind."""
 
     name: str
-    kind: type[Any]
+    kind: type[Any] | None
     wakes_on: tuple[Wake[Any], ...]
     reconcile: Reconcile
 
@@ -49,8 +54,8 @@ CONTROLLERS: dict[str, Controller] = {}
 """By name; `load` fills it."""
 
 
-def controller(kind: type[Any], *, wakes_on: Iterable[Wake[Any]] = ()) -> Callable[[Reconcile], Reconcile]:
-    """Declare the decorated function ``(obj, view, now) -> actions`` as the controller of ``kind``, under the function's name.
+def controller(kind: type[Any] | None, *, wakes_on: Iterable[Wake[Any]] = ()) -> Callable[[Reconcile], Reconcile]:
+    """Declare the decorated function ``(obj, view, now) -> actions`` as the controller of ``kind``, under its name.
 
     It is called with each object of the kind that exists whenever that object, or something that wakes it, has changed. It must be pure: equal
     arguments, equal actions. It yields nothing when there is nothing to do.
@@ -76,7 +81,7 @@ def load() -> list[Controller]:
 
 def key_of(obj: APIObject) -> Key:
     """The key of an object."""
-    return Key(obj.metadata.namespace or "", obj.metadata.name or "")
+    return Key(type(obj), obj.metadata.namespace or "", obj.metadata.name or "")
 
 
 def controlled_by(owner: type[Any], kind: type[T]) -> Wake[T]:
@@ -85,14 +90,14 @@ def controlled_by(owner: type[Any], kind: type[T]) -> Wake[T]:
     def keys(obj: T, view: View) -> Iterable[Key]:
         reference = controller_of(obj)
         if reference and (reference.apiVersion, reference.kind) == (owner.gvk.api_version, owner.gvk.kind):
-            yield Key(obj.metadata.namespace or "", reference.name)
+            yield Key(owner, obj.metadata.namespace or "", reference.name)
 
     return Wake(kind, keys)
 
 
 def in_namespace(kind: type[T]) -> Wake[T]:
     """An object of ``kind`` wakes the Namespace that it is in."""
-    return Wake(kind, lambda obj, view: [Key("", obj.metadata.namespace or "")])
+    return Wake(kind, lambda obj, view: [Key(core_v1.Namespace, "", obj.metadata.namespace or "")])
 
 
 def every(kind: type[T], primary: type[Any]) -> Wake[T]:

@@ -68,7 +68,7 @@ def _pod_of_recreate(pod: core_v1.Pod, view: View) -> Iterator[Key]:
         rs = view.get(apps_v1.ReplicaSet, pod.metadata.namespace or "", reference.name)
         owner = controller_of(rs) if rs else None
         if owner and owner.kind == "Deployment":
-            yield Key(pod.metadata.namespace or "", owner.name)
+            yield Key(apps_v1.Deployment, pod.metadata.namespace or "", owner.name)
 
 
 @controller(

@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -109,8 +110,9 @@ class Engine:
             self._follow(queue, Wake(controller.kind, lambda obj, view: [key_of(obj)]))
             for wake in controller.wakes_on:
                 self._follow(queue, wake)
-            for obj in self._view.list(controller.kind):
-                queue.wake(key_of(obj))
+            for kind in self._kinds(controller.kind):
+                for obj in self._view.list(kind):
+                    queue.wake(key_of(obj))
             for number in range(WORKERS):
                 task = asyncio.create_task(self._work(controller, queue), name=f"controller {controller.name} {number}")
                 self._tasks.append(task)
@@ -139,9 +141,13 @@ class Engine:
                     for key in wake.keys(event.previous.object, self._view):
                         queue.wake(key)
 
-        cache = self._registry.cache(wake.kind)
-        cache.add_listener(on_events)
-        self._unsubscribe.append(lambda: cache.remove_listener(on_events))
+        for kind in self._kinds(wake.kind):
+            cache = self._registry.cache(kind)
+            cache.add_listener(on_events)
+            self._unsubscribe.append(partial(cache.remove_listener, on_events))
+
+    def _kinds(self, kind: type[Any] | None) -> Sequence[type[Any]]:
+        return self._view.kinds() if kind is None else [kind]
 
     async def _work(self, controller: Controller, queue: _Queue) -> None:
         while True:
@@ -163,7 +169,7 @@ class Engine:
 
     async def _reconcile(self, controller: Controller, key: Key) -> float | None:
         """Look at one key; the seconds after which to look again, or None."""
-        obj = self._view.get(controller.kind, *key)
+        obj = self._view.get(*key)
         if obj is None:
             return None
         run = _Run(self._registry, controller, obj, self._recorders[controller.name])
@@ -296,7 +302,7 @@ def _backoff(failures: int) -> float:
 
 
 def _report(controller: Controller, key: Key, error: Exception, delay: float) -> None:
-    where = f"{controller.name} {key.namespace}/{key.name}"
+    where = f"{controller.name} {key.kind.gvk.kind} {key.namespace}/{key.name}"
     if isinstance(error, errors.Conflict):
         log.debug("%s: has changed meanwhile, again in %.2f s", where, delay)
     elif isinstance(error, errors.StatusError | StoreError):

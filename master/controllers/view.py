@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from master.registry.objects import APIObject
 from master.registry.verbs import Registry
 from master.store.cache import CacheEvent, EventType
+from timonel.api.gvk import GVK
 from timonel.api.meta import controller_of
 from timonel.api.types import core_v1
 
@@ -49,6 +50,15 @@ class View(Protocol):
 
     def by(self, index: Index[T], value: str) -> Sequence[T]:
         """The objects that have ``value`` in ``index``, in order of their keys."""
+
+    def kinds(self) -> Sequence[type[Any]]:
+        """Every kind whose objects are stored."""
+
+    def kind(self, api_version: str, name: str) -> type[Any] | None:
+        """The stored kind that a reference names; None when it is not served."""
+
+    def namespaced(self, kind: type[Any]) -> bool:
+        """Whether objects of a kind are in namespaces."""
 
 
 def owned(view: View, owner: APIObject, kind: type[T]) -> Sequence[T]:
@@ -114,6 +124,20 @@ class CacheView:
             items.add_listener(kept.on_events)
         found = [items.get(key) for key in kept.keys(value)]
         return [item.object for item in found if item is not None]
+
+    def kinds(self) -> Sequence[type[Any]]:
+        """Every kind whose objects are stored."""
+        resources = self._registry.resources
+        return [r.struct for r in resources if r.struct is not None and resources.strategy(r).virtual is None]
+
+    def kind(self, api_version: str, name: str) -> type[Any] | None:
+        """The stored kind that a reference names; None when it is not served."""
+        resource = self._registry.resources.of_gvk(GVK.parse(api_version, name))
+        return resource.struct if resource else None
+
+    def namespaced(self, kind: type[Any]) -> bool:
+        """Whether objects of a kind are in namespaces."""
+        return self._registry.resources.of(kind).namespaced
 
     def close(self) -> None:
         """Stop following the caches."""
