@@ -28,7 +28,8 @@ class EtcdServer:
     def endpoint(self) -> str:
         return f"127.0.0.1:{self.client_port}"
 
-    def start(self) -> None:
+    def start(self, **options: str) -> None:
+        """Start it, and wait until it listens; ``options`` are etcd's, with ``_`` for ``-``."""
         peer, client = f"http://127.0.0.1:{self.peer_port}", f"http://{self.endpoint}"
         arguments = {
             "name": "test",
@@ -39,6 +40,7 @@ class EtcdServer:
             "initial-advertise-peer-urls": peer,
             "initial-cluster": f"test={peer}",
             "log-level": "error",
+            **{name.replace("_", "-"): value for name, value in options.items()},
         }
         log = (self.directory / "log").open("ab")
         self.process = subprocess.Popen(

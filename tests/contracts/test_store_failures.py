@@ -1,6 +1,7 @@
 """What is left of a store, and of its watches, when processes are killed or stopped and disks fill up."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -210,6 +211,32 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     (disk / "ballast").write_bytes(bytes(12 << 20))
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+async def overwrite(store: Store, key: str) -> None:
+    for _ in range(40):
+        await store.txn([], [Put(key, os.urandom(1_000_000))])
+
+
+@pytest.mark.etcd
+async def test_a_full_etcd_is_made_room_in(etcd) -> None:  # type: ignore[no-untyped-def]
+    etcd.kill()
+    etcd.start(quota_backend_bytes=str(16 << 20))
+    store = await EtcdStore.open([etcd.endpoint])
+    try:
+        await store.txn([], [Put("/kept", b"1")])
+        with pytest.raises(NoSpace):
+            await overwrite(store, "/big")
+        # What fills it is history, which goes now that it is in the way.
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                with contextlib.suppress(NoSpace):
+                    await store.txn([], [Put("/kept", b"2")])
+                    break
+                await asyncio.sleep(0.1)
+        assert [kv.key for kv in (await store.list("/")).items] == ["/big", "/kept"]
+    finally:
+        await store.close()
 
 
 async def fill(store: Store, written: dict[str, bytes]) -> None:
