@@ -1,41 +1,61 @@
-"""Doing something inside the network namespace of a process on this machine."""
+"""Connects to a port inside a pod's network namespace, so that what listens on the pod's localhost only is reached too."""
 
+import asyncio
 import ctypes
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import socket
+import threading
 from pathlib import Path
-from typing import TypeVar
-
-T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
+_LOCAL = ("127.0.0.1", "::1")
+CONNECT_SECONDS = 5.0
 
 
-def inside(pid: int, act: Callable[[], T]) -> T:
-    """Call ``act`` in the network namespace of ``pid``; sockets that it opens stay there. Blocks until it returns.
+async def connect_inside(pid: int, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to localhost of that process's network namespace. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[socket.socket] = loop.create_future()
 
-    The namespace belongs to a thread, so a thread is made for it and ends with it. Raises OSError when the process has
-    ended or the agent may not enter.
-    """
-
-    def enter_and_act() -> T:
-        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    def enter_and_connect() -> None:
         try:
-            if _libc.setns(namespace, _CLONE_NEWNET):
-                number = ctypes.get_errno()
-                raise OSError(number, f"cannot enter the network namespace of {pid}: {os.strerror(number)}")
-        finally:
-            os.close(namespace)
-        return act()
+            _enter(pid)
+            connected = _connect(port)
+        except OSError as error:
+            loop.call_soon_threadsafe(_settle, found, None, error)
+        else:
+            loop.call_soon_threadsafe(_settle, found, connected, None)
 
-    with ThreadPoolExecutor(1, thread_name_prefix="netns") as thread:
-        return thread.submit(enter_and_act).result()
+    # A thread of its own, which ends with the namespace it entered; sockets stay in the namespace they were made in.
+    threading.Thread(target=enter_and_connect, daemon=True, name=f"netns of {pid}").start()
+    return await asyncio.open_connection(sock=await found)
 
 
-def set_sysctl(name: str, value: str) -> None:
-    """Write a kernel setting (name with dots or slashes) unless it is so. Raises OSError."""
-    path = Path("/proc/sys", name if "/" in name else name.replace(".", "/"))
-    if path.read_text().split() != value.split():
-        path.write_text(value)
+def _settle(found: asyncio.Future[socket.socket], connected: socket.socket | None, error: OSError | None) -> None:
+    if found.done():
+        if connected is not None:
+            connected.close()
+    elif connected is not None:
+        found.set_result(connected)
+    elif error is not None:
+        found.set_exception(error)
+
+
+def _enter(pid: int) -> None:
+    with Path(f"/proc/{pid}/ns/net").open("rb") as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, f"cannot enter the network namespace: {os.strerror(number)}")
+
+
+def _connect(port: int) -> socket.socket:
+    problem = OSError("no local address")
+    for address in _LOCAL:
+        try:
+            connected = socket.create_connection((address, port), timeout=CONNECT_SECONDS)
+        except OSError as error:
+            problem = error if address == _LOCAL[0] else problem
+        else:
+            connected.setblocking(False)
+            return connected
+    raise problem
