@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 
-from node_agent.netns import set_sysctl
+from node_agent.namespaces import set_sysctl
 from node_agent.network import ipam
 from node_agent.network.links import Links, Netlink, Plug
 from node_agent.network.rules import Rules

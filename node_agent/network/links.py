@@ -13,7 +13,7 @@ from typing import TypeVar
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from node_agent import netns
+from node_agent import namespaces
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class Links:
         )
         index = self._index(name)
         self._netlink.link("set", index=index, master=self._index(bridge), state="up")
-        netns.inside(pid, lambda: _configure(plug.address, gateway))
+        namespaces.inside(pid, lambda: _configure(plug.address, gateway))
         self._netlink.link("set", index=index, ifalias=plug.alias())
 
     def remove(self, name: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from node_agent import netns
+from node_agent import namespaces
 from node_agent.runtimes.base import RuntimeFailure, Sandbox, SandboxSpec
 from node_agent.runtimes.docker import config, images_local, names
 from node_agent.runtimes.docker.client import SLOW_SECONDS, Daemon, Refused
@@ -165,10 +165,10 @@ def _set_sysctls(pid: int, values: Mapping[str, str]) -> None:
 
     def write() -> None:
         for name, value in values.items():
-            netns.set_sysctl(name, value)
+            namespaces.set_sysctl(name, value)
 
     try:
-        netns.inside(pid, write)
+        namespaces.inside(pid, write)
     except OSError as error:
         raise RuntimeFailure("CreatePodSandboxError", f"cannot set the pod's sysctls: {error}") from error
 

@@ -1,10 +1,9 @@
 """Reading a pretended container's log."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 
 from node_agent.runtimes.base import LogQuery
-from node_agent.runtimes.fake.world import PretendedContainer
+from node_agent.runtimes.fake.world import LogEntry, PretendedContainer
 
 _STREAMS = {"All": (1, 2), "Stdout": (1,), "Stderr": (2,)}
 
@@ -27,23 +26,18 @@ async def read_log(container: PretendedContainer, query: LogQuery) -> AsyncItera
                 return
         if not query.follow:
             return
-        async with container.changed:
-            await container.changed.wait_for(lambda: container.written > seen or not container.running)
-            new = min(container.written - seen, len(container.log))
-            entries = _wanted(list(container.log)[-new:] if new else [], query)
-            seen = container.written
-        if not new:
+        fresh = await container.news(seen)
+        if not fresh:
             return
+        seen = container.written
+        entries = _wanted(fresh, query)
 
 
-def _wanted(entries: list[tuple[datetime, int, bytes]], query: LogQuery) -> list[tuple[datetime, int, bytes]]:
-    return [
-        entry
-        for entry in entries
-        if entry[1] in _STREAMS[query.stream] and (not query.since or entry[0] >= query.since)
-    ]
+def _wanted(entries: list[LogEntry], query: LogQuery) -> list[LogEntry]:
+    streams, since = _STREAMS[query.stream], query.since
+    return [entry for entry in entries if entry[1] in streams and (since is None or entry[0] >= since)]
 
 
-def _line(entry: tuple[datetime, int, bytes], *, timestamps: bool) -> bytes:
+def _line(entry: LogEntry, *, timestamps: bool) -> bytes:
     when, _, line = entry
     return when.strftime("%Y-%m-%dT%H:%M:%S.%f000Z ").encode() + line if timestamps else line

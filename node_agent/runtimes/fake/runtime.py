@@ -65,11 +65,11 @@ class FakeRuntime:
 
     def _observe(self) -> list[ObservedPod]:
         sandboxes, containers = self.world.of(self._scope)
-        boxes = sorted((s.seen for s in sandboxes), key=_newest)
-        held = sorted((c.seen for c in containers), key=_newest)
+        boxes: list[Sandbox] = sorted((s.seen for s in sandboxes), key=_newest)
+        held: list[Container] = sorted((c.seen for c in containers), key=_newest)
         return [
             ObservedPod(pod, [s for s in boxes if s.pod == pod], [c for c in held if c.pod == pod])
-            for pod in dict.fromkeys(seen.pod for seen in (*boxes, *held))
+            for pod in dict.fromkeys([*(box.pod for box in boxes), *(container.pod for container in held)])
         ]
 
     async def create_sandbox(self, spec: SandboxSpec) -> str:

@@ -89,18 +89,10 @@ class AttachTerminal:
     async def output(self) -> AsyncIterator[tuple[int, bytes]]:
         """What it writes from now on, until it ends."""
         container, seen = self._container, self._from
-        while True:
-            async with container.changed:
-                await container.changed.wait_for(
-                    lambda: container.written > seen or not container.running or self._closed
-                )
-                new = min(container.written - seen, len(container.log))
-                pieces = list(container.log)[-new:] if new else []
-                seen = container.written
-            for _, stream, line in pieces:
+        while fresh := await container.news(seen, unless=lambda: self._closed):
+            seen = container.written
+            for _, stream, line in fresh:
                 yield 1 if container.spec.tty else stream, line
-            if not new:
-                return
 
     async def exit_code(self) -> int:
         """Wait for the end."""

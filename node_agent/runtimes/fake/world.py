@@ -29,6 +29,8 @@ _KILLED = 137
 
 Scope = tuple[str, str]
 """Cluster and node."""
+LogEntry = tuple[datetime, int, bytes]
+"""When, which stream, what line."""
 
 
 @dataclass(slots=True)
@@ -41,7 +43,7 @@ class PretendedSandbox:
 
 @dataclass(slots=True)
 class PretendedContainer:
-    """A container, what it does, and what it wrote: (time, stream, line)."""
+    """A container, what it does, and what it wrote."""
 
     scope: Scope
     seen: Container
@@ -49,7 +51,7 @@ class PretendedContainer:
     sandbox: str
     behaviour: Behaviour
     resources: Resources
-    log: deque[tuple[datetime, int, bytes]] = field(default_factory=lambda: deque(maxlen=_MAX_LOG_LINES))
+    log: deque[LogEntry] = field(default_factory=lambda: deque(maxlen=_MAX_LOG_LINES))
     written: int = 0
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     life: asyncio.Task[None] | None = None
@@ -58,6 +60,13 @@ class PretendedContainer:
     def running(self) -> bool:
         """Whether its main process lives."""
         return self.seen.state is State.RUNNING
+
+    async def news(self, seen: int, unless: Callable[[], bool] = lambda: False) -> list[LogEntry]:
+        """What it wrote after its first ``seen`` lines; waits for some, but none comes after its end or ``unless``."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.written > seen or not self.running or unless())
+            new = min(self.written - seen, len(self.log))
+            return list(self.log)[-new:] if new else []
 
 
 class World:
@@ -121,8 +130,12 @@ class World:
     def tell(self, scope: Scope, pod: PodId, action: str) -> None:
         """Let those who listen know."""
         for listener, queue in self._listeners:
-            if listener == scope:
-                queue.put_nowait(RuntimeEvent(pod, action))
+            if listener != scope:
+                continue
+            if queue.full():
+                _empty(queue)
+                queue.put_nowait(RuntimeEvent(None, "overflow"))
+            queue.put_nowait(RuntimeEvent(pod, action))
 
     def listen(self, scope: Scope) -> asyncio.Queue[RuntimeEvent]:
         """Hear of that node's pods, beginning with "look at all"."""
@@ -139,11 +152,12 @@ class World:
         """Bring it to life. Raises RuntimeFailure when it is made to fail."""
         behaviour = container.behaviour
         await self.clock.sleep(behaviour.start_seconds)
+        if container.seen.state is not State.CREATED:
+            return
         now = self.clock.now()
         if behaviour.start_error:
-            await self._become(
-                container, state=State.EXITED, exit_code=127, finished=now, message=behaviour.start_error
-            )
+            failed = {"state": State.EXITED, "exit_code": 127, "finished": now, "message": behaviour.start_error}
+            await self._become(container, **failed)
             raise RuntimeFailure("RunContainerError", behaviour.start_error)
         await self._become(container, state=State.RUNNING, started=now, pid=self.new_pid())
         self.tell(container.scope, container.seen.pod, "start")
@@ -227,3 +241,8 @@ class World:
         for life in lives:
             life.cancel()
         await asyncio.gather(*lives, return_exceptions=True)
+
+
+def _empty(queue: asyncio.Queue[RuntimeEvent]) -> None:
+    while not queue.empty():
+        queue.get_nowait()
