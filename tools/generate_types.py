@@ -25,6 +25,8 @@ META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 CRD = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 
 Schema = dict[str, Any]
+Names = tuple[str, str, str]
+"""A kind's group, version and kind."""
 
 SPECIAL = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": "Quantity",
@@ -79,6 +81,8 @@ class Class:
     """One struct to write."""
 
     name: str
+    gvk: Names | None = None
+    required: frozenset[str] = frozenset()
     lines: list[str] = field(default_factory=list)
     needs: set[str] = field(default_factory=set)
     """Classes of the same module that must stand before this one."""
@@ -111,7 +115,7 @@ def class_name(definition: str) -> str:
     return definition.rpartition(".")[2]
 
 
-def gvk_of(schema: Schema) -> tuple[str, str, str] | None:
+def gvk_of(schema: Schema) -> Names | None:
     """The kind's group, version and kind; those known in every group (DeleteOptions, WatchEvent) count as core."""
     found = [(g["group"], g["version"], g["kind"]) for g in schema.get("x-kubernetes-group-version-kind", [])]
     if "apiVersion" not in schema.get("properties", {}) or not found:
@@ -119,7 +123,7 @@ def gvk_of(schema: Schema) -> tuple[str, str, str] | None:
     return found[0] if len(found) == 1 else next(g for g in found if g[:2] == ("", "v1"))
 
 
-def gvk_text(gvk: tuple[str, str, str]) -> str:
+def gvk_text(gvk: Names) -> str:
     return 'GVK("{}", "{}", "{}")'.format(*gvk)
 
 
@@ -129,10 +133,12 @@ def python_name(wire: str) -> str:
 
 
 class Generator:
+    """Turns the definitions into modules of classes, and an index of the kinds among them."""
+
     def __init__(self, definitions: dict[str, Schema]) -> None:
         self.definitions = definitions
         self.modules: dict[str, Module] = {}
-        self.index: dict[tuple[str, str, str], tuple[str, str]] = {}
+        self.index: dict[Names, tuple[str, str]] = {}
 
     def run(self) -> None:
         for name, schema in sorted(self.definitions.items()):
@@ -141,60 +147,49 @@ class Generator:
                 module.classes[class_name(name)] = self.make_class(module, name, schema)
 
     def make_class(self, module: Module, definition: str, schema: Schema) -> Class:
-        made = Class(class_name(definition))
-        module.use("Struct")
-        made.lines.append(f"class {made.name}(Struct, kw_only=True):")
-        gvk = gvk_of(schema)
-        if gvk:
-            self.index[gvk] = (module.name, made.name)
-            made.lines.append(module.use(f"    gvk: ClassVar[GVK] = {gvk_text(gvk)}"))
-        if required := schema.get("required"):
-            names = ", ".join(json.dumps(r) for r in sorted(required))
-            made.lines.append(module.use(f"    required_fields: ClassVar[frozenset[str]] = frozenset({{{names}}})"))
+        made = Class(class_name(definition), gvk_of(schema), frozenset(schema.get("required", ())))
+        lines = [f"class {made.name}(Struct, kw_only=True):"]
+        if made.gvk:
+            self.index[made.gvk] = (module.name, made.name)
+            lines.append(f"    gvk: ClassVar[GVK] = {gvk_text(made.gvk)}")
+        if made.required:
+            names = ", ".join(f'"{name}"' for name in sorted(made.required))
+            lines.append(f"    required_fields: ClassVar[frozenset[str]] = frozenset({{{names}}})")
         if schema.get("x-kubernetes-map-type") == "atomic":
-            made.lines.append(module.use("    map_atomic: ClassVar[bool] = True"))
-        for wire, prop in schema.get("properties", {}).items():
-            made.lines.append(f"    {python_name(wire)}: {self.field_text(module, made, schema, gvk, wire, prop)}")
-        if len(made.lines) == 1:
-            made.lines.append("    pass")
+            lines.append("    map_atomic: ClassVar[bool] = True")
+        lines += [f"    {self.field_text(module, made, *item)}" for item in schema.get("properties", {}).items()]
+        made.lines = [module.use(line) for line in lines] if len(lines) > 1 else [module.use(lines[0]), "    pass"]
         return made
 
-    def field_text(
-        self, module: Module, made: Class, owner: Schema, gvk: tuple[str, str, str] | None, wire: str, prop: Schema
-    ) -> str:
-        """The annotation and default of one field."""
-        required = wire in owner.get("required", ())
+    def field_text(self, module: Module, made: Class, wire: str, prop: Schema) -> str:
+        """The line of one field: name, annotation and default."""
         kind = self.python_type(module, prop)
-        optional, default = self.default(made, gvk, wire, prop, kind, required)
-        annotation = f"{kind} | None" if optional and kind != "Any" else kind
+        factory = self.factory(made, wire, prop, kind)
+        if "." not in kind and factory == kind and self.is_struct(prop):
+            made.needs.add(kind)
+        annotation = kind if factory or kind == "Any" else f"{kind} | None"
         if merge := merge_text(prop):
             annotation = f"Annotated[{annotation}, {merge}]"
-        options = [default] if default else []
-        if python_name(wire) != wire:
-            options.append(f'name="{wire}"')
-            default = default or "default=None"
-            options = [default, f'name="{wire}"']
-        value = f"msgspec.field({', '.join(options)})" if options else "None"
-        return module.use(f"{annotation} = {value}").strip()
+        name = python_name(wire)
+        options = [f"default_factory={factory}"] if factory else []
+        if name != wire:
+            options = [*(options or ["default=None"]), f'name="{wire}"']
+        return f"{name}: {annotation} = " + (f"msgspec.field({', '.join(options)})" if options else "None")
 
-    def default(
-        self, made: Class, gvk: tuple[str, str, str] | None, wire: str, prop: Schema, kind: str, required: bool
-    ) -> tuple[bool, str]:
-        """Whether the field may be None, and the default's keyword argument ("" for None)."""
-        if gvk and wire in ("apiVersion", "kind"):
-            api_version = f"{gvk[0]}/{gvk[1]}" if gvk[0] else gvk[1]
-            return False, f'default_factory=lambda: "{api_version if wire == "apiVersion" else gvk[2]}"'
+    def factory(self, made: Class, wire: str, prop: Schema, kind: str) -> str:
+        """What makes the default of a field that is never None, or "" for one that may be."""
+        required = wire in made.required
+        if made.gvk and wire in ("apiVersion", "kind"):
+            group, version, name = made.gvk
+            value = name if wire == "kind" else f"{group}/{version}" if group else version
+            return f'lambda: "{value}"'
         if kind.startswith("list["):
-            return False, f"default_factory={'empty_list' if required else 'list'}"
+            return "empty_list" if required else "list"
         if kind.startswith("dict["):
-            return False, f"default_factory={'empty_map' if required else 'dict'}"
-        if self.is_struct(prop) and (required or always_present(made.name, gvk is not None, wire)):
-            if "." not in kind:
-                made.needs.add(kind)
-            return False, f"default_factory={kind}"
-        if required and kind in ZERO:
-            return False, f"default_factory={ZERO[kind]}"
-        return True, ""
+            return "empty_map" if required else "dict"
+        if self.is_struct(prop):
+            return kind if required or always_present(made, wire) else ""
+        return ZERO.get(kind, "") if required else ""
 
     def is_struct(self, prop: Schema) -> bool:
         return "$ref" in prop and prop["$ref"].rpartition("/")[2] not in SPECIAL
@@ -223,11 +218,11 @@ class Generator:
         raise ValueError(f"no Python type for the schema {schema}")
 
 
-def always_present(owner: str, is_kind: bool, wire: str) -> bool:
+def always_present(owner: Class, wire: str) -> bool:
     """Whether Go holds this optional struct by value, and so always writes it."""
     if wire in ("metadata", "spec", "status"):
-        return is_kind or owner.endswith(("TemplateSpec", "ClaimTemplate"))
-    return wire == "template" and owner in ("PodTemplate", "ReplicaSetSpec")
+        return owner.gvk is not None or owner.name.endswith(("TemplateSpec", "ClaimTemplate"))
+    return wire == "template" and owner.name in ("PodTemplate", "ReplicaSetSpec")
 
 
 def merge_text(prop: Schema) -> str:
@@ -282,7 +277,7 @@ def module_text(module: Module) -> str:
     return "\n".join(lines + [line for made in ordered(module) for line in made.lines]) + "\n"
 
 
-def index_text(index: dict[tuple[str, str, str], tuple[str, str]]) -> str:
+def index_text(index: dict[Names, tuple[str, str]]) -> str:
     entries = "".join(
         f'    {gvk_text(gvk)}: ("{module}", "{name}"),\n' for gvk, (module, name) in sorted(index.items())
     )

@@ -67,10 +67,10 @@ def copy(obj: T) -> T:
     return _decoder(type(obj)).decode(_encoder.encode(obj))
 
 
-def strict_problems(cls: type[Any], raw: bytes | parse.Object) -> list[str]:
+def strict_problems(cls: type[Any], raw: bytes | dict[str, Any]) -> list[str]:
     """What fieldValidation=Strict refuses and Warn warns of: `unknown field "spec.foo"`, `duplicate field "spec.x"`.
 
-    `raw` is JSON text or a value that `decode_yaml` gave. Raises BadRequest when the text is malformed.
+    `raw` is JSON text or a plain value; only one that `decode_yaml` gave knows of duplicates. Raises BadRequest when the text is malformed.
     """
     value = parse.parse_json(raw) if isinstance(raw, bytes) else raw
     problems: dict[str, None] = {}
@@ -103,9 +103,10 @@ def _find_problems(schema: Any, value: Any, path: str, problems: dict[str, None]
         items = schema.items if schema.shape is Shape.LIST else _item_choice(schema)
         for index, item in enumerate(value):
             _find_problems(items, item, f"{path}[{index}]", problems)
-    elif isinstance(value, parse.Object):
+    elif isinstance(value, dict):
         dot = f"{path}." if path else ""
-        problems.update(dict.fromkeys(f'duplicate field "{dot}{key}"' for key in value.duplicates))
+        duplicates = value.duplicates if isinstance(value, parse.Object) else ()
+        problems.update(dict.fromkeys(f'duplicate field "{dot}{key}"' for key in duplicates))
         schema = _struct_choice(schema)
         fields = fields_of(schema.type) if schema.shape is Shape.STRUCT else None
         for key, inner in value.items():

@@ -149,6 +149,7 @@ def test_strict_problems_of_yaml() -> None:
         'unknown field "spec.foo"',
     ]
     assert codec.convert(core_v1.Pod, value).spec.nodeName == "b"
+    assert codec.strict_problems(core_v1.Pod, {"spec": {"foo": 1}}) == ['unknown field "spec.foo"']
 
 
 json_values = st.recursive(
