@@ -2,7 +2,7 @@
 
 The claims are those of Kubernetes' bound tokens: besides the registered ones, `kubernetes.io` names the namespace, the
 ServiceAccount and what the token is bound to (a Pod and its Node, or a Secret). A token ends when it expires and as
-soon as anything that it names is gone or has been replaced, which its uid tells.
+soon as what it is bound to, or its account, is gone or has been replaced, which the uid tells.
 """
 
 import base64
@@ -19,6 +19,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from master.registry.base import User
+from master.registry.objects import APIObject, Reader
+from master.registry.subresources import MintedToken, TokenClaims
+from timonel.api import time as api_time
+from timonel.api.types import core_v1
 
 ALGORITHM = "ES256"
 DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
@@ -183,11 +187,52 @@ class TokenIssuer:
         }
 
 
+class RegistryObjects:
+    """Looks objects up in the registry; an `Existing`."""
+
+    KINDS: Mapping[str, type[APIObject]] = {
+        "serviceaccounts": core_v1.ServiceAccount,
+        "pods": core_v1.Pod,
+        "nodes": core_v1.Node,
+        "secrets": core_v1.Secret,
+    }
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def uid(self, plural: str, namespace: str, name: str) -> str | None:
+        """See `Existing`. What the caches have not seen yet is looked for in the store."""
+        kind = self.KINDS[plural]
+        found = self._reader.cached(kind, namespace, name) or await self._reader.current(kind, namespace, name)
+        return found.metadata.uid if found is not None else None
+
+
+class RegistryMinter:
+    """Mints what the registry's token subresource asks for; a `TokenMinter`."""
+
+    def __init__(self, issuer: TokenIssuer, existing: Existing) -> None:
+        self._issuer = issuer
+        self._existing = existing
+        self.audiences = issuer.audiences
+
+    async def mint(self, claims: TokenClaims) -> MintedToken:
+        """See `TokenMinter`."""
+        bound = {claims.bound_kind: Reference(claims.bound_name, claims.bound_uid)}
+        node = bound.get("Node")
+        if claims.node_name and (uid := await self._existing.uid("nodes", "", claims.node_name)):
+            node = Reference(claims.node_name, uid)
+        account = Reference(claims.service_account, claims.uid)
+        identity = Identity(claims.namespace, account, bound.get("Pod"), node, bound.get("Secret"))
+        token = self._issuer.mint(identity, claims.audiences, claims.seconds)
+        return MintedToken(token.text, api_time.text(token.expires))
+
+
 async def _check_existing(identity: Identity, existing: Existing) -> None:
+    """A pod's token only tells its node, as in Kubernetes: it ends with the pod."""
     named = [
         ("serviceaccounts", "ServiceAccount", identity.namespace, identity.account),
         ("pods", "Pod", identity.namespace, identity.pod),
-        ("nodes", "Node", "", identity.node),
+        ("nodes", "Node", "", identity.node if identity.pod is None else None),
         ("secrets", "Secret", identity.namespace, identity.secret),
     ]
     for plural, kind, namespace, reference in named:
