@@ -10,7 +10,7 @@ from timonel.api import parse
 from timonel.api.errors import BadRequest
 from timonel.api.lenient import Misfit, fit
 from timonel.api.quantity import Quantity
-from timonel.api.schema import Shape, fields_of, schema_of
+from timonel.api.schema import Schema, Shape, fields_of, schema_of
 
 T = TypeVar("T")
 
@@ -70,7 +70,8 @@ def copy(obj: T) -> T:
 def strict_problems(cls: type[Any], raw: bytes | dict[str, Any]) -> list[str]:
     """What fieldValidation=Strict refuses and Warn warns of: `unknown field "spec.foo"`, `duplicate field "spec.x"`.
 
-    `raw` is JSON text or a plain value; only one that `decode_yaml` gave knows of duplicates. Raises BadRequest when the text is malformed.
+    `raw` is JSON text or a plain value; of those, only what `decode_yaml` gave knows of duplicates. Raises BadRequest
+    when the text is malformed.
     """
     value = parse.parse_json(raw) if isinstance(raw, bytes) else raw
     problems: dict[str, None] = {}
@@ -98,9 +99,9 @@ def _subject(cls: type[Any]) -> str:
     return f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}: ' if gvk else ""
 
 
-def _find_problems(schema: Any, value: Any, path: str, problems: dict[str, None]) -> None:
+def _find_problems(schema: Schema, value: Any, path: str, problems: dict[str, None]) -> None:
     if isinstance(value, list):
-        items = schema.items if schema.shape is Shape.LIST else _item_choice(schema)
+        items = _item_schema(schema)
         for index, item in enumerate(value):
             _find_problems(items, item, f"{path}[{index}]", problems)
     elif isinstance(value, dict):
@@ -118,13 +119,14 @@ def _find_problems(schema: Any, value: Any, path: str, problems: dict[str, None]
                 problems[f'unknown field "{dot}{key}"'] = None
 
 
-def _struct_choice(schema: Any) -> Any:
+def _struct_choice(schema: Schema) -> Schema:
     """A union's struct (JSON schemas have unions of a struct with a bool or lists), else the schema itself."""
     return next((choice for choice in schema.choices if choice.shape is Shape.STRUCT), schema)
 
 
-def _item_choice(schema: Any) -> Any:
-    return next((choice.items for choice in schema.choices if choice.shape is Shape.LIST), _ANY)
+def _item_schema(schema: Schema) -> Schema:
+    """What a list, or a union's list, holds."""
+    return next((one.items for one in (schema, *schema.choices) if one.shape is Shape.LIST and one.items), _ANY)
 
 
 def _from_plain(kind: type[Any], value: Any) -> Any:
