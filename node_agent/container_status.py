@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from node_agent.lifecycle import View, is_going
+from node_agent.lifecycle import TERMINAL_PHASES, View, is_going
 from node_agent.observed import has_ended, is_running
 from node_agent.restarts import current_backoff, in_pull_backoff, restart_at, wants_restart
 from node_agent.runtimes.base import Container, State
@@ -17,6 +17,9 @@ def container_status(view: View, spec: core_v1.Container, now: datetime) -> core
     """The status of one container of the pod."""
     latest = view.latest(spec.name)
     before = _known(view, spec.name)
+    if latest is None and before is not None and _keeps(view, before):
+        before.ready = before.ready and spec.name in view.init_names and not is_sidecar(spec)
+        return before
     state = _state(view, spec, latest, now)
     status = core_v1.ContainerStatus(
         name=spec.name,
@@ -144,6 +147,12 @@ def _known(view: View, name: str) -> core_v1.ContainerStatus | None:
     status = view.observed.previous
     known = (*status.containerStatuses, *status.initContainerStatuses, *status.ephemeralContainerStatuses)
     return next((s for s in known if s.name == name), None)
+
+
+def _keeps(view: View, before: core_v1.ContainerStatus) -> bool:
+    """Whether a container that was removed with its pod keeps the status of its end."""
+    ended = before.state is not None and before.state.terminated is not None
+    return ended and (is_going(view.pod, view.observed) or view.observed.previous.phase in TERMINAL_PHASES)
 
 
 def _mount_status(mount: core_v1.VolumeMount) -> core_v1.VolumeMountStatus:

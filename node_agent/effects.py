@@ -114,7 +114,6 @@ class Effects:
         if step.attempt > 0:
             text = "Pod sandbox changed, it will be killed and re-created."
             self._tools.events.normal(pod, "SandboxChanged", text)
-            await self._tools.network.unplug(self._memory.id)
         spec = sandbox_spec(pod, step.attempt, hostname_of(pod, self._tools.settings.cluster_domain))
         await self._tools.runtime.create_sandbox(spec)
         self._woken()

@@ -19,6 +19,7 @@ from node_agent.restarts import retry_delay
 from node_agent.runtimes.base import (
     Container,
     LogQuery,
+    NotRunning,
     ObservedPod,
     PodId,
     RuntimeFailure,
@@ -98,6 +99,24 @@ class PodWorker:
         """The pod's address, while it has one."""
         return self._memory.plugged[1] if self._memory.plugged is not None else None
 
+    def container_statuses(self) -> list[core_v1.ContainerStatus]:
+        """The containers' statuses as last reported."""
+        return list(_statuses(self._memory.previous))
+
+    def running(self, name: str) -> str:
+        """The id of the running container of that name. Raises NotRunning."""
+        found = [c for c in self._looked.containers if c.name == name and is_running(c)]
+        if not found:
+            raise NotRunning("ContainerNotRunning", f"container {name} of pod {self.id.name} is not running")
+        return max(found, key=lambda c: c.attempt).id
+
+    def sandbox_pid(self) -> int:
+        """The pid of the sandbox's first process. Raises NotRunning."""
+        pid = next((s.pid for s in self._looked.sandboxes if s.running and s.pid), 0)
+        if not pid:
+            raise NotRunning("PodNotRunning", f"pod {self.id.name} is not running")
+        return pid
+
     @property
     def finished(self) -> bool:
         """Whether nothing is left of the pod, and the worker has ended."""
@@ -112,6 +131,8 @@ class PodWorker:
         memory = self._memory
         if memory.pod is None or (pod.status.phase in TERMINAL_PHASES and memory.previous.phase not in TERMINAL_PHASES):
             memory.adopt(pod)
+        if not memory.assigned:
+            memory.released, memory.stopping_since = False, None
         memory.pod, memory.assigned = pod, True
         self.refresh()
 

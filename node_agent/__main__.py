@@ -1,0 +1,116 @@
+"""``python -m node_agent``: run the agent of one node until SIGTERM or SIGINT; its pods run on after that."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from node_agent.credentials import NodeCredentials
+from node_agent.node import Backend, Node
+from node_agent.node_status import MAX_PODS, NodeConfig, default_address
+from timonel.api.quantity import Quantity
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_CLUSTER_CIDR = "10.244.0.0/16"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the agent; the process's exit code."""
+    options = parse(arguments)
+    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    credentials = NodeCredentials(options.state_dir / "pki")
+    if not credentials.exist and not _join(options, credentials):
+        return 1
+    asyncio.run(run(options, credentials))
+    return 0
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m node_agent", description="Runs pods on this machine's Docker.")
+    parser.add_argument("--name", required=True, help="the node's name")
+    parser.add_argument("--state-dir", required=True, type=Path, help="where credentials and volumes are kept")
+    parser.add_argument("--master", required=True, metavar="HOST:PORT", help="the master's node address")
+    parser.add_argument("--join", metavar="HOST:PORT", help="the master's bootstrap address, to join")
+    parser.add_argument("--join-token", metavar="TOKEN", help="the bootstrap token, to join")
+    parser.add_argument("--ca-pin", metavar="sha256:HEX", help="the hash of the CA's public key, to join")
+    parser.add_argument("--cluster", default="timonel", help="tells clusters on one machine apart")
+    parser.add_argument("--cluster-cidr", default=DEFAULT_CLUSTER_CIDR, help="the range of all pods of the cluster")
+    parser.add_argument("--runtime", choices=("docker", "fake"), default="docker", help="where containers run")
+    parser.add_argument("--docker", metavar="URL", help="the Docker daemon, by default unix:///var/run/docker.sock")
+    parser.add_argument("--address", action="append", metavar="IP", help="the node's address, by default found out")
+    parser.add_argument("--cpus", type=float, help="the node's share of the machine's cores")
+    parser.add_argument("--memory", type=_bytes, help="the node's share of the machine's memory, for instance 4Gi")
+    parser.add_argument("--max-pods", type=int, default=MAX_PODS, help="how many pods the node takes")
+    parser.add_argument("--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="a node label")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser.parse_args(arguments)
+
+
+async def run(options: argparse.Namespace, credentials: NodeCredentials) -> None:
+    """Run one node until a signal."""
+    config = NodeConfig(
+        name=options.name,
+        state_dir=options.state_dir.resolve(),
+        addresses=options.address or [default_address()],
+        cpus=options.cpus,
+        memory_bytes=options.memory,
+        pods=options.max_pods,
+        labels=dict(options.label),
+    )
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    node = Node(config, backend(options), options.master, credentials)
+    await node.start()
+    logger.info("node %s runs", options.name)
+    await stop.wait()
+    await node.close()
+
+
+def backend(options: argparse.Namespace) -> Backend:
+    """The runtime and network that were asked for; only theirs are imported."""
+    if options.runtime == "fake":
+        from node_agent.runtimes.fake import FakeNetwork, FakeRuntime  # noqa: PLC0415
+
+        fake = FakeRuntime()
+        return Backend(fake, fake, fake, fake, FakeNetwork())
+    from node_agent.network.bridge import BridgeNetwork  # noqa: PLC0415
+    from node_agent.runtimes.docker.client import DEFAULT_URL  # noqa: PLC0415
+    from node_agent.runtimes.docker.runtime import DockerRuntime  # noqa: PLC0415
+
+    real = DockerRuntime(cluster=options.cluster, node=options.name, base_url=options.docker or DEFAULT_URL)
+    network = BridgeNetwork(cluster=options.cluster, node=options.name, cluster_cidr=options.cluster_cidr)
+    return Backend(real, real, real, real, network)
+
+
+def _join(options: argparse.Namespace, credentials: NodeCredentials) -> bool:
+    """Get the node's certificate; False, with the reason logged, when that fails."""
+    if not (options.join and options.join_token and options.ca_pin):
+        logger.error("this node has not joined a cluster yet: give --join, --join-token and --ca-pin")
+        return False
+    from node_agent.join import JoinFailure, join  # noqa: PLC0415  # needs cryptography, once
+
+    try:
+        join(options.join, options.name, options.join_token, options.ca_pin, credentials.directory)
+    except JoinFailure as failure:
+        logger.error("%s", failure)  # noqa: TRY400  # the text is for a user, a traceback says no more
+        return False
+    return True
+
+
+def _bytes(text: str) -> int:
+    return Quantity(text).to_int()
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key, value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

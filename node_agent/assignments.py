@@ -1,0 +1,126 @@
+"""What the master assigned to this node: a set of objects kept in step by chained messages."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from node_agent.observed import pod_id
+from node_agent.runtimes.base import PodId
+from timonel.api import codec
+from timonel.api.errors import StatusError
+from timonel.api.types import core_v1
+from timonel.rpc import node_pb2
+
+Object = core_v1.Pod | core_v1.Node | core_v1.ConfigMap | core_v1.Secret | core_v1.Service
+_TYPES: dict[str, type[Object]] = {
+    "Pod": core_v1.Pod,
+    "Node": core_v1.Node,
+    "ConfigMap": core_v1.ConfigMap,
+    "Secret": core_v1.Secret,
+    "Service": core_v1.Service,
+}
+_Key = tuple[str, str, str, str]
+
+
+class OutOfStep(Exception):
+    """A message was missed or cannot be read: everything must be sent again."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one message changed. ``touched`` names the namespaces whose ConfigMaps, Secrets or Services changed."""
+
+    pods: list[core_v1.Pod] = field(default_factory=list)
+    removed: list[PodId] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+    node: core_v1.Node | None = None
+
+
+class Assignments:
+    """The assigned objects; also what pods' references are looked up in."""
+
+    def __init__(self) -> None:
+        self._objects: dict[_Key, tuple[bytes, Object]] = {}
+        self._sequence: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole set has come once."""
+        return self._sequence is not None
+
+    def apply(self, message: node_pb2.Assignments) -> Changes:
+        """Take a message in. Raises OutOfStep and changes nothing when it does not continue what came before."""
+        whole = message.type == node_pb2.Assignments.COMPLETE
+        if not whole and message.applies_to != self._sequence:
+            raise OutOfStep(f"assignments apply to sequence {message.applies_to}, but this node is at {self._sequence}")
+        before = self._objects
+        after = {} if whole else dict(before)
+        for change in message.changes:
+            key = _key(change)
+            if change.action == node_pb2.AssignmentChange.REMOVE:
+                after.pop(key, None)
+            else:
+                after[key] = self._decoded(key, change.object_json)
+        self._objects = after
+        self._sequence = message.sequence
+        return _changes(before, after)
+
+    def config_map(self, namespace: str, name: str) -> core_v1.ConfigMap | None:
+        """The ConfigMap of that name."""
+        found = self._objects.get(("ConfigMap", namespace, name, ""))
+        return found[1] if found is not None and isinstance(found[1], core_v1.ConfigMap) else None
+
+    def secret(self, namespace: str, name: str) -> core_v1.Secret | None:
+        """The Secret of that name."""
+        found = self._objects.get(("Secret", namespace, name, ""))
+        return found[1] if found is not None and isinstance(found[1], core_v1.Secret) else None
+
+    def services(self, namespace: str) -> Iterable[core_v1.Service]:
+        """The Services of the namespace."""
+        return [
+            item
+            for (kind, where, _, _), (_, item) in self._objects.items()
+            if kind == "Service" and where == namespace and isinstance(item, core_v1.Service)
+        ]
+
+    def pod_uids(self) -> set[str]:
+        """The uids of all assigned pods."""
+        return {key[3] for key in self._objects if key[0] == "Pod"}
+
+    def _decoded(self, key: _Key, raw: bytes) -> tuple[bytes, Object]:
+        known = self._objects.get(key)
+        if known is not None and known[0] == raw:
+            return known
+        kind = _TYPES.get(key[0])
+        if kind is None:
+            raise OutOfStep(f"this agent cannot be assigned a {key[0]}")
+        try:
+            return raw, codec.decode(kind, raw)
+        except StatusError as error:
+            raise OutOfStep(f"{key[0]} {key[1]}/{key[2]} cannot be read: {error}") from error
+
+
+def _key(change: node_pb2.AssignmentChange) -> _Key:
+    """Pods are told apart by uid too: one of the same name may still be ending."""
+    uid = change.object_uid if change.kind == "Pod" else ""
+    return change.kind, change.object_namespace, change.object_name, uid
+
+
+def _changes(before: dict[_Key, tuple[bytes, Object]], after: dict[_Key, tuple[bytes, Object]]) -> Changes:
+    changes = Changes()
+    for key, (_, item) in before.items():
+        if key not in after:
+            if isinstance(item, core_v1.Pod):
+                changes.removed.append(pod_id(item))
+            elif key[0] != "Node":
+                changes.touched.add(key[1])
+    for key, entry in after.items():
+        if before.get(key) is entry:
+            continue
+        match entry[1]:
+            case core_v1.Pod() as pod:
+                changes.pods.append(pod)
+            case core_v1.Node() as node:
+                changes.node = node
+            case _:
+                changes.touched.add(key[1])
+    return changes

@@ -1,0 +1,189 @@
+"""Serves what the master asks to be streamed: logs, exec, attach and port-forward."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+
+from node_agent.log_streams import log_container, log_query
+from node_agent.netns import connect_inside
+from node_agent.runtimes.base import NotRunning, RuntimeFailure, Streams, Terminal
+from node_agent.terminals import resize, success, terminal_status
+from node_agent.worker import PodWorker
+from timonel.api import codec
+from timonel.api.errors import BadRequest, InternalError, NotFound, StatusError, TooManyRequests
+from timonel.api.types import meta_v1
+from timonel.rpc import node_pb2
+from timonel.rpc.channel import FRAME_BYTES
+
+if TYPE_CHECKING:
+    from timonel.rpc.node_pb2_grpc import NodeAsyncStub
+
+logger = logging.getLogger(__name__)
+
+MAX_STREAMS = 500
+CONNECT_SECONDS = 10.0
+
+Frame = node_pb2.Frame
+Call = grpc.aio.StreamStreamCall[node_pb2.Frame, node_pb2.Frame]
+
+
+class StreamServer:
+    """Opens the streams that the master asks for; each is one task."""
+
+    def __init__(self, streams: Streams, find_pod: Callable[[str], PodWorker | None]) -> None:
+        self._streams = streams
+        self._find_pod = find_pod
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def open(self, stub: "NodeAsyncStub", request: node_pb2.OpenStream) -> None:
+        """Dial back and serve, in the background."""
+        task = asyncio.create_task(self._serve(stub, request), name=f"stream {request.stream_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End all streams."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, stub: "NodeAsyncStub", request: node_pb2.OpenStream) -> None:
+        call: Call = stub.Stream()
+        try:
+            await call.write(Frame(channel=Frame.OPEN, data=request.stream_id.encode()))
+            status = await self._status_of(call, request)
+            await call.write(Frame(channel=Frame.STATUS, data=codec.encode(status)))
+            await call.done_writing()
+        except (grpc.RpcError, asyncio.InvalidStateError) as error:
+            logger.debug("stream %s ended early: %s", request.stream_id, error)
+        finally:
+            call.cancel()
+
+    async def _status_of(self, call: Call, request: node_pb2.OpenStream) -> meta_v1.Status:
+        """Serve the stream; how it ended."""
+        try:
+            if len(self._tasks) > MAX_STREAMS:
+                raise TooManyRequests("this node serves too many streams already", 5)
+            worker = self._find_pod(request.pod_uid)
+            if worker is None:
+                raise NotFound("pods", request.pod_name)
+            return await self._run(call, request, worker)
+        except StatusError as error:
+            return error.status()
+        except NotRunning as failure:
+            return BadRequest(failure.message).status()
+        except (RuntimeFailure, OSError, TimeoutError) as failure:
+            return InternalError(str(failure)).status()
+
+    async def _run(self, call: Call, request: node_pb2.OpenStream, worker: PodWorker) -> meta_v1.Status:
+        match request.WhichOneof("what"):
+            case "logs":
+                container = log_container(worker, request.container, request.logs.previous)
+                async for chunk in self._streams.logs(container, log_query(request.logs)):
+                    await _write(call, Frame.STDOUT, chunk)
+                return success()
+            case "exec":
+                options = request.exec
+                terminal = await self._streams.exec(
+                    worker.running(request.container), options.command, stdin=options.stdin, tty=options.tty
+                )
+                return await _converse(call, terminal, is_exec=True)
+            case "attach":
+                options = request.attach
+                terminal = await self._streams.attach(
+                    worker.running(request.container), stdin=options.stdin, tty=options.tty
+                )
+                return await _converse(call, terminal, is_exec=False)
+            case "port_forward":
+                return await _forward(call, request, worker)
+            case _:
+                raise BadRequest("the stream asks for nothing that this node knows")
+
+
+async def _write(call: Call, channel: "Frame.Channel.ValueType", data: bytes) -> None:
+    for start in range(0, len(data), FRAME_BYTES):
+        await call.write(Frame(channel=channel, data=data[start : start + FRAME_BYTES]))
+
+
+async def _converse(call: Call, terminal: Terminal, *, is_exec: bool) -> meta_v1.Status:
+    """Carry both directions until the process's output ends; a client that leaves ends it too."""
+    inward = asyncio.create_task(_feed(call, terminal), name="terminal input")
+    outward = asyncio.create_task(_show(call, terminal), name="terminal output")
+    try:
+        await asyncio.wait({inward, outward}, return_when=asyncio.FIRST_COMPLETED)
+        if not outward.done() and inward.done() and not inward.result():
+            return success()
+        await outward
+        return terminal_status(await terminal.exit_code()) if is_exec else success()
+    finally:
+        for task in (inward, outward):
+            task.cancel()
+        await asyncio.gather(inward, outward, return_exceptions=True)
+        await terminal.close()
+
+
+async def _feed(call: Call, terminal: Terminal) -> bool:
+    """Give the client's frames to the process. True when only its input has ended, False when the client has left."""
+    while isinstance(frame := await call.read(), Frame):
+        match frame.channel:
+            case Frame.STDIN:
+                await terminal.write(frame.data)
+            case Frame.RESIZE:
+                await resize(terminal, frame.data)
+            case Frame.CLOSE if frame.data[:1] == bytes([Frame.STDIN]):
+                await terminal.close_stdin()
+            case _:
+                pass
+    return False
+
+
+async def _show(call: Call, terminal: Terminal) -> None:
+    async for number, data in terminal.output():
+        await _write(call, Frame.STDERR if number == 2 else Frame.STDOUT, data)
+
+
+async def _forward(call: Call, request: node_pb2.OpenStream, worker: PodWorker) -> meta_v1.Status:
+    """One connection to a port inside the pod's network namespace."""
+    port = request.port_forward.port
+    pid = worker.sandbox_pid()
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            reader, writer = await connect_inside(pid, port)
+    except (OSError, TimeoutError) as error:
+        where = f"port {port} to pod {request.pod_name}, uid : failed to connect to localhost:{port} inside its namespace"
+        raise InternalError(f"error forwarding {where}: {error}") from error
+    inward = asyncio.create_task(_feed_socket(call, writer), name="port input")
+    outward = asyncio.create_task(_show_socket(call, reader), name="port output")
+    try:
+        await asyncio.wait({inward, outward}, return_when=asyncio.FIRST_COMPLETED)
+        if outward.done() or inward.result():
+            await outward
+        return success()
+    finally:
+        for task in (inward, outward):
+            task.cancel()
+        await asyncio.gather(inward, outward, return_exceptions=True)
+        writer.transport.abort()
+
+
+async def _feed_socket(call: Call, writer: asyncio.StreamWriter) -> bool:
+    """True when the client has no more to send, but still listens."""
+    while isinstance(frame := await call.read(), Frame):
+        if frame.channel == Frame.STDIN:
+            writer.write(frame.data)
+            await writer.drain()
+        elif frame.channel == Frame.CLOSE:
+            writer.write_eof()
+            return True
+    return False
+
+
+async def _show_socket(call: Call, reader: asyncio.StreamReader) -> None:
+    while data := await reader.read(FRAME_BYTES):
+        await call.write(Frame(channel=Frame.STDOUT, data=data))
+    await call.write(Frame(channel=Frame.CLOSE, data=bytes([Frame.STDOUT])))
