@@ -5,6 +5,7 @@ Run it with ``python bench/store.py [seconds a figure]``. It starts an etcd of i
 
 import asyncio
 import contextlib
+import itertools
 import platform
 import resource
 import shutil
@@ -58,16 +59,15 @@ async def rate(seconds: float, callers: int, call: Callable[[int, int], Awaitabl
 
 async def measure(store: Store, seconds: float) -> list[str]:
     """The row of one store."""
+    names = itertools.count(1)
 
     async def create(index: int, number: int) -> None:
-        nonlocal created
-        key = f"/registry/bench/{(created := created + 1)}"
+        key = f"/registry/bench/{next(names)}"
         await store.txn([Guard(key, 0)], [Put(key, POD)])
 
     async def get(index: int, number: int) -> None:
         await store.get(f"/registry/bench/{index + 1}")
 
-    created = 0
     figures = [f"{await rate(seconds, callers, call):,.0f}" for call in (create, get) for callers in CALLERS]
     for start in range(0, PODS, 100):
         await store.txn([], [Put(f"{PREFIX}default/web-{number:05}", POD) for number in range(start, start + 100)])

@@ -240,6 +240,8 @@ class EtcdStore(Store):
                         yield batch
                         after = batch.revision
             except Unavailable as error:
+                if self._closed:
+                    raise
                 if not pause:
                     log.warning("watching etcd failed: %s; trying again", error)
                 pause = min(pause * 2 or 0.1, MAX_BACK_OFF)

@@ -22,6 +22,9 @@ MIN_WASTE = 64 << 20
 
 DEFRAGMENT_TIMEOUT = 120.0
 
+FULL_PAUSE = 10.0
+"""Seconds between attempts to make room in a cluster that is full: each stops its members for a while."""
+
 
 class Upkeep:
     """Keeps a cluster small. Several masters may do so at once: every step is harmless when it is already done."""
@@ -51,8 +54,8 @@ class Upkeep:
             except (StoreError, ValueError) as error:
                 log.warning("etcd's upkeep failed: %s; trying again in %.0f s", error, INTERVAL)
             if full:
+                await asyncio.sleep(FULL_PAUSE)
                 self._full.clear()
-                await asyncio.sleep(1.0)
 
     async def _look(self, now: float, full: bool) -> None:
         response = await self._client.read(RANGE, pb.RangeRequest(key=b"\0", count_only=True))

@@ -29,8 +29,9 @@ class EtcdServer:
         return f"127.0.0.1:{self.client_port}"
 
     def start(self, **options: str) -> None:
-        """Start it, and wait until it listens; ``options`` are etcd's, with ``_`` for ``-``."""
-        peer, client = f"http://127.0.0.1:{self.peer_port}", f"http://{self.endpoint}"
+        """Start it, and wait until it serves; ``options`` are etcd's, with ``_`` for ``-``."""
+        scheme = "https" if "cert_file" in options else "http"
+        peer, client = f"http://127.0.0.1:{self.peer_port}", f"{scheme}://{self.endpoint}"
         arguments = {
             "name": "test",
             "data-dir": self.directory / "data",
@@ -39,19 +40,19 @@ class EtcdServer:
             "listen-peer-urls": peer,
             "initial-advertise-peer-urls": peer,
             "initial-cluster": f"test={peer}",
-            "log-level": "error",
             **{name.replace("_", "-"): value for name, value in options.items()},
         }
         log = (self.directory / "log").open("ab")
+        begin = log.tell()
         self.process = subprocess.Popen(
             ["etcd", *(f"--{name}={value}" for name, value in arguments.items())], stdout=log, stderr=log
         )
         log.close()
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.client_port)) == 0:
-                    return
+            # It listens long before, but killed then it would never start again.
+            if b"ready to serve client requests" in (self.directory / "log").read_bytes()[begin:]:
+                return
             time.sleep(0.02)
         raise TimeoutError(f"etcd did not start: {(self.directory / 'log').read_text()[-2000:]}")
 

@@ -12,15 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from master.pki import Pki
 from master.store.base import Committed, Corrupt, Event, Guard, NoSpace, OutcomeUnknown, Put, Store, Unavailable
 from master.store.embedded import EmbeddedStore
 from master.store.etcd import EtcdStore
+from master.store.etcd_client import TLS
 
 DEADLINE = 30.0
 
 WRITER = """
 import asyncio, os, sys
 from pathlib import Path
+from master.pki import Pki
 from master.store.base import Put
 from master.store.embedded import EmbeddedStore
 
@@ -211,6 +214,31 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     (disk / "ballast").write_bytes(bytes(12 << 20))
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.etcd
+async def test_etcd_is_reached_over_tls_with_a_client_certificate(etcd, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    pki = Pki.open(tmp_path / "pki")
+    server, client = pki.issue_server(["127.0.0.1"]), pki.issue_client("timonel")
+    (tmp_path / "server.crt").write_bytes(server.certificate)
+    (tmp_path / "server.key").write_bytes(server.key)
+    etcd.kill()
+    etcd.start(
+        cert_file=str(tmp_path / "server.crt"),
+        key_file=str(tmp_path / "server.key"),
+        trusted_ca_file=str(tmp_path / "pki" / "ca.crt"),
+        client_cert_auth="true",
+    )
+    store = await EtcdStore.open([etcd.endpoint], tls=TLS(pki.ca_pem, client.certificate, client.key))
+    try:
+        revision = (await store.txn([], [Put("/a", b"1")])).revision
+        assert [event.key for event in await watched(store, revision - 1, revision)] == ["/a"]
+    finally:
+        await store.close()
+    stranger = TLS(Pki.open(tmp_path / "other").ca_pem, client.certificate, client.key)
+    refused = [EtcdStore.open([etcd.endpoint], tls=tls) for tls in (None, TLS(pki.ca_pem), stranger)]
+    outcomes = await asyncio.gather(*refused, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 3
 
 
 async def overwrite(store: Store, key: str) -> None:
