@@ -59,7 +59,7 @@ def compare(node: Record, old: dict[str, Any], new: dict[str, Any]) -> tuple[Fie
 
 
 def owned(node: Node, value: Any, path: str = "") -> FieldSet:
-    """The set that applying `value` claims: leaves, items, entries of maps, and what is given empty or null.
+    """The set that applying `value` claims: leaves, items, entries of maps, maps given empty and what is given as null.
 
     Raises BadRequest for a field that the schema does not have and for list items without their keys.
     """
@@ -70,6 +70,8 @@ def owned(node: Node, value: Any, path: str = "") -> FieldSet:
             if declared is None and node.element is None:
                 raise BadRequest(f"{path}.{name}: field not declared in schema")
             element, child = declared or (f"f:{name}", node.element or UNTYPED)
+            if item == [] and child is not LEAF:
+                continue
             claims[element] = owned(child, item, f"{path}.{name}")
             if declared is None and claims[element]:
                 claims[element] = {SELF: {}} | claims[element]

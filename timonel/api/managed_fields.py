@@ -210,9 +210,13 @@ class _Apply:
         return pruned
 
     def _restored(self, merged: Document) -> Document:
-        """`merged` with the parts as they are that this subresource does not write."""
+        """`merged` with the parts of the live object that this call cannot touch."""
         skip, live = self._skip - _UNTRACKED, self._live
-        return {n: live[n] if n in skip else v for n, v in merged.items() if n not in skip or n in live}
+        restored = {n: live[n] if n in skip else v for n, v in merged.items() if n not in skip or n in live}
+        # Manifests from kubectl's generators carry "creationTimestamp: null".
+        given = {n: v for n, v in merged["metadata"].items() if v is not None or n not in _UNTRACKED_METADATA}
+        restored["metadata"] = {n: v for n, v in live["metadata"].items() if n in _UNTRACKED_METADATA} | given
+        return restored
 
 
 def _check_applied(applied: Document, api_version: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from timonel.api import codec, managed_fields
 from timonel.api.errors import BadRequest, StatusError
 from timonel.api.patch import PatchFailed, strategic_merge_patch
 from timonel.api.struct import Struct
@@ -290,40 +291,83 @@ containers = st.lists(st.sampled_from("abc"), unique=True).flatmap(
     )
 )
 pods = st.builds(
-    lambda c, s, t: pod(containers=list(c), nodeSelector=s, tolerations=t),
-    containers,
+    lambda labels, c, t: {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "labels": labels},
+        "spec": {"containers": list(c), "tolerations": t},
+    },
     st.dictionaries(st.sampled_from("ab"), images),
+    containers,
     st.lists(st.builds(lambda k: {"key": k}, images), max_size=2),
 )
 
 
-def kubectl_patch(old: Any, new: Any) -> Any:
-    """The patch between two pods that kubectl computes for its merging lists and their order."""
-    patch: dict[str, Any] = {}
-    for key in old.keys() | new.keys():
-        if key not in new:
-            patch[key] = None
-        elif key in ("containers", "env"):
-            before = {item["name"]: item for item in old.get(key, [])}
-            names = [item["name"] for item in new[key]]
-            changes = [kubectl_patch(before.get(item["name"], {}), item) for item in new[key]]
-            changes = [c | {"name": n} for c, n in zip(changes, names, strict=True) if c or n not in before]
-            gone = [{"name": name, "$patch": "delete"} for name in before if name not in names]
-            patch[key] = changes + gone
-            patch[f"$setElementOrder/{key}"] = [{"name": name} for name in names]
-        elif isinstance(new[key], dict):
-            patch[key] = kubectl_patch(old.get(key, {}), new[key])
-        elif old.get(key) != new[key]:
-            patch[key] = new[key]
-    return {key: value for key, value in patch.items() if value != {}}
+def kubectl_patch(last: Any, live: Any, new: Any) -> dict[str, Any]:
+    """The patch of client-side `kubectl apply`: what differs from `live`, and what `last` had and `new` has not."""
+    patch: dict[str, Any] = dict.fromkeys(last.keys() & live.keys() - new.keys())
+    for key, value in new.items():
+        if key in ("containers", "env"):
+            before, current = ({item["name"]: item for item in doc.get(key, [])} for doc in (last, live))
+            order = [{"name": item["name"]} for item in value]
+            changes = [
+                kubectl_patch(before.get(item["name"], {}), current.get(item["name"], {}), item)
+                | {"name": item["name"]}
+                for item in value
+            ]
+            gone = [{"name": name, "$patch": "delete"} for name in before if {"name": name} not in order]
+            patch |= {key: changes + gone, f"$setElementOrder/{key}": order}
+        elif isinstance(value, dict):
+            patch[key] = kubectl_patch(last.get(key, {}), live.get(key, {}), value)
+        elif live.get(key) != value:
+            patch[key] = value
+    return patch
 
 
 @given(pods, pods)
 def test_kubectl_s_difference_leads_from_one_to_the_other(old: dict[str, Any], new: dict[str, Any]) -> None:
-    assert strategic_merge_patch(core_v1.Pod, old, kubectl_patch(old, new)) == new
+    assert strategic_merge_patch(core_v1.Pod, old, kubectl_patch(old, old, new)) == new
 
 
 @given(pods, pods)
 def test_patching_twice_is_patching_once(doc: dict[str, Any], patch: dict[str, Any]) -> None:
     once = strategic_merge_patch(core_v1.Pod, doc, patch)
     assert strategic_merge_patch(core_v1.Pod, once, patch) == once
+
+
+def injected(doc: dict[str, Any]) -> dict[str, Any]:
+    """What an admission plugin or another user makes of a pod: more items, and more in the items that are there."""
+    doc = copy.deepcopy(doc)
+    doc["metadata"].setdefault("labels", {})["injected"] = "yes"
+    for container in doc["spec"]["containers"]:
+        container["imagePullPolicy"] = "Always"
+        container.setdefault("env", []).append({"name": "INJECTED", "value": "yes"})
+    doc["spec"]["containers"].append({"name": "sidecar", "image": "proxy"})
+    return doc
+
+
+def settled(doc: dict[str, Any]) -> dict[str, Any]:
+    """A pod without its field owners and without regard to the order of its merging lists."""
+    plain: dict[str, Any] = codec.to_dict(codec.convert(core_v1.Pod, doc))
+    plain["metadata"].pop("managedFields", None)
+    plain["spec"]["containers"].sort(key=lambda container: container["name"])
+    for container in plain["spec"]["containers"]:
+        container["env"] = sorted(container.get("env", []), key=lambda item: item["name"])
+    return plain
+
+
+@given(pods, pods)
+def test_client_side_and_server_side_apply_agree(first: dict[str, Any], second: dict[str, Any]) -> None:
+    by_client = injected(first)
+    by_client = strategic_merge_patch(core_v1.Pod, by_client, kubectl_patch(first, by_client, second))
+
+    served = managed_fields.apply(
+        core_v1.Pod, None, first, manager="me", force=False, now="2026-01-02T03:04:05Z", api_version="v1"
+    )
+    served = managed_fields.update(
+        core_v1.Pod, served, injected(served), manager="plugin", now="2026-01-02T03:04:05Z", api_version="v1"
+    )
+    by_server = managed_fields.apply(
+        core_v1.Pod, served, second, manager="me", force=False, now="2026-01-02T03:04:05Z", api_version="v1"
+    )
+    assert settled(by_server) == settled(by_client)

@@ -1,0 +1,517 @@
+"""Field ownership and server-side apply, by the examples of Kubernetes' documentation and of real clusters."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import msgspec
+import pytest
+
+from timonel.api import codec, managed_fields
+from timonel.api.errors import ApplyConflict, BadRequest
+from timonel.api.types import apps_v1, core_v1
+
+Doc = dict[str, Any]
+Kind = type[apps_v1.Deployment | core_v1.Pod | core_v1.ConfigMap]
+T0, T1, T2 = (f"2026-01-02T03:04:0{second}Z" for second in range(3))
+
+
+def update(
+    old: Doc | None,
+    new: Doc,
+    manager: str = "kubectl-edit",
+    *,
+    now: str = T0,
+    subresource: str = "",
+    kind: Kind = apps_v1.Deployment,
+) -> Doc:
+    before = copy.deepcopy((old, new))
+    result = managed_fields.update(
+        kind, old, new, manager=manager, now=now, subresource=subresource, api_version=kind.gvk.api_version
+    )
+    assert (old, new) == before
+    return result
+
+
+def apply(
+    live: Doc | None,
+    applied: Doc,
+    manager: str = "me",
+    *,
+    force: bool = False,
+    now: str = T0,
+    subresource: str = "",
+    kind: Kind = apps_v1.Deployment,
+) -> Doc:
+    before = copy.deepcopy((live, applied))
+    result = managed_fields.apply(
+        kind,
+        live,
+        applied,
+        manager=manager,
+        force=force,
+        now=now,
+        subresource=subresource,
+        api_version=kind.gvk.api_version,
+    )
+    assert (live, applied) == before
+    return result
+
+
+def deployment(**spec: Any) -> Doc:
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+
+
+def config_map(data: dict[str, str], **metadata: Any) -> Doc:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", **metadata}, "data": data}
+
+
+def pod(*containers: Doc, **spec: Any) -> Doc:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p"},
+        "spec": {"containers": list(containers), **spec},
+        "status": {},
+    }
+
+
+def entries(doc: Doc) -> dict[tuple[str, str, str], Doc]:
+    """The entries by manager, operation and subresource."""
+    listed = doc["metadata"].get("managedFields", [])
+    return {(e["manager"], e["operation"], e.get("subresource", "")): e for e in listed}
+
+
+def fields(doc: Doc, manager: str, operation: str = "Update", subresource: str = "") -> Doc | None:
+    entry = entries(doc).get((manager, operation, subresource))
+    return entry["fieldsV1"] if entry else None
+
+
+# --- Update -----------------------------------------------------------------------------------------------------
+
+
+def test_a_created_pod_belongs_to_its_creator_as_in_a_real_cluster() -> None:
+    new = pod(
+        {
+            "name": "nginx",
+            "image": "nginx",
+            "imagePullPolicy": "Always",
+            "resources": {},
+            "ports": [{"containerPort": 80}],
+        },
+        dnsPolicy="ClusterFirst",
+        securityContext={},
+        tolerations=[{"key": "a"}],
+    )
+    new["metadata"] |= {"namespace": "default", "uid": "u", "creationTimestamp": T0, "labels": {"run": "nginx"}}
+    new["status"] = {"phase": "Pending"}
+    created = update(None, new, "kubectl-run", kind=core_v1.Pod)
+    assert created["metadata"]["managedFields"] == [
+        {
+            "manager": "kubectl-run",
+            "operation": "Update",
+            "apiVersion": "v1",
+            "time": T0,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": {
+                "f:metadata": {"f:labels": {".": {}, "f:run": {}}},
+                "f:spec": {
+                    "f:containers": {
+                        'k:{"name":"nginx"}': {
+                            ".": {},
+                            "f:name": {},
+                            "f:image": {},
+                            "f:imagePullPolicy": {},
+                            "f:resources": {},
+                            "f:ports": {
+                                ".": {},
+                                'k:{"containerPort":80,"protocol":"TCP"}': {".": {}, "f:containerPort": {}},
+                            },
+                        }
+                    },
+                    "f:dnsPolicy": {},
+                    "f:securityContext": {},
+                    "f:tolerations": {},
+                },
+            },
+        }
+    ]
+    assert {k: v for k, v in created.items() if k != "metadata"} == {k: v for k, v in new.items() if k != "metadata"}
+
+
+def test_sets_and_keys_are_written_as_json() -> None:
+    new = config_map({}, finalizers=['a"b', "é"], ownerReferences=[{"uid": "1-2", "name": "x"}])
+    own = fields(update(None, new, kind=core_v1.ConfigMap), "kubectl-edit")
+    assert own == {
+        "f:metadata": {
+            "f:finalizers": {".": {}, 'v:"a\\"b"': {}, 'v:"é"': {}},
+            "f:ownerReferences": {".": {}, 'k:{"uid":"1-2"}': {}},
+        },
+        "f:data": {},
+    }
+
+
+def test_who_changes_a_field_takes_it() -> None:
+    created = update(None, deployment(replicas=1, paused=True), "a")
+    changed = update(created, codec_copy(created, replicas=2), "b", now=T1)
+    assert fields(changed, "a") == {"f:spec": {"f:paused": {}}}
+    assert fields(changed, "b") == {"f:spec": {"f:replicas": {}}}
+    assert [e["time"] for e in changed["metadata"]["managedFields"]] == [T0, T1]
+
+
+def codec_copy(doc: Doc, **spec: Any) -> Doc:
+    """A deep copy with other spec fields; None removes."""
+    result = copy.deepcopy(doc)
+    for name, value in spec.items():
+        result["spec"].pop(name, None)
+        if value is not None:
+            result["spec"][name] = value
+    return result
+
+
+def test_one_entry_a_manager_with_the_time_of_its_last_change() -> None:
+    created = update(None, deployment(replicas=1), "a")
+    other = update(created, codec_copy(created, paused=True), "b", now=T1)
+    again = update(other, codec_copy(other, minReadySeconds=5), "a", now=T2)
+    assert fields(again, "a") == {"f:spec": {"f:replicas": {}, "f:minReadySeconds": {}}}
+    assert [(e["manager"], e["time"]) for e in again["metadata"]["managedFields"]] == [("b", T1), ("a", T2)]
+
+
+def test_removed_fields_belong_to_nobody_and_empty_entries_go() -> None:
+    created = update(None, deployment(replicas=1), "a")
+    other = update(created, codec_copy(created, paused=True), "b")
+    removed = update(other, codec_copy(other, replicas=None), "c", now=T1)
+    assert entries(removed).keys() == {("b", "Update", "")}
+
+
+def test_nothing_changed_leaves_the_entries_alone() -> None:
+    created = update(None, deployment(replicas=1), "a")
+    stale = copy.deepcopy(created)
+    stale["metadata"]["resourceVersion"] = "17"
+    assert entries(update(created, stale, "b", now=T1)) == entries(created)
+
+
+def test_items_of_lists_have_owners_of_their_own() -> None:
+    created = update(None, pod({"name": "a", "image": "1"}, {"name": "b", "image": "1"}), "x", kind=core_v1.Pod)
+    new = copy.deepcopy(created)
+    new["spec"]["containers"] = [{"name": "c"}, {"name": "b", "image": "2"}]
+    changed = update(created, new, "y", kind=core_v1.Pod)
+    b, c = 'k:{"name":"b"}', 'k:{"name":"c"}'
+    assert fields(changed, "x") == {"f:spec": {"f:containers": {b: {".": {}, "f:name": {}}}}}
+    assert fields(changed, "y") == {"f:spec": {"f:containers": {b: {"f:image": {}}, c: {".": {}, "f:name": {}}}}}
+
+
+def test_status_belongs_to_the_status_subresource() -> None:
+    created = update(None, pod({"name": "a"}), "x", kind=core_v1.Pod)
+    ready = copy.deepcopy(created) | {
+        "status": {
+            "phase": "Running",
+            "podIPs": [{"ip": "10.0.0.1"}],
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "containerStatuses": [{"name": "a"}],
+        }
+    }
+    reported = update(created, ready, "node-agent", subresource="status", kind=core_v1.Pod)
+    assert fields(reported, "x") == fields(created, "x")
+    assert fields(reported, "node-agent", subresource="status") == {
+        "f:status": {
+            "f:phase": {},
+            "f:podIPs": {".": {}, 'k:{"ip":"10.0.0.1"}': {".": {}, "f:ip": {}}},
+            "f:conditions": {".": {}, 'k:{"type":"Ready"}': {".": {}, "f:type": {}, "f:status": {}}},
+            "f:containerStatuses": {},
+        }
+    }
+    assert entries(reported)["node-agent", "Update", "status"]["subresource"] == "status"
+
+
+def test_managed_fields_can_be_written_directly() -> None:
+    created = update(None, deployment(replicas=1), "kubectl-client-side-apply")
+    mine = {**created["metadata"]["managedFields"][0], "manager": "kubectl", "operation": "Apply"}
+    migrated = codec_copy(created)
+    migrated["metadata"]["managedFields"] = [mine]
+    assert entries(update(created, migrated, "someone")) == {("kubectl", "Apply", ""): mine}
+
+
+@pytest.mark.parametrize("given", [None, [], [{"manager": "x", "operation": "Frob"}], [{"operation": "Apply"}]])
+def test_lost_or_broken_managed_fields_are_those_of_the_stored_object(given: Any) -> None:
+    created = update(None, deployment(replicas=1), "a")
+    new = codec_copy(created)
+    new["metadata"]["managedFields"] = given
+    assert entries(update(created, new, "b")) == entries(created)
+
+
+def test_emptied_managed_fields_stop_the_tracking_until_somebody_applies() -> None:
+    created = update(None, deployment(replicas=1), "a")
+    emptied = codec_copy(created)
+    emptied["metadata"]["managedFields"] = [{}]
+    untracked = update(created, emptied, "b")
+    assert "managedFields" not in untracked["metadata"]
+    changed = update(untracked, codec_copy(untracked, replicas=2), "c")
+    assert "managedFields" not in changed["metadata"]
+    applied = apply(changed, deployment(paused=True), now=T1)
+    assert fields(applied, "before-first-apply") == {"f:spec": {"f:replicas": {}}}
+    assert fields(applied, "me", "Apply") == {"f:spec": {"f:paused": {}}}
+
+
+def test_a_status_write_cannot_change_managed_fields() -> None:
+    created = update(None, deployment(replicas=1), "a")
+    emptied = codec_copy(created)
+    emptied["metadata"]["managedFields"] = [{}]
+    assert entries(update(created, emptied, "b", subresource="status")) == entries(created)
+
+
+def test_at_most_ten_update_entries_the_oldest_put_together() -> None:
+    doc = update(None, config_map({"0": ""}), "m0", kind=core_v1.ConfigMap)
+    doc = apply(doc, config_map({"mine": ""}), kind=core_v1.ConfigMap)
+    for number in range(1, 13):
+        new = copy.deepcopy(doc)
+        new["data"][str(number)] = ""
+        doc = update(doc, new, f"m{number}", now=f"2026-01-02T03:05:{number:02}Z", kind=core_v1.ConfigMap)
+    updates = [e for e in doc["metadata"]["managedFields"] if e["operation"] == "Update"]
+    assert [e["manager"] for e in updates] == ["ancient-changes", *(f"m{n}" for n in range(4, 13))]
+    assert updates[0]["fieldsV1"] == {"f:data": {".": {}, "f:0": {}, "f:1": {}, "f:2": {}, "f:3": {}}}
+    assert updates[0]["time"] == "2026-01-02T03:05:03Z"
+    assert fields(doc, "me", "Apply") == {"f:data": {"f:mine": {}}}
+
+
+# --- Apply ------------------------------------------------------------------------------------------------------
+
+
+def test_the_documentation_s_first_example() -> None:
+    created = apply(None, config_map({"key": "some value"}, labels={"test-label": "test"}), kind=core_v1.ConfigMap)
+    assert created["data"] == {"key": "some value"}
+    assert entries(created) == {
+        ("me", "Apply", ""): {
+            "manager": "me",
+            "operation": "Apply",
+            "apiVersion": "v1",
+            "time": T0,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:data": {"f:key": {}}, "f:metadata": {"f:labels": {"f:test-label": {}}}},
+        }
+    }
+
+
+def test_what_is_applied_is_owned_even_where_it_changes_nothing() -> None:
+    created = update(None, deployment(replicas=1), "a")
+    shared = apply(created, deployment(replicas=1))
+    assert fields(shared, "a") == fields(shared, "me", "Apply") == {"f:spec": {"f:replicas": {}}}
+
+
+def test_conflicts_are_told_in_kubernetes_words() -> None:
+    live = update(None, deployment(replicas=1, paused=True), "kubectl-client-side-apply")
+    with pytest.raises(ApplyConflict) as caught:
+        apply(live, deployment(replicas=2, paused=True))
+    assert caught.value.message == (
+        'Apply failed with 1 conflict: conflict with "kubectl-client-side-apply" using apps/v1: .spec.replicas'
+    )
+    status = caught.value.status()
+    assert (status.code, status.reason) == (409, "Conflict")
+    assert status.details
+    (cause,) = status.details.causes
+    assert (cause.reason, cause.field) == ("FieldManagerConflict", ".spec.replicas")
+    assert cause.message == 'conflict with "kubectl-client-side-apply" using apps/v1'
+
+
+def test_several_conflicts_are_grouped_by_manager() -> None:
+    live = apply(None, pod({"name": "a", "image": "1", "tty": True}), "one", kind=core_v1.Pod)
+    live = update(live, copy.deepcopy(live) | {"status": {"phase": "x"}}, "two", subresource="status", kind=core_v1.Pod)
+    with pytest.raises(ApplyConflict) as caught:
+        apply(live, pod({"name": "a", "image": "2", "tty": False}), kind=core_v1.Pod)
+    assert caught.value.message == (
+        'Apply failed with 2 conflicts: conflicts with "one":\n'
+        '- .spec.containers[name="a"].image\n- .spec.containers[name="a"].tty'
+    )
+    assert [cause.message for cause in caught.value.causes] == ['conflict with "one"'] * 2
+    status = pod() | {"status": {"phase": "y"}}
+    with pytest.raises(ApplyConflict, match=r'conflict with "two" with subresource "status" using v1: \.status\.phase'):
+        apply(live, status, subresource="status", kind=core_v1.Pod)
+
+
+def test_force_takes_the_fields() -> None:
+    live = update(None, deployment(replicas=1, paused=True), "a")
+    forced = apply(live, deployment(replicas=2), force=True, now=T1)
+    assert forced["spec"]["replicas"] == 2
+    assert fields(forced, "a") == {"f:spec": {"f:paused": {}}}
+    assert fields(forced, "me", "Apply") == {"f:spec": {"f:replicas": {}}}
+
+
+def test_giving_replicas_to_an_autoscaler() -> None:
+    live = apply(None, deployment(replicas=3, paused=True))
+    scaled = update(live, codec_copy(live, replicas=5), "autoscaler", subresource="scale", now=T1)
+    assert fields(scaled, "autoscaler", subresource="scale") == {"f:spec": {"f:replicas": {}}}
+    with pytest.raises(ApplyConflict, match=r'"autoscaler" with subresource "scale" using apps/v1: \.spec\.replicas'):
+        apply(scaled, deployment(replicas=3, paused=True))
+    given = apply(scaled, deployment(paused=True), now=T2)
+    assert given["spec"]["replicas"] == 5
+
+
+def test_removing_a_field_that_only_its_manager_owns_removes_it() -> None:
+    live = apply(None, deployment(replicas=3, paused=True))
+    assert "replicas" not in apply(live, deployment(paused=True))["spec"]
+    shared = apply(live, deployment(replicas=3), "other")
+    kept = apply(shared, deployment(paused=True))
+    assert kept["spec"]["replicas"] == 3
+    assert fields(kept, "me", "Apply") == {"f:spec": {"f:paused": {}}}
+
+
+def test_a_struct_that_nobody_mentions_any_more_goes_with_its_defaults() -> None:
+    live = apply(None, deployment(strategy={"type": "RollingUpdate"}))
+    live["spec"]["strategy"]["rollingUpdate"] = {"maxSurge": "25%"}
+    assert "strategy" not in apply(live, deployment(paused=True))["spec"]
+    live = update(live, codec_copy(live, strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}), "other")
+    assert apply(live, deployment(paused=True))["spec"]["strategy"] == {"rollingUpdate": {"maxSurge": 1}}
+
+
+def test_removing_an_item_removes_what_was_defaulted_in_it() -> None:
+    live = apply(None, pod({"name": "a", "image": "1"}, {"name": "b", "image": "1"}), kind=core_v1.Pod)
+    for container in live["spec"]["containers"]:
+        container["imagePullPolicy"] = "Always"
+    left = apply(live, pod({"name": "b", "image": "1"}), kind=core_v1.Pod)
+    assert left["spec"]["containers"] == [{"name": "b", "image": "1", "imagePullPolicy": "Always"}]
+
+
+def test_an_item_that_another_applier_has_stays() -> None:
+    live = apply(None, pod({"name": "a", "image": "1", "tty": True}), "me", kind=core_v1.Pod)
+    live = apply(live, pod({"name": "a", "image": "1"}), "other", kind=core_v1.Pod)
+    left = apply(live, pod({"name": "b"}), "me", kind=core_v1.Pod)
+    assert left["spec"]["containers"] == [{"name": "a", "image": "1"}, {"name": "b"}]
+
+
+def test_list_items_keep_their_places_and_new_ones_follow_the_applied_order() -> None:
+    live = apply(None, pod({"name": "a"}, {"name": "b"}), "me", kind=core_v1.Pod)
+    live = apply(live, pod({"name": "x"}), "other", kind=core_v1.Pod)
+    live = apply(live, pod({"name": "c"}, {"name": "b"}, {"name": "a"}), "me", kind=core_v1.Pod)
+    assert [c["name"] for c in live["spec"]["containers"]] == ["c", "b", "x", "a"]
+
+
+def test_sets_are_shared_item_by_item() -> None:
+    live = apply(None, config_map({}, finalizers=["x/a", "x/b"]), "one", kind=core_v1.ConfigMap)
+    live = apply(live, config_map({}, finalizers=["x/b", "x/c"]), "two", kind=core_v1.ConfigMap)
+    assert set(live["metadata"]["finalizers"]) == {"x/a", "x/b", "x/c"}
+    live = apply(live, config_map({}), "one", kind=core_v1.ConfigMap)
+    assert live["metadata"]["finalizers"] == ["x/b", "x/c"]
+    assert fields(live, "two", "Apply") == {
+        "f:metadata": {"f:finalizers": {'v:"x/b"': {}, 'v:"x/c"': {}}},
+        "f:data": {},
+    }
+
+
+def test_atomic_fields_have_one_owner() -> None:
+    live = apply(None, pod(nodeSelector={"a": "1"}, tolerations=[{"key": "a"}]), "one", kind=core_v1.Pod)
+    with pytest.raises(ApplyConflict, match="2 conflicts") as caught:
+        apply(live, pod(nodeSelector={"b": "1"}, tolerations=[{"key": "b"}]), "two", kind=core_v1.Pod)
+    assert [cause.field for cause in caught.value.causes] == [".spec.nodeSelector", ".spec.tolerations"]
+    forced = apply(live, pod(nodeSelector={"b": "1"}), "two", force=True, kind=core_v1.Pod)
+    assert forced["spec"]["nodeSelector"] == {"b": "1"}
+
+
+def test_ports_without_a_protocol_are_tcp_ports() -> None:
+    ports = [{"containerPort": 53}, {"containerPort": 53, "protocol": "UDP"}]
+    live = apply(None, pod({"name": "a", "ports": ports}), kind=core_v1.Pod)
+    live["spec"]["containers"][0]["ports"][0]["protocol"] = "TCP"
+    again = apply(live, pod({"name": "a", "ports": [{"containerPort": 53, "name": "dns"}, ports[1]]}), kind=core_v1.Pod)
+    assert again["spec"]["containers"][0]["ports"] == [
+        {"containerPort": 53, "protocol": "TCP", "name": "dns"},
+        {"containerPort": 53, "protocol": "UDP"},
+    ]
+
+
+def test_other_spellings_of_a_quantity_are_no_change() -> None:
+    limits = {"resources": {"limits": {"cpu": "1000m", "memory": "1024Mi"}}}
+    live = apply(None, pod({"name": "a", **limits}), "one", kind=core_v1.Pod)
+    assert live["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "1", "memory": "1Gi"}
+    assert apply(live, pod({"name": "a", **limits}), "one", now=T1, kind=core_v1.Pod) == live
+    apply(live, pod({"name": "a", "resources": {"limits": {"cpu": 1}}}), "two", kind=core_v1.Pod)
+
+
+def test_applying_null_asks_for_removal_and_can_conflict() -> None:
+    live = update(None, deployment(replicas=1), "a")
+    with pytest.raises(ApplyConflict, match=r"\.spec\.replicas"):
+        apply(live, deployment(replicas=None))
+    assert "replicas" not in apply(live, deployment(replicas=None), force=True)["spec"]
+
+
+def test_main_and_status_writes_leave_each_other_s_fields_alone() -> None:
+    live = apply(None, deployment(replicas=1) | {"status": {"replicas": 7}})
+    assert live["status"] == {}
+    assert fields(live, "me", "Apply") == {"f:spec": {"f:replicas": {}}}
+    reported = apply(live, deployment(replicas=9) | {"status": {"replicas": 7}}, subresource="status")
+    assert (reported["spec"]["replicas"], reported["status"]) == (1, {"replicas": 7})
+    assert fields(reported, "me", "Apply", "status") == {"f:status": {"f:replicas": {}}}
+
+
+def test_the_identity_of_the_live_object_survives() -> None:
+    live = update(None, config_map({"a": "1"}), "a", kind=core_v1.ConfigMap)
+    live["metadata"] |= {"uid": "u", "creationTimestamp": T0, "resourceVersion": "5"}
+    mine = apply(live, config_map({"b": "2"}, labels={"x": "y"}), kind=core_v1.ConfigMap)
+    left = apply(mine, config_map({}, creationTimestamp=None), kind=core_v1.ConfigMap)
+    assert left["data"] == {"a": "1"}
+    identity = {name: value for name, value in left["metadata"].items() if name != "managedFields"}
+    assert identity == {"name": "c", "uid": "u", "creationTimestamp": T0, "resourceVersion": "5"}
+
+
+@pytest.mark.parametrize(
+    ("applied", "message"),
+    [
+        (deployment() | {"metadata": {"name": "x", "managedFields": []}}, r"metadata.managedFields must be nil"),
+        (deployment() | {"metadata": None}, "metadata"),
+        (deployment() | {"apiVersion": "apps/v2"}, "Specified patch version: apps/v2, expected: apps/v1"),
+        (deployment(frob=1), r"\.spec\.frob: field not declared in schema"),
+        (deployment(template={"spec": {"containers": [{"image": "x"}]}}), 'omits key field "name"'),
+        (deployment(template={"spec": {"containers": ["x"]}}), "non-map elements"),
+        (deployment(template={"spec": {"containers": [{"name": "a"}, {"name": "a"}]}}), "duplicate entries for key"),
+        (deployment() | {"metadata": {"name": "x", "finalizers": [{}]}}, "must be scalars"),
+        (deployment(replicas="many"), r"spec\.replicas"),
+        (deployment(template=[]), r"spec\.template"),
+    ],
+)
+def test_what_cannot_be_applied_answers_400(applied: Doc, message: str) -> None:
+    with pytest.raises(BadRequest, match=message):
+        apply(None, applied)
+    with pytest.raises(BadRequest, match=message):
+        apply(apply(None, deployment(replicas=1)), applied, force=True)
+
+
+# --- From client-side to server-side apply ------------------------------------------------------------------------
+
+
+def client_side_applied(**spec: Any) -> Doc:
+    """A deployment as `kubectl apply` leaves it."""
+    doc = deployment(**spec)
+    annotation = msgspec.json.encode(doc).decode() + "\n"
+    doc["metadata"]["annotations"] = {managed_fields.LAST_APPLIED: annotation}
+    return update(None, doc, "kubectl-client-side-apply")
+
+
+def test_kubectl_takes_over_what_it_applied_from_the_client() -> None:
+    live = client_side_applied(replicas=1, paused=True)
+    moved = apply(live, deployment(replicas=2, paused=True), "kubectl")
+    assert moved["spec"].items() >= {"replicas": 2, "paused": True}.items()
+    last = msgspec.json.decode(moved["metadata"]["annotations"][managed_fields.LAST_APPLIED])
+    assert last == deployment(replicas=2, paused=True)
+
+
+def test_others_do_not_and_changed_fields_still_conflict() -> None:
+    live = client_side_applied(replicas=1, paused=True)
+    with pytest.raises(ApplyConflict):
+        apply(live, deployment(replicas=2), "somebody")
+    changed = update(live, codec_copy(live, replicas=5), "autoscaler")
+    with pytest.raises(ApplyConflict, match='1 conflict: conflict with "autoscaler"'):
+        apply(changed, deployment(replicas=2, paused=False), "kubectl")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"apiVersion": "apps/v2"}', '{"apiVersion": "apps/v1", "x": 1}'])
+def test_a_broken_annotation_takes_nothing_over(text: str) -> None:
+    live = client_side_applied(replicas=1)
+    live["metadata"]["annotations"][managed_fields.LAST_APPLIED] = text
+    with pytest.raises(ApplyConflict):
+        apply(live, deployment(replicas=2), "kubectl")
+
+
+def test_results_are_valid_objects() -> None:
+    live = apply(None, deployment(replicas=1))
+    decoded = codec.convert(apps_v1.Deployment, live)
+    assert decoded.metadata.managedFields[0].manager == "me"
+    assert codec.to_dict(decoded) == live
