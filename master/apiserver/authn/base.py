@@ -1,0 +1,65 @@
+"""Authentication: who sends a request, by the credentials that came with it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from master.registry.base import User
+from timonel.api.errors import Unauthorized
+
+AUTHENTICATED = "system:authenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request proves or claims about its sender."""
+
+    certificate: Mapping[str, Any] | None = None
+    """The client's certificate as `ssl.SSLSocket.getpeercert` gives it, verified against the cluster's authority."""
+    bearer: str = ""
+    """The token of the Authorization header."""
+
+
+class Authenticator(Protocol):
+    """One way to prove who one is."""
+
+    async def authenticate(self, credentials: Credentials) -> User | None:
+        """The sender; None when these credentials are not of this authenticator's kind.
+
+        Raises:
+            Unauthorized: they are, and they are bad.
+        """
+        ...
+
+
+class Union:
+    """Asks authenticators in order; the first that knows the sender has decided."""
+
+    def __init__(self, authenticators: Sequence[Authenticator]) -> None:
+        self._authenticators = authenticators
+
+    async def authenticate(self, credentials: Credentials) -> User | None:
+        """The sender; None when the request has no credentials at all.
+
+        Raises:
+            Unauthorized: there are credentials, but none proves anything.
+        """
+        for authenticator in self._authenticators:
+            user = await authenticator.authenticate(credentials)
+            if user is not None:
+                return _authenticated(user)
+        if credentials.bearer:
+            raise Unauthorized
+        return None
+
+
+def _authenticated(user: User) -> User:
+    if AUTHENTICATED in user.groups:
+        return user
+    return replace(user, groups=(*user.groups, AUTHENTICATED))
+
+
+def bearer_token(authorization: str) -> str:
+    """The token in an Authorization header; empty when it has none."""
+    scheme, _, token = authorization.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

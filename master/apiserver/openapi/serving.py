@@ -1,0 +1,69 @@
+"""Makes OpenAPI documents when they are first asked for, and keeps them compressed."""
+
+import asyncio
+import gzip
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from master.apiserver.openapi import documents
+from master.apiserver.served import Groups, GroupVersion
+
+_PREFIX = "/openapi/v3/"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document as gzip-compressed JSON, and the tag of its content."""
+
+    compressed: bytes
+    etag: str
+
+    @property
+    def plain(self) -> bytes:
+        """The JSON."""
+        return gzip.decompress(self.compressed)
+
+
+class OpenApi:
+    """The documents of what is served. Making one takes a moment and runs in a thread."""
+
+    def __init__(self, groups: Groups, server_version: str) -> None:
+        self._groups = groups
+        self._version = server_version
+        self._by_path = {gv.path: gv for versions in groups.values() for gv in versions}
+        self._kept: dict[str, Stored] = {}
+        self._lock = asyncio.Lock()
+
+    def index(self) -> dict[str, Any]:
+        """`/openapi/v3`: where the document of each group-version is; the URL changes with its content."""
+        urls = {path: f"{_PREFIX}{path}?hash={self.hash(path)}" for path in sorted(self._by_path)}
+        return {"paths": {path: {"serverRelativeURL": url} for path, url in urls.items()}}
+
+    def hash(self, path: str) -> str:
+        """The content's hash of a group-version's document, without making it: what the document is made of decides."""
+        return self._digest(self._by_path[path])
+
+    async def v3(self, path: str) -> Stored | None:
+        """The document of the group-version at `path` (`apis/apps/v1`); None when there is none."""
+        gv = self._by_path.get(path)
+        if gv is None:
+            return None
+        return await self._get(path, self._digest(gv), lambda: documents.v3(gv, self._version))
+
+    async def v2(self) -> Stored:
+        """The document of everything."""
+        return await self._get("v2", self._digest(self._groups), lambda: documents.v2(self._groups, self._version))
+
+    async def _get(self, key: str, etag: str, make: Callable[[], dict[str, Any]]) -> Stored:
+        async with self._lock:
+            if key not in self._kept:
+                compressed = await asyncio.to_thread(lambda: gzip.compress(msgspec.json.encode(make()), 6, mtime=0))
+                self._kept[key] = Stored(compressed, etag)
+            return self._kept[key]
+
+    def _digest(self, part: Groups | GroupVersion) -> str:
+        return hashlib.sha256(f"{self._version} {part!r}".encode()).hexdigest().upper()[:64]

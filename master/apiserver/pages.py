@@ -1,0 +1,203 @@
+"""Serves the paths that are no resources: discovery, OpenAPI, version, health, metrics, the token keys."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from master.apiserver import discovery, health, responses, version
+from master.apiserver.health import Check
+from master.apiserver.metrics import CONTENT_TYPE, Metrics
+from master.apiserver.negotiation import JSON, YAML, accepts_gzip, parse_accept
+from master.apiserver.openapi.serving import OpenApi, Stored
+from master.apiserver.resource_api import method_not_allowed, negotiate
+from master.apiserver.served import Groups, GroupVersion
+from master.serviceaccounts import TokenIssuer
+from timonel.api.errors import NoSuchPath, NotAcceptable
+
+OPEN_TO_ALL = frozenset({"version", *health.ENDPOINTS})
+"""First segments of the paths that need no credentials."""
+
+Page = Callable[[web.BaseRequest, list[str]], Awaitable[web.StreamResponse]]
+
+_YEAR = 365 * 24 * 3600
+
+
+class Pages:
+    """The pages, found by the first segment of their path."""
+
+    def __init__(
+        self,
+        groups: Groups,
+        checks: Mapping[str, Check],
+        metrics: Metrics,
+        open_streams: Callable[[], int],
+        issuer: TokenIssuer | None,
+    ) -> None:
+        self._groups = groups
+        self._by_path = {gv.path: gv for versions in groups.values() for gv in versions}
+        self._checks = checks
+        self._metrics = metrics
+        self._open_streams = open_streams
+        self._issuer = issuer
+        self._openapi = OpenApi(groups, version.git_version())
+        self._pages: dict[str, Page] = {
+            "": self._root,
+            "api": self._api,
+            "apis": self._apis,
+            "openapi": self._open_api,
+            "version": self._version,
+            "metrics": self._show_metrics,
+            ".well-known": self._openid,
+            "openid": self._openid,
+            **dict.fromkeys(health.ENDPOINTS, self._health),
+        }
+
+    async def serve(self, http: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request for a page.
+
+        Raises:
+            NoSuchPath: there is no such page.
+            MethodNotAllowed: pages can only be read.
+        """
+        segments = http.path.strip("/").split("/")
+        page = self._pages.get(segments[0])
+        if page is None:
+            raise NoSuchPath
+        if http.method not in ("GET", "HEAD"):
+            raise method_not_allowed()
+        return await page(http, segments)
+
+    async def _root(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
+        paths = [
+            f"/{path}" for path in ("api", "apis", *self._by_path, *OPEN_TO_ALL, "metrics", "openapi/v2", "openapi/v3")
+        ]
+        return await self._document(http, {"paths": sorted(paths)})
+
+    # Discovery
+
+    async def _api(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
+        if len(segments) > 1:
+            return await self._resources(http, "/".join(segments))
+        core = self._groups.get("")
+        aggregated = await self._aggregated(http, [core] if core else [])
+        return aggregated or await self._document(http, discovery.core_versions(self._groups))
+
+    async def _apis(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
+        match segments:
+            case [_]:
+                aggregated = await self._aggregated(http, discovery.named_groups(self._groups))
+                return aggregated or await self._document(http, discovery.group_list(self._groups))
+            case [_, name]:
+                found = discovery.group(self._groups, name)
+                if found is None:
+                    raise NoSuchPath
+                return await self._document(http, found)
+        return await self._resources(http, "/".join(segments))
+
+    async def _resources(self, http: web.BaseRequest, path: str) -> web.StreamResponse:
+        gv = self._by_path.get(path)
+        if gv is None:
+            raise NoSuchPath
+        return await self._document(http, discovery.resource_list(gv))
+
+    async def _aggregated(
+        self, http: web.BaseRequest, groups: list[tuple[GroupVersion, ...]]
+    ) -> web.StreamResponse | None:
+        """The aggregated document when the client prefers it; its tag lets clients keep it."""
+        wanted = _aggregated_version(http.headers.get("Accept", ""))
+        if not wanted:
+            return None
+        body = msgspec.json.encode(discovery.aggregated(groups, wanted))
+        etag = f'"{hashlib.sha256(body).hexdigest().upper()}"'
+        headers = {"ETag": etag, "Vary": "Accept", "Cache-Control": "public"}
+        if http.headers.get("If-None-Match") == etag:
+            return web.Response(status=304, headers=headers)
+        content_type = f"{JSON};g={discovery.AGGREGATED_GROUP};v={wanted};as={discovery.AGGREGATED_KIND}"
+        return await responses.answer(http, body, content_type=content_type, headers=headers)
+
+    # OpenAPI
+
+    async def _open_api(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
+        match segments[1:]:
+            case ["v2"]:
+                return await self._v2(http)
+            case ["v3"]:
+                return await self._document(http, self._openapi.index())
+            case ["v3", *rest]:
+                return await self._v3(http, "/".join(rest))
+        raise NoSuchPath
+
+    async def _v2(self, http: web.BaseRequest) -> web.StreamResponse:
+        clauses = parse_accept(http.headers.get("Accept", "*/*"))
+        if not any(clause.matches(JSON) for clause in clauses):
+            raise NotAcceptable((JSON,))
+        return _stored(http, await self._openapi.v2(), {})
+
+    async def _v3(self, http: web.BaseRequest, path: str) -> web.StreamResponse:
+        document = await self._openapi.v3(path)
+        if document is None:
+            raise NoSuchPath
+        asked = http.query.get("hash")
+        if asked is None:
+            return _stored(http, document, {"Cache-Control": "no-cache"})
+        if asked != document.etag:
+            return web.Response(status=301, headers={"Location": f"/openapi/v3/{path}?hash={document.etag}"})
+        return _stored(http, document, {"Cache-Control": f"public, immutable, max-age={_YEAR}"})
+
+    # The others
+
+    async def _version(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
+        if len(segments) > 1:
+            raise NoSuchPath
+        return await self._document(http, version.document())
+
+    async def _health(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
+        endpoint, only = segments[0], "/".join(segments[1:])
+        verdict = await health.judge(endpoint, self._checks, http.query, only)
+        if verdict is None:
+            raise NoSuchPath
+        code = 200 if verdict.healthy else 500
+        return web.Response(status=code, text=verdict.text, headers={"Cache-Control": "no-cache, private"})
+
+    async def _show_metrics(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
+        text = self._metrics.text(self._open_streams())
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _openid(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
+        if self._issuer is None:
+            raise NoSuchPath
+        match segments:
+            case ["openid", "v1", "jwks"]:
+                return await self._document(http, self._issuer.jwks())
+            case [".well-known", "openid-configuration"]:
+                return await self._document(http, self._issuer.discovery(f"{self._issuer.issuer}/openid/v1/jwks"))
+        raise NoSuchPath
+
+    async def _document(self, http: web.BaseRequest, document: Mapping[str, Any]) -> web.StreamResponse:
+        choice = negotiate(http, offered=(JSON, YAML))
+        return await responses.answer(http, msgspec.json.encode(document), media_type=choice.media_type)
+
+
+def _aggregated_version(accept: str) -> str:
+    """The apidiscovery.k8s.io version that the client would have most; empty when it would have none."""
+    for clause in parse_accept(accept):
+        parameters = clause.parameters
+        if parameters.get("as") == discovery.AGGREGATED_KIND and parameters.get("g") == discovery.AGGREGATED_GROUP:
+            if clause.matches(JSON) and parameters.get("v") in discovery.AGGREGATED_VERSIONS:
+                return parameters["v"]
+        elif "as" not in parameters and (clause.matches(JSON) or clause.matches(YAML)):
+            return ""
+    return ""
+
+
+def _stored(http: web.BaseRequest, document: Stored, headers: Mapping[str, str]) -> web.Response:
+    etag = f'"{document.etag}"'
+    common = {"ETag": etag, "Vary": "Accept, Accept-Encoding", "Content-Type": JSON, **headers}
+    if http.headers.get("If-None-Match") == etag:
+        return web.Response(status=304, headers=common)
+    if accepts_gzip(http.headers.get("Accept-Encoding", "")):
+        return web.Response(body=document.compressed, headers={"Content-Encoding": "gzip", **common})
+    return web.Response(body=document.plain, headers=common)

@@ -1,0 +1,70 @@
+"""The protobuf wire format: a message as numbered values."""
+
+import struct
+from collections.abc import Iterator
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+
+Value = int | float | bytes
+
+
+class Malformed(Exception):
+    """The bytes are no protobuf message."""
+
+
+def values(message: bytes) -> Iterator[tuple[int, Value]]:
+    """The fields of a message in order: number and raw value. Varints are unsigned; 64-bit fixed values are doubles.
+
+    Raises:
+        Malformed: it ends early or uses what this format does not have.
+    """
+    at = 0
+    while at < len(message):
+        tag, at = varint(message, at)
+        number, kind = tag >> 3, tag & 7
+        if kind == VARINT:
+            value, at = varint(message, at)
+            yield number, value
+        elif kind == BYTES:
+            length, at = varint(message, at)
+            yield number, _cut(message, at, length)
+            at += length
+        elif kind in (FIXED64, FIXED32):
+            size, form = (8, "<d") if kind == FIXED64 else (4, "<f")
+            yield number, struct.unpack(form, _cut(message, at, size))[0]
+            at += size
+        else:
+            raise Malformed(f"field {number} has the wire type {kind}")
+
+
+def varint(message: bytes, at: int) -> tuple[int, int]:
+    """The varint at a position, and the position after it."""
+    result = shift = 0
+    while True:
+        if at >= len(message) or shift > 63:
+            raise Malformed("a number does not end")
+        byte = message[at]
+        at += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result & 0xFFFF_FFFF_FFFF_FFFF, at
+        shift += 7
+
+
+def signed(value: int) -> int:
+    """A varint as int32 and int64 have it: two's complement of 64 bits."""
+    return value - (1 << 64) if value >> 63 else value
+
+
+def packed(value: bytes) -> Iterator[int]:
+    """The numbers of a packed list."""
+    at = 0
+    while at < len(value):
+        number, at = varint(value, at)
+        yield number
+
+
+def _cut(message: bytes, at: int, length: int) -> bytes:
+    if at + length > len(message):
+        raise Malformed("the message ends within a field")
+    return message[at : at + length]

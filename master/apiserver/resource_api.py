@@ -1,0 +1,339 @@
+"""Serves resource paths: each method becomes a verb of the registry, each result an answer."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from master.apiserver import bodies, options, responses, watching
+from master.apiserver.lifetimes import Lifetimes
+from master.apiserver.negotiation import JSON, YAML, Choice, Form, choose
+from master.apiserver.paths import Target
+from master.apiserver.tables import (
+    INCLUDE_OBJECT,
+    TableOptions,
+    TableWriter,
+    metadata_list,
+    partial_metadata,
+    plain_list,
+)
+from master.registry.base import ListOptions, ListResult, Resource, Result, User, Verb
+from master.registry.bodies import APPLY_PATCH, PATCH_TYPES
+from master.registry.verbs import Registry
+from master.registry.watching import Frame
+from timonel.api import codec, fields
+from timonel.api.errors import BadRequest, Invalid, MethodNotAllowed, NoSuchPath, NotAcceptable
+from timonel.api.types import meta_v1
+
+ONE = frozenset({Form.PLAIN, Form.TABLE, Form.METADATA})
+MANY = frozenset({Form.PLAIN, Form.TABLE, Form.METADATA_LIST})
+EVENTS = frozenset({Form.PLAIN, Form.TABLE, Form.METADATA})
+WRITTEN = frozenset({Form.PLAIN, Form.METADATA})
+
+_ITEM_VERBS = {"GET": Verb.GET, "POST": Verb.CREATE, "PUT": Verb.UPDATE, "PATCH": Verb.PATCH, "DELETE": Verb.DELETE}
+_COLLECTION_VERBS = {"GET": Verb.LIST, "POST": Verb.CREATE, "DELETE": Verb.DELETECOLLECTION}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request for a resource."""
+
+    http: web.BaseRequest
+    who: User
+    resource: Resource
+    target: Target
+
+
+class ResourceApi:
+    """The verbs over HTTP, for any resource of the registry."""
+
+    def __init__(self, registry: Registry, lifetimes: Lifetimes) -> None:
+        self._registry = registry
+        self._lifetimes = lifetimes
+
+    def find(self, target: Target) -> Resource:
+        """The resource that a path names.
+
+        Raises:
+            NoSuchPath: there is none, or it is not served at this scope.
+        """
+        resource = self._registry.resources.find(target.group, target.version, target.resource)
+        if resource is None:
+            raise NoSuchPath
+        if target.namespace and not resource.namespaced:
+            raise NoSuchPath
+        if target.name and resource.namespaced and not target.namespace:
+            raise NoSuchPath
+        if target.subresource and not self._has(resource, target.subresource):
+            raise NoSuchPath
+        return resource
+
+    def verb(self, http: web.BaseRequest, resource: Resource, target: Target) -> Verb:
+        """The verb that a method stands for at a path.
+
+        Raises:
+            MethodNotAllowed: it stands for none there.
+        """
+        table = _ITEM_VERBS if target.name else _COLLECTION_VERBS
+        verb = table.get(http.method)
+        if target.name and not target.subresource and verb is Verb.CREATE:
+            verb = None
+        if target.subresource and verb is Verb.DELETE:
+            verb = None
+        if resource.namespaced and not target.namespace and verb in (Verb.CREATE, Verb.DELETECOLLECTION):
+            verb = None
+        if verb is None:
+            raise method_not_allowed()
+        if verb is Verb.LIST and options.boolean(http.query, "watch"):
+            return Verb.WATCH
+        return verb
+
+    async def serve(self, asked: Asked) -> web.StreamResponse:
+        """Answer a request for a resource."""
+        match self.verb(asked.http, asked.resource, asked.target):
+            case Verb.GET:
+                return await self._get(asked)
+            case Verb.LIST:
+                return await self._list(asked)
+            case Verb.WATCH:
+                return await self._watch(asked)
+            case Verb.CREATE:
+                return await self._create(asked)
+            case Verb.UPDATE:
+                return await self._update(asked)
+            case Verb.PATCH:
+                return await self._patch(asked)
+            case Verb.DELETE:
+                return await self._delete(asked)
+            case _:
+                return await self._delete_collection(asked)
+
+    # Reading
+
+    async def _get(self, asked: Asked) -> web.Response:
+        choice = negotiate(asked.http, ONE if not asked.target.subresource else WRITTEN)
+        result = await self._registry.get(
+            asked.who,
+            asked.resource,
+            asked.target.namespace,
+            asked.target.name,
+            resource_version=asked.http.query.get("resourceVersion"),
+            subresource=asked.target.subresource,
+        )
+        return await self._answer(asked, choice, result.raw)
+
+    async def _list(self, asked: Asked) -> web.Response:
+        choice = negotiate(asked.http, MANY)
+        wanted = options.list_options(asked.http.query)
+        result = await self._registry.list(asked.who, asked.resource, asked.target.namespace, wanted)
+        meta = list_meta(result)
+        match choice.form:
+            case Form.TABLE:
+                body = self._table_writer(asked, choice).table(result.items, meta)
+            case Form.METADATA_LIST:
+                body = metadata_list(result.items, meta, choice.version)
+            case _:
+                body = plain_list(asked.resource.gvk, result.items, meta)
+        return await responses.answer(asked.http, body, media_type=choice.media_type)
+
+    async def _watch(self, asked: Asked) -> web.StreamResponse:
+        choice = negotiate(asked.http, EVENTS, offered=(JSON,))
+        wanted = options.list_options(asked.http.query)
+        seconds = watching.lifetime(wanted.timeout_seconds)
+        frames = self._frames(asked, choice, replace(wanted, timeout_seconds=seconds))
+        return await watching.serve(asked.http, frames, seconds, self._lifetimes)
+
+    async def _frames(self, asked: Asked, choice: Choice, wanted: ListOptions) -> AsyncGenerator[bytes, None]:
+        """The watch's events in the form that was chosen, one piece of bytes a batch."""
+        writer = self._table_writer(asked, choice) if choice.form is Form.TABLE else None
+        headers = True
+        batches = self._registry.watch(asked.who, asked.resource, asked.target.namespace, wanted)
+        async with aclosing(batches):
+            async for batch in batches:
+                if writer:
+                    lines = [_table_event(frame, writer, headers=headers and not at) for at, frame in enumerate(batch)]
+                    headers = False
+                    yield b"".join(lines)
+                elif choice.form is Form.METADATA:
+                    yield b"".join(_event(frame, partial_metadata(frame.raw, choice.version)) for frame in batch)
+                else:
+                    yield b"".join([frame.line for frame in batch])
+
+    # Writing
+
+    async def _create(self, asked: Asked) -> web.Response:
+        choice = negotiate(asked.http, WRITTEN)
+        wanted = options.write_options(asked.http.query, "CreateOptions", default_manager=_manager(asked))
+        body, warnings = await _json_body(asked, wanted.field_validation)
+        target = asked.target
+        result = await self._registry.create(
+            asked.who, asked.resource, target.namespace, body, wanted, name=target.name, subresource=target.subresource
+        )
+        return await self._answer(asked, choice, result.raw, code=201, warnings=(*warnings, *result.warnings))
+
+    async def _update(self, asked: Asked) -> web.Response:
+        choice = negotiate(asked.http, WRITTEN)
+        wanted = options.write_options(asked.http.query, "UpdateOptions", default_manager=_manager(asked))
+        body, warnings = await _json_body(asked, wanted.field_validation)
+        target = asked.target
+        result = await self._registry.update(
+            asked.who, asked.resource, target.namespace, target.name, body, wanted, subresource=target.subresource
+        )
+        return await self._answer(
+            asked, choice, result.raw, code=_created(result), warnings=(*warnings, *result.warnings)
+        )
+
+    async def _patch(self, asked: Asked) -> web.Response:
+        choice = negotiate(asked.http, WRITTEN)
+        kind = bodies.media_type(asked.http, PATCH_TYPES)
+        applies = kind == APPLY_PATCH
+        manager = "" if applies else _manager(asked)
+        wanted = options.write_options(asked.http.query, "PatchOptions", apply=applies, default_manager=manager)
+        body = await bodies.read(asked.http)
+        warnings: list[str] = []
+        if applies:
+            body, warnings = bodies.to_json(body, YAML, wanted.field_validation)
+        target = asked.target
+        result = await self._registry.patch(
+            asked.who, asked.resource, target.namespace, target.name, kind, body, wanted, subresource=target.subresource
+        )
+        return await self._answer(
+            asked, choice, result.raw, code=_created(result), warnings=(*warnings, *result.warnings)
+        )
+
+    async def _delete(self, asked: Asked) -> web.Response:
+        choice = negotiate(asked.http, WRITTEN)
+        wanted = options.delete_options(asked.http.query, await _delete_body(asked))
+        target = asked.target
+        result = await self._registry.delete(asked.who, asked.resource, target.namespace, target.name, wanted)
+        body = _deleted_status(asked, result) if result.deleted else result.raw
+        return await responses.answer(asked.http, body, media_type=choice.media_type, warnings=result.warnings)
+
+    async def _delete_collection(self, asked: Asked) -> web.Response:
+        choice = negotiate(asked.http)
+        wanted = options.delete_options(asked.http.query, await _delete_body(asked))
+        selection = options.list_options(asked.http.query)
+        result = await self._registry.delete_collection(
+            asked.who, asked.resource, asked.target.namespace, wanted, selection
+        )
+        body = plain_list(asked.resource.gvk, result.items, list_meta(result))
+        return await responses.answer(asked.http, body, media_type=choice.media_type)
+
+    # Helpers
+
+    def _has(self, resource: Resource, subresource: str) -> bool:
+        return any(sub.name == subresource for sub in self._registry.strategy(resource).subresources)
+
+    async def _answer(
+        self, asked: Asked, choice: Choice, raw: bytes, *, code: int = 200, warnings: tuple[str, ...] = ()
+    ) -> web.Response:
+        """One object in the form that was chosen."""
+        if choice.form is Form.TABLE:
+            raw = self._table_writer(asked, choice).table([raw], _object_list_meta(raw))
+        elif choice.form is Form.METADATA:
+            raw = partial_metadata(raw, choice.version)
+        return await responses.answer(asked.http, raw, code=code, media_type=choice.media_type, warnings=warnings)
+
+    def _table_writer(self, asked: Asked, choice: Choice) -> TableWriter:
+        include = asked.http.query.get("includeObject", "Metadata")
+        if include not in INCLUDE_OBJECT:
+            problem = fields.not_supported("includeObject", include, INCLUDE_OBJECT)
+            raise Invalid("TableOptions.meta.k8s.io", "", [problem])
+        strategy = self._registry.strategy(asked.resource)
+        decode = partial(codec.decode, asked.resource.struct or dict)
+        return TableWriter(strategy.columns, decode, TableOptions(choice.version, include), self._registry.core.clock)
+
+
+def negotiate(
+    http: web.BaseRequest, forms: frozenset[Form] = frozenset({Form.PLAIN}), *, offered: tuple[str, ...] = (JSON, YAML)
+) -> Choice:
+    """How to answer a request.
+
+    Raises:
+        NotAcceptable: nothing that it accepts can be served.
+    """
+    choice = choose(http.headers.get("Accept", ""), offered=offered, forms=forms)
+    if choice is None:
+        raise NotAcceptable(offered)
+    return choice
+
+
+def method_not_allowed() -> MethodNotAllowed:
+    """The error for a method that stands for no verb at a path."""
+    error = MethodNotAllowed("", "")
+    error.message = "the server does not allow this method on the requested resource"
+    return error
+
+
+def list_meta(result: ListResult) -> dict[str, Any]:
+    """The metadata of a list."""
+    meta: dict[str, Any] = {"resourceVersion": str(result.revision)}
+    if result.continue_token:
+        meta["continue"] = result.continue_token
+    if result.remaining is not None:
+        meta["remainingItemCount"] = result.remaining
+    return meta
+
+
+class _Versioned(msgspec.Struct):
+    class Metadata(msgspec.Struct):
+        name: str = ""
+        uid: str = ""
+        resourceVersion: str = ""
+
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+
+
+_versioned = msgspec.json.Decoder(_Versioned)
+
+
+def _object_list_meta(raw: bytes) -> dict[str, Any]:
+    return {"resourceVersion": _versioned.decode(raw).metadata.resourceVersion}
+
+
+def _event(frame: Frame, raw: bytes) -> bytes:
+    return b'{"type":"%b","object":%b}\n' % (frame.type.encode(), raw)
+
+
+def _table_event(frame: Frame, writer: TableWriter, *, headers: bool) -> bytes:
+    rows = () if frame.item is None else (frame.raw,)
+    return _event(frame, writer.table(rows, _object_list_meta(frame.raw), headers=headers))
+
+
+def _manager(asked: Asked) -> str:
+    return options.default_field_manager(asked.http.headers.get("User-Agent", ""))
+
+
+async def _json_body(asked: Asked, field_validation: str) -> tuple[bytes, list[str]]:
+    media = bodies.media_type(asked.http)
+    return bodies.to_json(await bodies.read(asked.http), media, field_validation)
+
+
+async def _delete_body(asked: Asked) -> meta_v1.DeleteOptions | None:
+    body = await bodies.read(asked.http)
+    if not body:
+        return None
+    raw, _ = bodies.to_json(body, bodies.media_type(asked.http), "Ignore")
+    found = codec.decode(meta_v1.DeleteOptions, raw)
+    if found.kind != "DeleteOptions":
+        raise BadRequest("decoded object cannot be converted to DeleteOptions")
+    return found
+
+
+def _created(result: Result) -> int:
+    return 201 if result.created else 200
+
+
+def _deleted_status(asked: Asked, result: Result) -> bytes:
+    meta = _versioned.decode(result.raw).metadata
+    gvk = asked.resource.gvk
+    details: Mapping[str, str] = {"name": meta.name, "group": gvk.group, "kind": asked.resource.plural, "uid": meta.uid}
+    status = meta_v1.Status(
+        status="Success",
+        details=codec.convert(meta_v1.StatusDetails, {key: value for key, value in details.items() if value}),
+    )
+    return codec.encode(status)

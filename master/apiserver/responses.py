@@ -1,0 +1,79 @@
+"""Writes answers: JSON or YAML, indented where asked, compressed where it pays."""
+
+import asyncio
+import zlib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import yaml
+from aiohttp import web
+
+from master.apiserver.negotiation import COMPRESS_FROM, JSON, YAML, accepts_gzip
+from timonel.api import codec
+from timonel.api.errors import StatusError
+
+_INTERACTIVE = ("curl", "Wget", "Mozilla/5.0")
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+async def answer(
+    request: web.BaseRequest,
+    body: bytes,
+    *,
+    code: int = 200,
+    media_type: str = JSON,
+    content_type: str = "",
+    warnings: Iterable[str] = (),
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """An answer with the JSON text `body`, written as `media_type`."""
+    if media_type == YAML:
+        body = await asyncio.to_thread(to_yaml, body)
+    elif is_pretty(request):
+        body = msgspec.json.format(body, indent=2) + b"\n"
+    response = web.Response(status=code, headers={"Cache-Control": "no-cache, private", **(headers or {})})
+    response.headers["Content-Type"] = content_type or media_type
+    for warning in warnings:
+        response.headers.add("Warning", f'299 - "{_header_safe(warning)}"')
+    if len(body) >= COMPRESS_FROM and accepts_gzip(request.headers.get("Accept-Encoding", "")):
+        body = await asyncio.to_thread(_gzip, body)
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers["Vary"] = "Accept-Encoding"
+    response.body = body
+    return response
+
+
+def failure(request: web.BaseRequest, error: StatusError) -> web.Response:
+    """The answer that tells of an error: a Status, always as JSON."""
+    body = codec.encode(error.status())
+    if is_pretty(request):
+        body = msgspec.json.format(body, indent=2) + b"\n"
+    response = web.Response(status=error.code, body=body, headers={"Cache-Control": "no-cache, private"})
+    response.headers["Content-Type"] = JSON
+    if error.retry_after:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def is_pretty(request: web.BaseRequest) -> bool:
+    """Whether the answer is indented: as the `pretty` option says, else for clients that people read from."""
+    option = request.query.get("pretty")
+    if option is not None:
+        return option.lower() not in ("false", "0", "f")
+    return request.headers.get("User-Agent", "").startswith(_INTERACTIVE)
+
+
+def to_yaml(body: bytes) -> bytes:
+    """JSON text as YAML."""
+    text = yaml.dump(msgspec.json.decode(body), Dumper=yaml.CSafeDumper, default_flow_style=False, allow_unicode=True)
+    return text.encode()
+
+
+def _gzip(body: bytes) -> bytes:
+    return zlib.compress(body, level=1, wbits=_GZIP)
+
+
+def _header_safe(text: str) -> str:
+    """`text` as the quoted part of a Warning header: one line, quotes and backslashes escaped."""
+    line = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "?" for letter in line).replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,141 @@
+"""The HTTPS server: binds the port, and puts the parts of the API together."""
+
+import logging
+import ssl
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aiohttp import web
+
+from master.apiserver import served
+from master.apiserver.authn.base import Authenticator, Union
+from master.apiserver.authn.certificates import ClientCertificates
+from master.apiserver.front import Front
+from master.apiserver.health import Check
+from master.apiserver.lifetimes import Lifetimes
+from master.apiserver.metrics import Metrics
+from master.apiserver.pages import Pages
+from master.apiserver.resource_api import ResourceApi
+from master.apiserver.streams.api import StreamApi
+from master.registry.streams import NodeStreams
+from master.registry.verbs import Registry
+from master.serviceaccounts import TokenIssuer
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 4096
+"""Connections that wait to be accepted: with less, thousands that come at once are lost."""
+MAX_LINE = 64 * 1024
+"""Bytes of a request's first line: selectors and commands of exec are in it."""
+
+
+class ApiServer:
+    """The Kubernetes API over HTTPS.
+
+    Args:
+        registry: what is served.
+        tls: the server's certificate; where it asks for a client's, that authenticates users.
+        authenticators: other ways to prove who one is, asked in order.
+        nodes: opens streams to nodes; without it logs, exec, attach and port-forward are unavailable.
+        checks: what `/livez`, `/readyz` and `/healthz` look at, by name, besides the server's own.
+        issuer: whose keys are published for those who verify ServiceAccount tokens themselves.
+        host: the address to bind.
+        port: the port to bind; 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        tls: ssl.SSLContext,
+        authenticators: Sequence[Authenticator] = (),
+        *,
+        nodes: NodeStreams | None = None,
+        checks: Mapping[str, Check] | None = None,
+        issuer: TokenIssuer | None = None,
+        host: str = "0.0.0.0",
+        port: int = 6443,
+    ) -> None:
+        self._registry = registry
+        self._tls = tls
+        self._host = host
+        self._port = port
+        self._lifetimes = Lifetimes()
+        self._metrics = Metrics()
+        self._checks: dict[str, Check] = {"ping": _ping, "store": self._check_store, **(checks or {})}
+        self._front = Front(
+            registry,
+            Union([ClientCertificates(), *authenticators]),
+            ResourceApi(registry, self._lifetimes),
+            StreamApi(registry, nodes, self._lifetimes),
+            self._make_pages(issuer),
+            self._metrics,
+        )
+        self._runner: web.ServerRunner | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is bound, once started."""
+        if self._runner is None or not self._runner.addresses:
+            return self._port
+        return int(self._runner.addresses[0][1])
+
+    async def start(self) -> None:
+        """Bind and serve. The registry must have started.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        server = web.Server(
+            self._front.handle,
+            handler_cancellation=True,
+            access_log=None,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+            auto_decompress=False,
+            tcp_keepalive=True,
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=5.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._tls, backlog=BACKLOG)
+        await site.start()
+        log.info("serving the API on https://%s:%d", self._host, self.port)
+
+    async def close(self) -> None:
+        """End watches and streams, let other requests finish for a few seconds, unbind. Idempotent."""
+        self._lifetimes.close()
+        if self._runner is not None:
+            runner, self._runner = self._runner, None
+            await runner.cleanup()
+
+    def _make_pages(self, issuer: TokenIssuer | None) -> Pages:
+        groups = served.served(self._registry.resources)
+        return Pages(groups, self._checks, self._metrics, lambda: len(self._lifetimes), issuer)
+
+    async def _check_store(self) -> None:
+        await self._registry.core.store.revision()
+
+
+async def _ping() -> None:
+    """Passes as long as the process answers at all."""
+
+
+def server_tls(certificate: bytes, key: bytes, client_ca: bytes) -> ssl.SSLContext:
+    """TLS for the API: 1.2 or newer; a client may show a certificate, which must then be signed by `client_ca`.
+
+    Args:
+        certificate: the server's certificate, PEM.
+        key: its private key, PEM.
+        client_ca: the authority of client certificates, PEM.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    with tempfile.TemporaryDirectory() as directory:  # the ssl module reads certificates from files only
+        path = Path(directory) / "server.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(certificate + b"\n" + key)
+        context.load_cert_chain(path)
+    context.load_verify_locations(cadata=client_ca.decode())
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,119 @@
+"""Serves the subresources of pods that are streams: log, exec, attach, portforward."""
+
+from aiohttp import web
+
+from master.apiserver.lifetimes import Lifetimes
+from master.apiserver.paths import Target
+from master.apiserver.streams import channels, logs, options, portforward, remote
+from master.apiserver.streams.targets import container_of, node_of, target_of
+from master.registry.authz.base import Attributes
+from master.registry.base import Resource, User, Verb
+from master.registry.streams import Attach, Exec, NodeStream, NodeStreams, PortForward
+from master.registry.subresources import Connect
+from master.registry.verbs import Registry
+from timonel.api.errors import MethodNotAllowed, NotFound, ServiceUnavailable, StatusError
+from timonel.api.types import core_v1
+
+REMOTE = (channels.V5, channels.V4, channels.V4_BASE64)
+FORWARD = (channels.V4, channels.V4_BASE64)
+
+
+class StreamApi:
+    """Streams to pods over HTTP and WebSocket.
+
+    Args:
+        registry: knows the pods and who may reach them.
+        nodes: opens streams to nodes; None on a server that has no way to them.
+        lifetimes: ends the streams when the server closes.
+    """
+
+    def __init__(self, registry: Registry, nodes: NodeStreams | None, lifetimes: Lifetimes) -> None:
+        self._registry = registry
+        self._nodes = nodes
+        self._lifetimes = lifetimes
+
+    def serves(self, resource: Resource, target: Target) -> bool:
+        """Whether a path names a stream."""
+        subresources = self._registry.strategy(resource).subresources
+        return any(isinstance(sub, Connect) and sub.name == target.subresource for sub in subresources)
+
+    async def serve(self, http: web.BaseRequest, who: User, resource: Resource, target: Target) -> web.StreamResponse:
+        """Answer a request for a stream.
+
+        Raises:
+            StatusError: it is refused, before a stream has begun.
+        """
+        is_log = target.subresource == "log"
+        if http.method not in (("GET",) if is_log else ("GET", "POST")):
+            raise MethodNotAllowed(f"{resource.group_resource}/{target.subresource}", http.method)
+        verb = Verb.GET if is_log else Verb.CREATE
+        self._registry.authorize(Attributes(who, verb, resource, target.subresource, target.namespace, target.name))
+        pod = await self._registry.reader.current(core_v1.Pod, target.namespace, target.name)
+        if pod is None:
+            raise NotFound(resource.group_resource, target.name)
+        match target.subresource:
+            case "log":
+                return await self._log(http, pod)
+            case "exec":
+                return await self._remote(http, pod, options.execution(http.query))
+            case "attach":
+                return await self._remote(http, pod, options.attachment(http.query))
+            case _:
+                return await self._port_forward(http, pod)
+
+    async def _log(self, http: web.BaseRequest, pod: core_v1.Pod) -> web.StreamResponse:
+        asked = options.logs(http.query, pod.metadata.name or "")
+        container = container_of(pod, http.query.get("container", ""))
+        if not pod.spec.nodeName:
+            return web.Response(body=b"", headers=logs.HEADERS)
+        stream = await self._opener().open_stream(pod.spec.nodeName, target_of(pod, container), asked)
+        try:
+            return await logs.serve(http, stream, self._lifetimes)
+        finally:
+            await stream.close()
+
+    async def _remote(self, http: web.BaseRequest, pod: core_v1.Pod, asked: Exec | Attach) -> web.StreamResponse:
+        container = container_of(pod, http.query.get("container", ""))
+        node = node_of(pod)
+        channels.check(http, REMOTE)
+        stream = await self._opener().open_stream(node, target_of(pod, container), asked)
+        try:
+            socket = await channels.accept(http, REMOTE)
+            await self._run_remote(socket, stream, asked)
+            return socket.response
+        finally:
+            await stream.close()
+
+    async def _run_remote(self, socket: channels.Channels, stream: NodeStream, asked: Exec | Attach) -> None:
+        """An empty message first: clients take it as the sign that the other side is there."""
+        first = channels.Remote.STDOUT if asked.stdout else channels.Remote.STDERR if asked.stderr else None
+        try:
+            async with self._lifetimes.limit(None):
+                await socket.send(channels.Remote.ERROR if first is None else first, b"")
+                await remote.couple(socket, stream)
+        except (ConnectionError, TimeoutError):
+            return
+        finally:
+            await socket.close()
+
+    async def _port_forward(self, http: web.BaseRequest, pod: core_v1.Pod) -> web.StreamResponse:
+        ports = options.ports(http.query)
+        node = node_of(pod)
+
+        async def open_port(port: int) -> NodeStream:
+            return await self._opener().open_stream(node, target_of(pod), PortForward(port))
+
+        socket = await channels.accept(http, FORWARD)
+        try:
+            async with self._lifetimes.limit(None):
+                await portforward.couple(socket, ports, open_port)
+        except (ConnectionError, TimeoutError, StatusError):
+            return socket.response
+        finally:
+            await socket.close()
+        return socket.response
+
+    def _opener(self) -> NodeStreams:
+        if self._nodes is None:
+            raise ServiceUnavailable("this API server has no connection to nodes")
+        return self._nodes
