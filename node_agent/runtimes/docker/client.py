@@ -50,10 +50,13 @@ class Daemon:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
         self._client: docker.APIClient | None = None
         self._connecting = threading.Lock()
+        self._closed = False
 
     async def call(self, use: Callable[[docker.APIClient], T], *, seconds: float = QUICK_SECONDS) -> T:
         """Run ``use`` with the client. Raises Refused; RuntimeUnavailable when there is no answer in time."""
         loop = asyncio.get_running_loop()
+        if self._closed:
+            raise self.unavailable("this client is closed")
         try:
             async with asyncio.timeout(seconds):
                 return await loop.run_in_executor(self._threads, self._use, use)
@@ -166,6 +169,7 @@ class Daemon:
 
     async def close(self) -> None:
         """Drop connections. A thread that a hung daemon holds ends with its own time-out."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._client:
             self._client.close()

@@ -46,19 +46,25 @@ class DockerTerminal:
         self._ask_exit_code = exit_code
         self._ends_input = ends_input
         self._reading = False
+        self._input_closed = False
         self._ended = asyncio.Event()
 
     async def write(self, data: bytes) -> None:
-        """Give it input. What comes after its end is dropped, as a pipe to an ended program would."""
+        """Give it input. What comes after its end, or after `close_stdin`, is dropped."""
+        if self._input_closed:
+            return
         try:
             self._reply.writer.write(data)
             await self._reply.writer.drain()
         except ConnectionError:
-            self._ended.set()
+            self._input_closed = True
 
     async def close_stdin(self) -> None:
         """No more input."""
-        if self._ends_input and self._reply.writer.can_write_eof() and not self._reply.writer.is_closing():
+        if self._input_closed:
+            return
+        self._input_closed = True
+        if self._ends_input:
             self._reply.writer.write_eof()
 
     async def resize(self, columns: int, rows: int) -> None:
@@ -100,6 +106,7 @@ class DockerTerminal:
     async def close(self) -> None:
         """Leave; the process goes on."""
         self._ended.set()
+        self._input_closed = True
         await self._reply.close()
 
 

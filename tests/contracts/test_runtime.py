@@ -1,0 +1,601 @@
+"""What every container runtime promises: one suite for the fake one and for Docker."""
+
+import asyncio
+import itertools
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+import docker
+import pytest
+from docker.errors import DockerException
+
+from node_agent.runtimes.base import (
+    Container,
+    ContainerSpec,
+    ImageFailure,
+    LogQuery,
+    NotRunning,
+    ObservedPod,
+    PodId,
+    Resources,
+    RuntimeFailure,
+    SandboxSpec,
+    State,
+    Terminal,
+)
+from node_agent.runtimes.docker import DockerRuntime, images_local
+from node_agent.runtimes.fake import Behaviour, Command, FakeRuntime, Pull, World
+
+T = TypeVar("T")
+AnyRuntime = FakeRuntime | DockerRuntime
+SECONDS = 20.0
+GREETING = ["sh", "-c", "echo out; echo err >&2; exit 3"]
+numbers = itertools.count(1)
+
+SHELL = {
+    "sleep": "trap 'exit 143' TERM; sleep 1000 & wait",
+    "stubborn": "trap '' TERM; while :; do sleep 1; done",
+    "fail": "exit 3",
+    "lines": "for i in 1 2 3 4 5; do echo line $i; sleep 0.05; done; echo oops >&2",
+    "tick": "while :; do echo tick; sleep 0.05; done",
+    "echo": "cat",
+    "hungry": "exec tail /dev/zero",
+}
+"""Programs by name, as shell scripts."""
+
+
+def answer(command: Sequence[str]) -> Command:
+    match list(command):
+        case ["sh", *_]:
+            return Command(output=[(1, b"out\n"), (2, b"err\n")], exit_code=3)
+        case ["cat"]:
+            return Command(echo=True)
+        case ["sleep", seconds]:
+            return Command(seconds=float(seconds))
+    return Command(error=f"{command[0]}: executable file not found")
+
+
+PRETENDED = {
+    "sleep": Behaviour(commands=answer),
+    "stubborn": Behaviour(stop_seconds=None),
+    "fail": Behaviour(run_seconds=0.01, exit_code=3),
+    "lines": Behaviour(output=[*((1, b"line %d\n" % i) for i in range(1, 6)), (2, b"oops\n")], run_seconds=0.01),
+    "tick": Behaviour(tick=b"tick\n", tick_seconds=0.05),
+    "echo": Behaviour(echo=True),
+    "hungry": Behaviour(run_seconds=0.01, oom=True),
+    "missing": Behaviour(start_error="executable file not found"),
+}
+
+
+class Lab(Protocol):
+    """Where runtimes are tried."""
+
+    def runtime(self, node: str = "one") -> AnyRuntime:
+        """A new runtime object: the node's agent, (re)started."""
+
+    def program(self, pod: PodId, program: str, *, name: str = "main", attempt: int = 0) -> ContainerSpec:
+        """A container that does what the program's name says."""
+
+    async def close(self) -> None:
+        """Leave nothing."""
+
+
+class FakeLab:
+    def __init__(self) -> None:
+        self.world = World()
+        for program, behaviour in PRETENDED.items():
+            self.world.behaviours[program] = behaviour
+            self.world.add_image(program)
+        self.world.pulls["127.0.0.1:1/none"] = Pull(error="dial tcp 127.0.0.1:1: connection refused")
+
+    def runtime(self, node: str = "one") -> AnyRuntime:
+        return FakeRuntime(self.world, cluster="lab", node=node)
+
+    def program(self, pod: PodId, program: str, *, name: str = "main", attempt: int = 0) -> ContainerSpec:
+        return ContainerSpec(pod=pod, name=name, attempt=attempt, image=program, labels={"mine": "kept"})
+
+    async def close(self) -> None:
+        await self.world.close()
+
+
+class DockerLab:
+    def __init__(self) -> None:
+        self.cluster = f"lab-{uuid.uuid4().hex[:8]}"
+        self.runtimes: list[tuple[str, DockerRuntime]] = []
+
+    def runtime(self, node: str = "one") -> AnyRuntime:
+        self.runtimes.append((node, DockerRuntime(cluster=self.cluster, node=node)))
+        return self.runtimes[-1][1]
+
+    def program(self, pod: PodId, program: str, *, name: str = "main", attempt: int = 0) -> ContainerSpec:
+        command = ["no-such-program"] if program == "missing" else ["sh", "-c", SHELL[program]]
+        spec = ContainerSpec(
+            pod=pod, name=name, attempt=attempt, image="busybox:latest", command=command, labels={"mine": "kept"}
+        )
+        return replace(spec, resources=Resources(memory_bytes=8 << 20)) if program == "hungry" else spec
+
+    async def close(self) -> None:
+        for node, used in self.runtimes:
+            await used.close()
+            runtime = DockerRuntime(cluster=self.cluster, node=node)
+            for pod in await runtime.pods():
+                for container in pod.containers:
+                    await runtime.remove_container(container.id)
+                for sandbox in pod.sandboxes:
+                    await runtime.remove_sandbox(sandbox.id)
+            await runtime.close()
+
+
+@pytest.fixture(scope="session")
+def busybox() -> None:
+    if not shutil.which("busybox"):
+        pytest.skip("busybox-static is not installed")
+    try:
+        client = docker.APIClient(version="auto")
+    except DockerException:
+        pytest.skip("no Docker daemon answers")
+    images_local.build_busybox(client, "busybox:latest")
+    client.close()
+
+
+@pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.docker)])
+async def lab(request: pytest.FixtureRequest) -> AsyncIterator[Lab]:
+    if request.param == "docker":
+        request.getfixturevalue("busybox")
+    lab: Lab = FakeLab() if request.param == "fake" else DockerLab()
+    yield lab
+    await lab.close()
+
+
+@pytest.fixture
+def runtime(lab: Lab) -> AnyRuntime:
+    return lab.runtime()
+
+
+@pytest.fixture
+def pod() -> PodId:
+    number = next(numbers)
+    return PodId("default", f"pod-{number}", f"uid-{number}")
+
+
+async def until(look: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
+    """Look again until it is good."""
+    async with asyncio.timeout(SECONDS):
+        while not good(seen := await look()):  # noqa: ASYNC110 - a runtime may tell nothing
+            await asyncio.sleep(0.01)
+        return seen
+
+
+async def start(lab: Lab, runtime: AnyRuntime, pod: PodId, program: str, **more: object) -> str:
+    """A started container in its pod's sandbox."""
+    spec = lab.program(pod, program)
+    sandbox = await runtime.create_sandbox(SandboxSpec(pod, pod.name))
+    _, container = await asyncio.gather(
+        runtime.run_sandbox(SandboxSpec(pod, pod.name)),
+        runtime.create_container(sandbox, replace(spec, **more)),  # type: ignore[arg-type]
+    )
+    await runtime.start_container(container)
+    return container
+
+
+async def ended(runtime: AnyRuntime, pod: PodId) -> Container:
+    seen = await until(lambda: runtime.pod(pod), lambda seen: seen.containers[0].state is State.EXITED)
+    return seen.containers[0]
+
+
+async def log_of(runtime: AnyRuntime, container: str, query: LogQuery) -> bytes:
+    return b"".join([chunk async for chunk in runtime.logs(container, query)])
+
+
+async def read(terminal: Terminal) -> dict[int, bytes]:
+    output = {1: b"", 2: b""}
+    async for stream, data in terminal.output():
+        output[stream] += data
+    return output
+
+
+async def test_tells_who_it_is(runtime: AnyRuntime) -> None:
+    info = await runtime.info()
+    assert info.name
+    assert info.version
+    assert info.cpus > 0
+    assert info.memory_bytes > 0
+
+
+async def test_a_pod_comes_and_goes(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    assert await runtime.pod(pod) == ObservedPod(pod, (), ())
+    container = await start(lab, runtime, pod, "sleep")
+    seen = await runtime.pod(pod)
+    assert [(box.running, box.attempt, box.pod) for box in seen.sandboxes] == [(True, 0, pod)]
+    assert seen.sandboxes[0].pid > 0
+    (found,) = seen.containers
+    assert (found.id, found.name, found.state, found.attempt) == (container, "main", State.RUNNING, 0)
+    assert found.pid > 0
+    assert found.started is not None
+    assert found.finished is None
+    assert found.labels["mine"] == "kept"
+    await runtime.stop_container(container, 5)
+    await runtime.remove_container(container)
+    await runtime.stop_sandbox(seen.sandboxes[0].id)
+    assert [box.running for box in (await runtime.pod(pod)).sandboxes] == [False]
+    await runtime.remove_sandbox(seen.sandboxes[0].id)
+    assert await runtime.pods() == []
+
+
+async def test_every_call_can_be_repeated(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    spec, program = SandboxSpec(pod, "web"), lab.program(pod, "sleep")
+    sandbox = await runtime.create_sandbox(spec)
+    assert await runtime.create_sandbox(spec) == sandbox
+    assert (await runtime.run_sandbox(spec)).id == sandbox
+    assert await runtime.run_sandbox(spec) == (await runtime.pod(pod)).sandboxes[0]
+    container = await runtime.create_container(sandbox, program)
+    assert await runtime.create_container(sandbox, program) == container
+    await runtime.start_container(container)
+    running = (await runtime.pod(pod)).containers
+    await runtime.start_container(container)
+    assert await runtime.create_container(sandbox, program) == container
+    assert (await runtime.pod(pod)).containers == running
+    for _ in range(2):
+        await runtime.stop_container(container, 5)
+        await runtime.stop_container(container, 0)
+    for _ in range(2):
+        await runtime.remove_container(container)
+    for _ in range(2):
+        await runtime.stop_sandbox(sandbox)
+    for _ in range(2):
+        await runtime.remove_sandbox(sandbox)
+    await runtime.stop_container(container, 1)
+    assert await runtime.pods() == []
+
+
+async def test_calls_at_the_same_time_agree(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    spec = SandboxSpec(pod, "web")
+    boxes = await asyncio.gather(*(runtime.run_sandbox(spec) for _ in range(3)))
+    assert len({box.id for box in boxes}) == 1
+    program = lab.program(pod, "sleep")
+    made = await asyncio.gather(*(runtime.create_container(boxes[0].id, program) for _ in range(3)))
+    assert len(set(made)) == 1
+    await asyncio.gather(*(runtime.start_container(made[0]) for _ in range(3)))
+    await asyncio.gather(*(runtime.remove_container(made[0]) for _ in range(3)))
+    await asyncio.gather(*(runtime.remove_sandbox(boxes[0].id) for _ in range(3)))
+    assert await runtime.pods() == []
+
+
+async def test_an_ended_container_does_not_run_again(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "fail")
+    before = await ended(runtime, pod)
+    again = lab.runtime()
+    await again.start_container(container)
+    assert (await again.pod(pod)).containers == [before]
+
+
+async def test_a_restarted_agent_sees_what_was(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    await start(lab, runtime, pod, "sleep")
+    other = PodId("default", "other", "uid-other")
+    await start(lab, runtime, other, "fail")
+    await ended(runtime, other)
+    before = sorted(await runtime.pods(), key=lambda seen: seen.id.uid)
+    await runtime.close()
+    assert sorted(await lab.runtime().pods(), key=lambda seen: seen.id.uid) == before
+
+
+async def test_nodes_on_one_daemon_are_blind_to_each_other(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    other = lab.runtime("two")
+    mine, theirs = await start(lab, runtime, pod, "sleep"), await start(lab, other, pod, "sleep")
+    assert mine != theirs
+    assert [container.id for container in (await runtime.pod(pod)).containers] == [mine]
+    assert [container.id for seen in await other.pods() for container in seen.containers] == [theirs]
+
+
+async def test_attempts_are_newest_first(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    await start(lab, runtime, pod, "fail")
+    await ended(runtime, pod)
+    await start(lab, runtime, pod, "sleep", attempt=1)
+    seen = await runtime.pod(pod)
+    assert [(container.attempt, container.state) for container in seen.containers] == [
+        (1, State.RUNNING),
+        (0, State.EXITED),
+    ]
+
+
+async def test_an_ended_sandbox_is_replaced(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    spec = SandboxSpec(pod, "web")
+    first = await runtime.run_sandbox(spec)
+    await runtime.stop_sandbox(first.id)
+    second = await runtime.run_sandbox(spec)
+    assert second.running
+    assert second.pid != first.pid
+    assert [box.id for box in (await runtime.pod(pod)).sandboxes] == [second.id]
+
+
+async def test_a_container_that_waited_in_a_lost_sandbox_moves(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    first = await runtime.run_sandbox(SandboxSpec(pod, "web"))
+    lost = await runtime.create_container(first.id, lab.program(pod, "sleep"))
+    await runtime.remove_sandbox(first.id)
+    second = await runtime.run_sandbox(SandboxSpec(pod, "web", attempt=1))
+    container = await runtime.create_container(second.id, lab.program(pod, "sleep"))
+    assert container != lost
+    await runtime.start_container(container)
+    assert [found.state for found in (await runtime.pod(pod)).containers] == [State.RUNNING]
+
+
+async def test_a_container_needs_a_sandbox(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    with pytest.raises(RuntimeFailure):
+        await runtime.create_container("0" * 64, lab.program(pod, "sleep"))
+
+
+async def test_tells_how_a_container_ended(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    await start(lab, runtime, pod, "fail")
+    end = await ended(runtime, pod)
+    assert (end.exit_code, end.oom_killed, end.pid) == (3, False, 0)
+    assert end.started is not None
+    assert end.finished is not None
+    assert end.started <= end.finished
+
+
+async def test_tells_that_memory_ran_out(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    await start(lab, runtime, pod, "hungry")
+    end = await ended(runtime, pod)
+    assert (end.exit_code, end.oom_killed) == (137, True)
+
+
+async def test_tells_why_a_container_cannot_start(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    with pytest.raises(RuntimeFailure, match="executable file not found") as raised:
+        await start(lab, runtime, pod, "missing")
+    assert raised.value.reason == "RunContainerError"
+    (found,) = (await runtime.pod(pod)).containers
+    assert (found.state, found.exit_code) == (State.EXITED, 127)
+    assert "executable file not found" in found.message
+
+
+async def test_a_stop_waits_for_the_grace_and_then_kills(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    obedient = await start(lab, runtime, pod, "sleep")
+    stubborn = await start(lab, runtime, pod, "stubborn", name="stubborn")
+    clock = asyncio.get_running_loop().time
+    before = clock()
+    await runtime.stop_container(obedient, 10)
+    assert clock() - before < 5
+    before = clock()
+    await runtime.stop_container(stubborn, 1)
+    assert 0.9 < clock() - before < 5
+    codes = {found.name: (found.state, found.exit_code) for found in (await runtime.pod(pod)).containers}
+    assert codes == {"main": (State.EXITED, 143), "stubborn": (State.EXITED, 137)}
+
+
+async def test_without_grace_a_stop_kills_at_once(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "sleep")
+    await runtime.stop_container(container, 0)
+    assert (await ended(runtime, pod)).exit_code == 137
+
+
+async def test_limits_can_be_changed(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "sleep")
+    await runtime.update_container(container, Resources(cpu_shares=512, memory_bytes=64 << 20))
+    with pytest.raises(RuntimeFailure):
+        await runtime.update_container("0" * 64, Resources(cpu_shares=512))
+
+
+async def test_events_tell_of_this_nodes_pods(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    other = lab.runtime("two")
+    async with aclosing(runtime.events()) as events, asyncio.timeout(SECONDS):
+        first = await anext(events)
+        assert first.pod is None
+        await start(lab, other, PodId("default", "foreign", "uid-foreign"), "fail")
+        container = await start(lab, runtime, pod, "sleep")
+        await runtime.stop_container(container, 0)
+        seen = []
+        async for event in events:
+            seen.append((event.pod, event.action))
+            if event.action == "die":
+                break
+    assert seen == [(pod, "start"), (pod, "start"), (pod, "die")]
+
+
+async def test_a_look_after_an_event_shows_what_it_told(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    async with aclosing(runtime.events()) as events, asyncio.timeout(SECONDS):
+        await anext(events)
+        container = await start(lab, runtime, pod, "sleep")
+        assert (await runtime.pod(pod)).containers[0].state is State.RUNNING
+        await runtime.stop_container(container, 0)
+        async for event in events:
+            if event.action == "die":
+                break
+        assert (await runtime.pod(pod)).containers[0].exit_code == 137
+
+
+async def test_logs_whole_and_in_parts(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "lines")
+    await ended(runtime, pod)
+    lines = b"line 1\nline 2\nline 3\nline 4\nline 5\n"
+    whole = await log_of(runtime, container, LogQuery())
+    assert sorted(whole.splitlines()) == sorted([*lines.splitlines(), b"oops"])
+    assert await log_of(runtime, container, LogQuery(stream="Stdout")) == lines
+    assert await log_of(runtime, container, LogQuery(stream="Stderr")) == b"oops\n"
+    assert len((await log_of(runtime, container, LogQuery(tail_lines=2))).splitlines()) == 2
+    assert await log_of(runtime, container, LogQuery(tail_lines=0)) == b""
+    assert await log_of(runtime, container, LogQuery(stream="Stdout", limit_bytes=10)) == lines[:10]
+    with pytest.raises(RuntimeFailure):
+        await log_of(runtime, "0" * 64, LogQuery())
+
+
+async def test_logs_with_times_and_since_a_time(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "lines")
+    end = await ended(runtime, pod)
+    assert end.started is not None
+    stamped = (await log_of(runtime, container, LogQuery(timestamps=True))).splitlines()
+    for line in stamped:
+        stamp, _, text = line.partition(b" ")
+        assert stamp.endswith(b"Z")
+        assert text.startswith((b"line", b"oops"))
+    assert end.finished is not None
+    assert await log_of(runtime, container, LogQuery(since=end.finished + timedelta(seconds=1))) == b""
+    early = await log_of(runtime, container, LogQuery(since=end.started - timedelta(seconds=1)))
+    assert len(early.splitlines()) == 6
+
+
+async def test_logs_follow_until_the_end(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "tick")
+    async with asyncio.timeout(SECONDS):
+        got = []
+        async for chunk in runtime.logs(container, LogQuery(follow=True)):
+            assert chunk.endswith(b"\n")
+            got += chunk.splitlines()
+            if len(got) == 5:
+                await runtime.stop_container(container, 0)
+    assert set(got) == {b"tick"}
+    assert (await ended(runtime, pod)).state is State.EXITED
+
+
+async def test_logs_of_an_earlier_attempt(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    first = await start(lab, runtime, pod, "lines")
+    await ended(runtime, pod)
+    await start(lab, runtime, pod, "sleep", attempt=1)
+    assert b"line 5\n" in await log_of(runtime, first, LogQuery())
+
+
+async def test_a_command_runs_to_its_end(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "sleep")
+    result = await runtime.run(container, GREETING, SECONDS)
+    assert result.exit_code == 3
+    assert sorted(result.output.splitlines()) == [b"err", b"out"]
+    with pytest.raises(TimeoutError):
+        await runtime.run(container, ["sleep", "1000"], 0.3)
+    with pytest.raises(RuntimeFailure, match="executable file not found"):
+        await runtime.run(container, ["no-such-program"], SECONDS)
+
+
+async def test_exec_keeps_streams_apart(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "sleep")
+    terminal = await runtime.exec(container, GREETING, stdin=False, tty=False)
+    assert await read(terminal) == {1: b"out\n", 2: b"err\n"}
+    assert await terminal.exit_code() == 3
+    await terminal.close()
+
+
+async def test_the_exit_code_needs_no_reader(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "sleep")
+    terminal = await runtime.exec(container, GREETING, stdin=False, tty=False)
+    async with asyncio.timeout(SECONDS):
+        assert await terminal.exit_code() == 3
+    await terminal.close()
+
+
+async def test_exec_takes_input_until_it_is_closed(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "sleep")
+    terminal = await runtime.exec(container, ["cat"], stdin=True, tty=False)
+    sent = b"x" * 70_000
+
+    async def send() -> None:
+        for _ in range(10):
+            await terminal.write(sent)
+        await terminal.close_stdin()
+
+    async with asyncio.timeout(SECONDS):
+        _, output = await asyncio.gather(send(), read(terminal))
+        assert output == {1: sent * 10, 2: b""}
+        assert await terminal.exit_code() == 0
+    await terminal.write(b"too late")
+    await terminal.close()
+
+
+async def test_exec_needs_a_running_container(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "fail")
+    await ended(runtime, pod)
+    for call in (
+        runtime.exec(container, ["cat"], stdin=False, tty=False),
+        runtime.run(container, ["cat"], 1),
+        runtime.attach(container, stdin=False, tty=False),
+        runtime.exec("0" * 64, ["cat"], stdin=False, tty=False),
+    ):
+        with pytest.raises(NotRunning):
+            await call
+
+
+async def test_attach_joins_the_main_process(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "echo", stdin=True, stdin_once=True)
+    terminal = await runtime.attach(container, stdin=True, tty=False)
+    async with asyncio.timeout(SECONDS):
+        await terminal.write(b"hello\n")
+        await terminal.close_stdin()
+        assert await read(terminal) == {1: b"hello\n", 2: b""}
+        assert await terminal.exit_code() == 0
+        assert (await ended(runtime, pod)).exit_code == 0
+    await terminal.close()
+
+
+async def test_attach_can_be_left_and_joined_again(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "echo", stdin=True)
+    async with asyncio.timeout(SECONDS):
+        for word in (b"one\n", b"two\n"):
+            terminal = await runtime.attach(container, stdin=True, tty=False)
+            await terminal.write(word)
+            await terminal.close_stdin()
+            assert await anext(aiter(terminal.output())) == (1, word)
+            await terminal.close()
+    assert (await runtime.pod(pod)).containers[0].state is State.RUNNING
+
+
+async def test_usage_of_running_containers(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    container = await start(lab, runtime, pod, "sleep")
+    first = await runtime.usage(container)
+    second = await runtime.usage(container)
+    assert first is not None
+    assert second is not None
+    assert second.at >= first.at
+    assert second.cpu_nanoseconds >= first.cpu_nanoseconds
+    assert second.memory_working_set_bytes > 0
+    await runtime.stop_container(container, 0)
+    assert await runtime.usage(container) is None
+    assert await runtime.usage("0" * 64) is None
+
+
+async def test_images_that_are_here(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    name = lab.program(pod, "sleep").image
+    image = await runtime.image(name)
+    assert image is not None
+    assert image.size_bytes > 0
+    assert (await runtime.image(image.id) or image).id == image.id
+    assert image.id in {other.id for other in await runtime.images()}
+    assert await runtime.image("no-such-image:1") is None
+    await start(lab, runtime, pod, "sleep")
+    await runtime.remove_image(image.id)
+    assert await runtime.image(name) is not None
+    await runtime.remove_image("sha256:" + "0" * 64)
+
+
+async def test_an_absent_image_is_named(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
+    sandbox = await runtime.create_sandbox(SandboxSpec(pod, "web"))
+    spec = replace(lab.program(pod, "sleep"), image="no-such-image:1")
+    with pytest.raises(ImageFailure, match="no-such-image:1"):
+        await runtime.create_container(sandbox, spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "words"),
+    [
+        ("127.0.0.1:1/none", "ErrImagePull", "connection refused"),
+        ("Not A Name", "InvalidImageName", "Not A Name"),
+    ],
+)
+async def test_a_pull_fails_with_the_registrys_words(runtime: AnyRuntime, name: str, reason: str, words: str) -> None:
+    with pytest.raises(ImageFailure, match=words) as raised:
+        async for _ in runtime.pull(name, None):
+            pass
+    assert raised.value.reason == reason
+
+
+async def test_events_end_when_they_are_closed(runtime: AnyRuntime) -> None:
+    events = runtime.events()
+    async with asyncio.timeout(SECONDS):
+        await anext(events)
+        waiting = asyncio.create_task(anext(events))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+        await events.aclose()
