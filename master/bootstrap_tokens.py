@@ -1,8 +1,8 @@
 """Bootstrap tokens, in Kubernetes' own form: Secrets `bootstrap-token-<id>` in kube-system.
 
 A token is `<id>.<secret>`, six and sixteen characters of a-z0-9; its Secret holds both halves, the moment of its end
-and what it may be used for. Beyond Kubernetes, `timonel.io/uses-left` limits how often it may be used: a token for one
-node has 1.
+and what it may be used for. Beyond Kubernetes, the annotation `timonel.io/uses-left` limits how often it may be used: a
+token for one node has 1.
 """
 
 import base64
@@ -86,12 +86,14 @@ def to_secret(
     data = {"token-id": token.id, "token-secret": token.secret, "usage-bootstrap-authentication": "true"}
     if expires is not None:
         data["expiration"] = expires.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    if uses is not None:
-        data[USES_LEFT] = str(uses)
     if description:
         data["description"] = description
     return core_v1.Secret(
-        metadata=meta_v1.ObjectMeta(name=token.secret_name, namespace=NAMESPACE),
+        metadata=meta_v1.ObjectMeta(
+            name=token.secret_name,
+            namespace=NAMESPACE,
+            annotations={} if uses is None else {USES_LEFT: str(uses)},
+        ),
         type=SECRET_TYPE,
         data={key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
     )
@@ -119,7 +121,7 @@ def check(token: BootstrapToken, secret: core_v1.Secret | None, now: datetime) -
 
 def uses_left(secret: core_v1.Secret) -> int | None:
     """How often the token may still be used; None is without limit, and what is no number counts as 0."""
-    text = _values(secret).get(USES_LEFT)
+    text = secret.metadata.annotations.get(USES_LEFT)
     if text is None:
         return None
     return int(text) if text.isascii() and text.isdigit() else 0
@@ -130,7 +132,7 @@ def use(secret: core_v1.Secret) -> bool:
     left = uses_left(secret)
     if left is None:
         return False
-    secret.data[USES_LEFT] = base64.b64encode(str(max(left - 1, 0)).encode()).decode()
+    secret.metadata.annotations[USES_LEFT] = str(max(left - 1, 0))
     return True
 
 

@@ -59,6 +59,8 @@ class Admission:
             raise Refused(grpc.StatusCode.PERMISSION_DENIED, str(error)) from error
         except CsrRefused as error:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
+        except StatusError as error:
+            raise Refused(grpc.StatusCode.UNAVAILABLE, f"the token cannot be looked up: {error}") from error
         log.info("node %s joined with bootstrap token %s", node, token.id)
         return node_pb2.Credentials(certificate_pem=certificate, ca_pem=self._pki.ca_pem)
 
@@ -102,6 +104,4 @@ class Admission:
             found = await self._registry.get(self._user, core_v1.Secret, bootstrap_tokens.NAMESPACE, token.secret_name)
         except NotFound:
             return None
-        except StatusError as error:
-            raise Refused(grpc.StatusCode.UNAVAILABLE, f"the token cannot be looked up: {error}") from error
         return codec.decode(core_v1.Secret, found.raw)

@@ -67,8 +67,6 @@ def test_a_guess_learns_nothing() -> None:
         ("usage-bootstrap-authentication", b"false", TokenNotForJoining),
         ("expiration", b"soon", TokenExpired),
         ("expiration", b"2099-01-01T00:00:00", TokenExpired),
-        ("timonel.io/uses-left", b"many", TokenUsedUp),
-        ("timonel.io/uses-left", b"-1", TokenUsedUp),
         ("token-secret", b"\xff", TokenUnknown),
         ("token-id", b"fedcba", TokenUnknown),
     ],
@@ -77,6 +75,14 @@ def test_a_secret_that_makes_no_sense_admits_nobody(key: str, value: bytes, refu
     secret = bootstrap_tokens.to_secret(TOKEN, None)
     secret.data[key] = base64.b64encode(value).decode()
     with pytest.raises(refusal):
+        bootstrap_tokens.check(TOKEN, secret, NOW)
+
+
+@pytest.mark.parametrize("uses", ["", "many", "-1"])
+def test_a_count_of_uses_that_is_none_admits_nobody(uses: str) -> None:
+    secret = bootstrap_tokens.to_secret(TOKEN, None, uses=1)
+    secret.metadata.annotations["timonel.io/uses-left"] = uses
+    with pytest.raises(TokenUsedUp):
         bootstrap_tokens.check(TOKEN, secret, NOW)
 
 

@@ -166,6 +166,12 @@ class Master:
         self.dispatcher = dispatcher
         self._stack = stack
 
+    request_for = staticmethod(request_for)
+    key_pem = staticmethod(key_pem)
+    node_json = staticmethod(node_json)
+    node_status = staticmethod(node_status)
+    until = staticmethod(until)
+
     # Nodes
 
     async def channel(self, pair: KeyPair | None, port: int) -> grpc.aio.Channel:
@@ -256,6 +262,7 @@ async def master(tmp_path: Path) -> AsyncIterator[Master]:
                 await registry.create(ADMIN, core_v1.Namespace, "", f'{{"metadata":{{"name":"{namespace}"}}}}'.encode())
             except AlreadyExists:
                 continue
+        await registry.create(ADMIN, core_v1.ServiceAccount, "default", b'{"metadata":{"name":"default"}}')
         pki = Pki.open(tmp_path / "pki")
         registry.use_minter(RegistryMinter(TokenIssuer(pki.service_account_key), RegistryObjects(registry.reader)))
         settings = Settings(heartbeat_seconds=0.5, cluster_id="test")
