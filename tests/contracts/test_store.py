@@ -184,6 +184,15 @@ async def test_a_watch_gives_the_past_and_then_the_present(store: Store) -> None
     assert await seen(store, "/w/", again - 1, again) == [Event("/w/a", b"3", again, again)]
 
 
+async def test_a_watch_can_begin_in_the_future(store: Store) -> None:
+    now = await store.revision()
+    watching = asyncio.create_task(seen(store, "/w/", now + 1, now + 2))
+    await asyncio.sleep(0)
+    await put(store, "/w/a", b"1")
+    await put(store, "/w/a", b"2")
+    assert [event.value for event in await watching] == [b"2"]
+
+
 async def test_watches_resume_anywhere_without_gap_or_repeat(store: Store) -> None:
     start = await store.revision()
     written: list[int] = []
