@@ -1,11 +1,13 @@
 """The rule of automatic compaction."""
 
 import asyncio
+import sqlite3
+from contextlib import aclosing, closing
 from pathlib import Path
 
 import pytest
 
-from master.store.base import Compacted, Put
+from master.store.base import Compacted, Delete, Put
 from master.store.embedded import EmbeddedStore
 from master.store.retention import Keep, Retention
 
@@ -47,5 +49,36 @@ async def test_the_store_compacts_by_itself(tmp_path: Path) -> None:
         now = await store.get("/a")
         assert now is not None
         assert now.value == b"99"
+    finally:
+        await store.close()
+
+
+async def test_compaction_leaves_no_more_than_what_is_current(tmp_path: Path) -> None:
+    store = await EmbeddedStore.open(tmp_path / "store.db")
+    for number in range(20):
+        await store.txn([], [Put("/kept", b"%d" % number), Put("/gone", b"")])
+        await store.txn([], [Delete("/gone")])
+    await store.compact(await store.revision())
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "store.db")) as file:
+        assert file.execute("SELECT key, value FROM history").fetchall() == [("/kept", b"19")]
+
+
+async def test_a_snapshot_holds_compaction_off(tmp_path: Path) -> None:
+    store = await EmbeddedStore.open(tmp_path / "store.db", Keep(seconds=0.1, revisions=1))
+    try:
+        for start in range(0, 1500, 100):
+            await store.txn([], [Put(f"/{number:04}", b"old") for number in range(start, start + 100)])
+        async with aclosing(store.snapshot()) as items:
+            values = [(await anext(items)).value]
+            past = await store.revision()
+            await store.txn([], [Put("/1400", b"new")])
+            revision = (await store.txn([], [Put("/1400", b"newer")])).revision
+            with pytest.raises(Compacted):
+                await read_until_refused(store, "/1400", past - 1)
+            values += [item.value async for item in items]
+        assert values == [b"old"] * 1500
+        with pytest.raises(Compacted):
+            await read_until_refused(store, "/1400", revision - 1)
     finally:
         await store.close()
