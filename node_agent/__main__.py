@@ -75,9 +75,10 @@ async def run(options: argparse.Namespace, credentials: NodeCredentials) -> None
 def backend(options: argparse.Namespace) -> Backend:
     """The runtime and network that were asked for; only theirs are imported."""
     if options.runtime == "fake":
-        from node_agent.runtimes.fake import FakeNetwork, FakeRuntime  # noqa: PLC0415
+        from node_agent.network.fake import FakeNetwork  # noqa: PLC0415
+        from node_agent.runtimes.fake import FakeRuntime  # noqa: PLC0415
 
-        fake = FakeRuntime()
+        fake = FakeRuntime(cluster=options.cluster, node=options.name)
         return Backend(fake, fake, fake, fake, FakeNetwork())
     from node_agent.network.bridge import BridgeNetwork  # noqa: PLC0415
     from node_agent.runtimes.docker.client import DEFAULT_URL  # noqa: PLC0415

@@ -5,7 +5,7 @@ from datetime import datetime
 from node_agent.lifecycle import TERMINAL_PHASES, View, is_going
 from node_agent.observed import has_ended, is_running
 from node_agent.restarts import current_backoff, in_pull_backoff, restart_at, wants_restart
-from node_agent.runtimes.base import Container, State
+from node_agent.runtimes.base import Container
 from timonel.api.podresources import is_sidecar
 from timonel.api.time import text as to_text
 from timonel.api.types import core_v1
@@ -58,7 +58,7 @@ def terminated(view: View, container: Container) -> core_v1.ContainerState:
     """The state of a container that has ended."""
     if container.oom_killed:
         reason = "OOMKilled"
-    elif container.state is State.CREATED:
+    elif container.started is None:
         reason = "ContainerCannotRun"
     else:
         reason = "Completed" if container.exit_code == 0 else "Error"

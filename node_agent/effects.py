@@ -129,7 +129,7 @@ class Effects:
         ports = host_ports(pod)
         if ports:
             await self._tools.network.map_ports(self._memory.id, address, ports)
-        self._memory.plugged = (sandbox.id, address)
+        self._memory.plugged, self._memory.address_sure = (sandbox.id, address), True
         if self._memory.volumes is not None:
             self._files.write_hosts(pod, [address])
 

@@ -92,6 +92,7 @@ class View:
     """The pod and what is observed of it, with the questions that decisions and status both ask."""
 
     def __init__(self, pod: core_v1.Pod | None, observed: Observed) -> None:
+        self.known = pod
         self.pod = pod or core_v1.Pod()
         self.observed = observed
         self.init_names = {c.name for c in self.pod.spec.initContainers}
@@ -246,7 +247,7 @@ def _sandbox_steps(view: View) -> Iterator[Step]:
         yield RunSandbox(0)
     elif not sandbox.running:
         yield RunSandbox(sandbox.attempt + 1)
-    elif not view.networked:
+    elif not view.networked or not view.observed.address_sure:
         yield PlugNetwork(sandbox.id)
 
 
@@ -388,7 +389,7 @@ def _take_away(view: View, now: datetime) -> list[Step]:
 
 def _stop_all(view: View, now: datetime) -> list[Step]:
     """Main containers first, together; then the sidecars, one by one, in reverse order."""
-    grace = grace_seconds(view.pod, view.observed)
+    grace = grace_seconds(view.known, view.observed)
     until = (view.observed.stopping_since or now) + timedelta(seconds=grace)
     running = [c for c in view.observed.runtime.containers if is_running(c)]
     order = [c.name for c in view.pod.spec.initContainers if is_sidecar(c)]

@@ -20,6 +20,7 @@ class PodMemory:
     previous: core_v1.PodStatus = field(default_factory=core_v1.PodStatus)
     plugged: tuple[str, str] | None = None
     """The sandbox that has an address, and the address."""
+    address_sure: bool = True
     volumes: VolumeSet | None = None
     volumes_until: datetime | None = None
     released: bool = False
@@ -37,6 +38,11 @@ class PodMemory:
                 ended = state.terminated if state is not None else None
                 if ended is not None and ended.containerID and ended.message:
                     self.messages[ended.containerID.rpartition("//")[2]] = ended.message
+
+    def assume_address(self, sandbox: str) -> None:
+        """Take the address that the last status says for that of the running sandbox, until the network confirms it."""
+        if self.plugged is None and self.previous.podIP and not (self.pod and self.pod.spec.hostNetwork):
+            self.plugged, self.address_sure = (sandbox, self.previous.podIP), False
 
     def address_of(self, sandbox: str | None) -> str | None:
         """The address, if it is that sandbox's."""

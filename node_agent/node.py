@@ -4,6 +4,7 @@ import asyncio
 import logging
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 
 from node_agent.agent import Agent
 from node_agent.assignments import Assignments
@@ -19,6 +20,7 @@ from node_agent.node_status import (
     node_object,
     node_status,
     read_machine,
+    stamped,
 )
 from node_agent.outbox import Outbox
 from node_agent.runtimes.base import Image, Images, Network, PodId, Runtime, RuntimeFailure, Stats, Streams
@@ -37,6 +39,9 @@ logger = logging.getLogger(__name__)
 STATUS_SECONDS = 10.0
 INFO_SECONDS = 5.0
 IMAGES_SECONDS = 60.0
+FULL_REPORT = timedelta(minutes=5)
+"""How often a status that does not change is sent all the same."""
+
 AGENT_VERSION = "0.1.0"
 
 
@@ -59,6 +64,7 @@ class Node:
         self._backend = backend
         self._boot_id = str(uuid.uuid4())
         self._status: core_v1.NodeStatus | None = None
+        self._sent_at = utc_now()
         self._images: list[Image] = []
         self._images_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,7 +129,7 @@ class Node:
         return node_pb2.Hello(
             node_name=self._config.name,
             agent_version=AGENT_VERSION,
-            node_json=codec.encode(node_object(self._config, status)),
+            node_json=codec.encode(node_object(self._config, stamped(status, utc_now()))),
             boot_id=self._boot_id,
         )
 
@@ -147,12 +153,15 @@ class Node:
     async def _refresh_status(self) -> core_v1.NodeStatus:
         machine = await asyncio.to_thread(read_machine, self._config.state_dir)
         runtime = await self._ask_runtime()
-        self._status = node_status(self._config, machine, runtime, utc_now(), self._status)
+        now, before = utc_now(), self._status
+        self._status = node_status(self._config, machine, runtime, now, before)
         self._settings.memory_bytes = machine.memory_bytes
         self._settings.facts = NodeFacts(
             self._config.name, self._config.addresses, allocatable_amounts(self._status)
         )
-        self.outbox.node(self._status)
+        if self._status != before or now - self._sent_at > FULL_REPORT:
+            self._sent_at = now
+            self.outbox.node(stamped(self._status, now))
         return self._status
 
     async def _ask_runtime(self) -> RuntimeState:

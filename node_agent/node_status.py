@@ -11,6 +11,7 @@ from pathlib import Path
 
 from node_agent.runtimes.base import Image, RuntimeInfo
 from node_agent.usage import memory_info
+from timonel.api import codec
 from timonel.api.quantity import Quantity
 from timonel.api.time import text
 from timonel.api.types import core_v1
@@ -107,7 +108,7 @@ def node_object(config: NodeConfig, status: core_v1.NodeStatus) -> core_v1.Node:
 def node_status(
     config: NodeConfig, machine: Machine, runtime: RuntimeState, now: datetime, before: core_v1.NodeStatus | None
 ) -> core_v1.NodeStatus:
-    """The whole NodeStatus; conditions that stay keep their transition time."""
+    """The whole NodeStatus but for its heartbeat times; conditions that stay keep their transition time."""
     capacity = _capacity(config, machine)
     return core_v1.NodeStatus(
         addresses=[
@@ -155,8 +156,15 @@ def _conditions(
         last = known.get(condition.type)
         kept = last.lastTransitionTime if last is not None and last.status == condition.status else None
         condition.lastTransitionTime = kept or text(now)
-        condition.lastHeartbeatTime = text(now)
     return conditions
+
+
+def stamped(status: core_v1.NodeStatus, now: datetime) -> core_v1.NodeStatus:
+    """The status as it is sent, with the time at which its conditions held."""
+    sent = codec.copy(status)
+    for condition in sent.conditions:
+        condition.lastHeartbeatTime = text(now)
+    return sent
 
 
 def _pressure(what: str, pressed: bool, fine: str) -> core_v1.NodeCondition:

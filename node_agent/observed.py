@@ -38,6 +38,7 @@ class Health:
 class Observed:
     """Everything that the decisions look at.
 
+    ``address_sure`` is False while the address is only what the pod's last status says, after the agent's start;
     ``images`` holds the names of containers whose image is there for their next attempt; ``busy`` the steps that are under
     way; ``volumes_until`` when the volumes' contents must be looked at again; ``previous`` the status last reported, which keeps phases and transition times; ``messages`` the termination
     messages by container id.
@@ -47,6 +48,7 @@ class Observed:
     previous: core_v1.PodStatus = field(default_factory=core_v1.PodStatus)
     assigned: bool = True
     address: str | None = None
+    address_sure: bool = True
     volumes_ready: bool = False
     volumes_until: datetime | None = None
     released: bool = False

@@ -96,7 +96,7 @@ class Session:
         credentials = grpc.ssl_channel_credentials(ca, key, certificate)
         async with grpc.aio.secure_channel(self._address, credentials, options=CLIENT_OPTIONS) as channel:
             stub = NodeStub(channel)
-            call = stub.Session(wait_for_ready=False)
+            call: Call = stub.Session()  # type: ignore[call-arg]  # the stubs do not know calls that are written to
             try:
                 welcome = await self._greet(call)
                 self._connected = True

@@ -173,6 +173,8 @@ class PodWorker:
                 logger.warning("pod %s: the runtime does not answer: %s", self.id.name, failure.message)
                 await self._sleep(UNAVAILABLE_SECONDS)
                 continue
+            self._watch_probes(observed)
+            observed = self._as_observed()
             now = self._tools.clock()
             steps = decide(self._memory.pod, observed, now)
             self._report(observed, now)
@@ -181,7 +183,6 @@ class PodWorker:
                 self._tools.report(self.id, None)
                 return
             self._launch(steps)
-            self._watch_probes(observed)
             wakes = [s.at for s in steps if isinstance(s, Wake)]
             await self._sleep((min(wakes) - self._tools.clock()).total_seconds() if wakes else None)
 
@@ -203,12 +204,19 @@ class PodWorker:
             except (RuntimeFailure, TimeoutError) as failure:
                 self._must_look = True
                 raise RuntimeUnavailable(str(failure)) from failure
+            self._assume_address()
             await self._read_messages()
         observed = self._as_observed()
         if memory.stopping_since is None and self._is_ending(observed):
             memory.stopping_since = self._tools.clock()
             observed = self._as_observed()
         return observed
+
+    def _assume_address(self) -> None:
+        if not self._running and not self._memory.released:
+            for sandbox in self._looked.sandboxes:
+                if sandbox.running:
+                    self._memory.assume_address(sandbox.id)
 
     def _is_ending(self, observed: Observed) -> bool:
         pod = self._memory.pod
@@ -228,6 +236,7 @@ class PodWorker:
             previous=memory.previous,
             assigned=memory.assigned,
             address=memory.address_of(sandbox.id if sandbox is not None else None),
+            address_sure=memory.address_sure,
             volumes_ready=memory.volumes is not None,
             volumes_until=memory.volumes_until,
             released=memory.released,
