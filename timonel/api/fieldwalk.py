@@ -101,9 +101,9 @@ def merge(node: Node, live: Any, applied: Any) -> Any:
 
 
 def prune(node: Node, value: Any, dropped: FieldSet, kept: FieldSet) -> Any:
-    """`value` without what is in `dropped` and not in `kept`; what becomes empty by that goes too.
+    """`value` without what is in `dropped` and not in `kept`.
 
-    A declared field of a struct is in a set as soon as anything below it is.
+    A declared field of a struct counts as in a set as soon as anything below it is.
     """
     if isinstance(node, Record) and isinstance(value, dict):
         record: dict[str, Any] = {}
@@ -124,9 +124,7 @@ def _prune_member(child: Node, item: Any, drop: FieldSet | None, keep: FieldSet 
         return item
     if (declared or contains_self(drop)) and (keep is None or not (declared or contains_self(keep))):
         return _ABSENT
-    pruned = prune(child, item, drop, keep or {})
-    emptied = item and not pruned and (keep is None or not contains_self(keep))
-    return _ABSENT if emptied else pruned
+    return prune(child, item, drop, keep or {})
 
 
 def _members(node: Record, value: dict[str, Any]) -> Iterator[tuple[str, str, Node]]:

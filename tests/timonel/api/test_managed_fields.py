@@ -13,7 +13,7 @@ from timonel.api.errors import ApplyConflict, BadRequest
 from timonel.api.types import apps_v1, core_v1
 
 Doc = dict[str, Any]
-Kind = type[apps_v1.Deployment | core_v1.Pod | core_v1.ConfigMap]
+Kind = type[apps_v1.Deployment | apps_v1.ControllerRevision | core_v1.Pod | core_v1.ConfigMap]
 T0, T1, T2 = (f"2026-01-02T03:04:0{second}Z" for second in range(3))
 
 
@@ -275,6 +275,18 @@ def test_at_most_ten_update_entries_the_oldest_put_together() -> None:
     assert fields(doc, "me", "Apply") == {"f:data": {"f:mine": {}}}
 
 
+def test_putting_old_entries_together_loses_no_owner() -> None:
+    doc = update(None, config_map({}), kind=core_v1.ConfigMap)
+    for number in range(14):
+        new = copy.deepcopy(doc)
+        new["data"][f"k{number}"] = ""
+        doc = update(doc, new, f"a{number}", kind=core_v1.ConfigMap)
+    listed = doc["metadata"]["managedFields"]
+    assert len(listed) == 10
+    owned = [key for entry in listed for key in entry["fieldsV1"]["f:data"] if key != "."]
+    assert sorted(owned) == sorted(f"f:k{number}" for number in range(14))
+
+
 # --- Apply ------------------------------------------------------------------------------------------------------
 
 
@@ -450,6 +462,26 @@ def test_the_identity_of_the_live_object_survives() -> None:
     assert left["data"] == {"a": "1"}
     identity = {name: value for name, value in left["metadata"].items() if name != "managedFields"}
     assert identity == {"name": "c", "uid": "u", "creationTimestamp": T0, "resourceVersion": "5"}
+
+
+def test_untyped_values_are_maps_of_leaves() -> None:
+    def revision(data: Any) -> Doc:
+        return {"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": "r"}, "data": data}
+
+    live = apply(
+        None, revision({"spec": {"a": 1, "b": [{"c": 1}], "d": None}, "e": {}}), kind=apps_v1.ControllerRevision
+    )
+    assert fields(live, "me", "Apply") == {"f:data": {"f:spec": {".": {}, "f:a": {}, "f:b": {}, "f:d": {}}, "f:e": {}}}
+    left = apply(live, revision({"spec": {"a": 2}}), kind=apps_v1.ControllerRevision)
+    assert left["data"] == {"spec": {"a": 2}}
+
+
+def test_an_applier_is_the_same_in_every_version() -> None:
+    live = apply(None, deployment(replicas=1, paused=True))
+    live["metadata"]["managedFields"][0]["apiVersion"] = "apps/v1beta1"
+    moved = apply(live, deployment(replicas=2))
+    assert [e["apiVersion"] for e in moved["metadata"]["managedFields"]] == ["apps/v1"]
+    assert "paused" not in moved["spec"]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ Ops = list[dict[str, Any]]
         ({"foo": ["a", "b"]}, [{"op": "add", "path": "/foo/1", "value": "q"}], {"foo": ["a", "q", "b"]}),
         ({"foo": ["a"]}, [{"op": "add", "path": "/foo/-", "value": ["b", "c"]}], {"foo": ["a", ["b", "c"]]}),
         ({"foo": ["a"]}, [{"op": "add", "path": "/foo/1", "value": "b"}], {"foo": ["a", "b"]}),
+        ({"foo": ["a", "b"]}, [{"op": "add", "path": "/foo/-1", "value": "c"}], {"foo": ["a", "b", "c"]}),
+        ({"foo": ["a", "b"]}, [{"op": "add", "path": "/foo/-2", "value": "c"}], {"foo": ["a", "c", "b"]}),
         ({"foo": "bar"}, [{"op": "add", "path": "/child", "value": {"g": {}}}], {"foo": "bar", "child": {"g": {}}}),
         ({"foo": 1}, [{"op": "add", "path": "/foo", "value": 2}], {"foo": 2}),
         ({"foo": 1}, [{"op": "add", "path": "/foo", "value": None}], {"foo": None}),
