@@ -362,3 +362,36 @@ async def test_closing_the_master_tells_the_nodes(master: Any) -> None:
     assert code is grpc.StatusCode.UNAVAILABLE
     assert "stopping" in text
     await master.dispatcher.close()
+
+
+async def test_a_node_that_reads_nothing_loses_its_session(master: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("master.dispatcher.session.WRITE_SECONDS", 0.3)
+    neighbour = await master.connect("n2")
+    for number in range(16):
+        await master.make(core_v1.ConfigMap, "default", f"big{number}", data={"k": "x" * 900_000})
+    await master.pod("web", "n1", volumes=[{"name": f"v{i}", "configMap": {"name": f"big{i}"}} for i in range(16)])
+    stub = await master.stub(master.certificate("n1"))
+    call = stub.Session()
+    hello = node_pb2.Hello(node_name="n1", node_json=master.node_json("n1"))
+    await call.write(node_pb2.NodeMessage(hello=hello))
+
+    async def node_exists() -> object:
+        return await master.find(core_v1.Node, "", "n1")
+
+    async def lost() -> bool:
+        return not master.dispatcher.connected("n1")
+
+    await master.until(node_exists)
+    await master.until(lost, "the session ends")
+    await master.pod("other", "n2")
+    await neighbour.holds("Pod", "other")
+    call.cancel()
+
+
+async def test_requests_that_a_node_leaves_unread_are_bounded(master: Any) -> None:
+    session = await master.connect("n1")
+    for _ in range(10_000):
+        master.dispatcher._sessions.send("n1", node_pb2.MasterMessage(token_reply=node_pb2.TokenReply(token="x" * 99)))
+    code, text = await session.refusal()
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "not read" in text
