@@ -1,0 +1,86 @@
+"""``python -m master``: run the master until SIGTERM or SIGINT; what nodes run goes on after that."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from master.master import Master, Settings
+from master.store.base import StoreError
+
+log = logging.getLogger("master")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the master; the process's exit code."""
+    options = _parse(arguments)
+    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = Settings(
+        data_dir=options.data_dir.resolve(),
+        etcd=tuple(options.etcd),
+        address=options.address,
+        api_port=options.api_port,
+        bootstrap_port=options.bootstrap_port,
+        node_port=options.node_port,
+        hosts=tuple(options.host),
+        token_file=options.token_auth_file,
+        join_token=options.join_token_file.read_text().strip() if options.join_token_file else "",
+    )
+    try:
+        with asyncio.Runner(loop_factory=_loop) as runner:
+            runner.run(_run(settings))
+    except (OSError, StoreError) as error:
+        log.error("the master cannot run: %s", error)  # noqa: TRY400  # the text is for a user, a traceback says no more
+        return 1
+    return 0
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    import uvloop  # noqa: PLC0415
+
+    return uvloop.new_event_loop()
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    master = Master(settings)
+    await master.start()
+    log.info("the master serves at %s", master.endpoints.api)
+    await stop.wait()
+    log.info("stopping")
+    await master.close()
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m master", description="The master of a Timonel cluster.")
+    parser.add_argument("--data-dir", required=True, type=Path, help="keys, certificates and the embedded store")
+    parser.add_argument(
+        "--etcd",
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="an etcd member; without it the store is embedded",
+    )
+    parser.add_argument("--address", default="0.0.0.0", help="the address to listen on")
+    parser.add_argument("--api-port", type=int, default=6443, help="the Kubernetes API; 0 takes a free one")
+    parser.add_argument("--bootstrap-port", type=int, default=6444, help="where nodes join; 0 takes a free one")
+    parser.add_argument("--node-port", type=int, default=6445, help="where nodes work; 0 takes a free one")
+    parser.add_argument(
+        "--host", action="append", default=[], metavar="NAME", help="a further name or address of this machine"
+    )
+    parser.add_argument("--token-auth-file", type=Path, help='static tokens: token,user,uid,"group,..." a line')
+    parser.add_argument(
+        "--join-token-file", type=Path, help="a file with a bootstrap token that is good from the start"
+    )
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

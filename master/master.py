@@ -1,0 +1,179 @@
+"""The master: store, registry, API server, controllers, scheduler and dispatcher in one process, put together and taken apart in order."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from master.apiserver.authn.tokens import BootstrapTokens, ServiceAccountTokens, StaticTokens
+from master.apiserver.server import ApiServer, server_tls
+from master.controllers.engine import Engine
+from master.dispatcher.server import Dispatcher
+from master.files import make_private_directory, replace
+from master.kubeconfig import admin_kubeconfig, to_yaml
+from master.pki import Pki, server_hosts
+from master.registry import authz
+from master.registry.bootstrap import KUBERNETES_SERVICE_IP, bootstrap
+from master.registry.verbs import Registry
+from master.scheduler.loop import Scheduler
+from master.serviceaccounts import TokenIssuer
+from master.store.base import Store
+from master.store.embedded import EmbeddedStore
+from master.store.encrypted import EncryptedStore, load_keys
+
+log = logging.getLogger(__name__)
+
+ENCRYPTED = ("/registry/core/secrets/",)
+"""What is encrypted at rest."""
+
+KUBECONFIG = "admin.kubeconfig"
+ENDPOINTS = "endpoints.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a master is run. Port 0 takes any that is free; `Endpoints` then says which."""
+
+    data_dir: Path
+    etcd: tuple[str, ...] = ()
+    """The etcd members as host:port; none: the embedded store in the data directory."""
+    address: str = "0.0.0.0"
+    api_port: int = 6443
+    bootstrap_port: int = 6444
+    node_port: int = 6445
+    hosts: tuple[str, ...] = ()
+    """Further names and addresses by which this machine is reached."""
+    token_file: Path | None = None
+    """Static tokens, as Kubernetes' --token-auth-file has them."""
+    join_token: str = ""
+    """A bootstrap token that is good from the start, for nodes that are started together with the master."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where a running master listens, as it writes to `endpoints.json` once it serves."""
+
+    api: str
+    bootstrap_port: int
+    node_port: int
+    ca_hash: str
+    pid: int
+
+
+class Master:
+    """A master in this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._endpoints: Endpoints | None = None
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where it listens.
+
+        Raises:
+            RuntimeError: it has not started.
+        """
+        if self._endpoints is None:
+            raise RuntimeError("the master has not started")
+        return self._endpoints
+
+    async def start(self) -> None:
+        """Start every part in order; a kubeconfig and the endpoints are in the data directory when this returns.
+
+        Raises:
+            OSError: a port is taken, or the data directory cannot be written.
+            StoreError: the store cannot be opened.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def close(self) -> None:
+        """Stop every part, in reverse order. Idempotent."""
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        settings = self._settings
+        make_private_directory(settings.data_dir)
+        pki = Pki.open(settings.data_dir / "pki")
+        hosts = server_hosts([*settings.hosts, *_own_addresses()], KUBERNETES_SERVICE_IP)
+        issuer = TokenIssuer(pki.service_account_key)
+
+        store = await _open_store(settings)
+        self._stack.push_async_callback(store.close)
+        encrypted = EncryptedStore(store, ENCRYPTED, load_keys(settings.data_dir / "encryption.keys"))
+        registry = Registry(encrypted, authz.load())
+        registry.use_minter(issuer)
+        await registry.start()
+        self._stack.push_async_callback(registry.close)
+        await bootstrap(registry, pki.ca_pem)
+
+        dispatcher = Dispatcher(
+            registry,
+            pki,
+            hosts=hosts,
+            address=settings.address,
+            bootstrap_port=settings.bootstrap_port,
+            node_port=settings.node_port,
+        )
+        registry.use_usage(dispatcher.usage)
+        pair = pki.issue_server(hosts)
+        authenticators = [ServiceAccountTokens(issuer, registry.reader), BootstrapTokens(registry.reader)]
+        static = [StaticTokens(settings.token_file)] if settings.token_file else []
+        api = ApiServer(
+            registry,
+            server_tls(pair.certificate, pair.key, pki.ca_pem),
+            [*authenticators, *static],
+            nodes=dispatcher,
+            issuer=issuer,
+            host=settings.address,
+            port=settings.api_port,
+        )
+        scheduler = Scheduler(registry)
+        registry.use_explainer(scheduler)
+        for part in (dispatcher, Engine(registry), scheduler, api):
+            self._stack.push_async_callback(part.close)
+            await part.start()
+        self._endpoints = Endpoints(
+            api=f"https://127.0.0.1:{api.port}",
+            bootstrap_port=dispatcher.bootstrap_port,
+            node_port=dispatcher.node_port,
+            ca_hash=pki.ca_hash,
+            pid=os.getpid(),
+        )
+        self._publish(pki)
+
+    def _publish(self, pki: Pki) -> None:
+        directory = self._settings.data_dir
+        replace(directory / KUBECONFIG, to_yaml(admin_kubeconfig(pki, self.endpoints.api)).encode())
+        replace(directory / ENDPOINTS, json.dumps(asdict(self.endpoints)).encode())
+
+
+async def _open_store(settings: Settings) -> Store:
+    if not settings.etcd:
+        return await EmbeddedStore.open(settings.data_dir / "store.db")
+    from master.store.etcd import EtcdStore  # noqa: PLC0415  # grpc's etcd messages, for who uses etcd
+
+    return await EtcdStore.open(settings.etcd)
+
+
+def _own_addresses() -> list[str]:
+    """The addresses of this machine's interfaces, for the server's certificate."""
+    addresses = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(socket.gethostname(), None)}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Connecting a datagram socket sends nothing: it only makes the kernel choose the address that leads out.
+            probe.connect(("192.0.2.1", 9))
+            addresses.add(probe.getsockname()[0])
+        except OSError:
+            log.debug("this machine has no route to other networks")
+    return sorted(addresses)
