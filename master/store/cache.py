@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from master.store.base import Batch, Compacted, Event, Store, StoreError, Unavailable, prefix_end
+from master.store.base import Batch, Compacted, Event, Page, Store, StoreError, Unavailable, prefix_end
 from master.store.items import CacheEvent, Decoding, EventType, Item, labels_of, wire, with_revision
 from master.store.ring import Ring, Subscription
 
@@ -30,6 +30,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 MAX_BACK_OFF = 5.0
+
+LOAD_PAGE = 10_000
+"""How many objects are asked for at once."""
 
 ASK_AFTER = 0.02
 """Seconds to wait for an event before the store is asked for progress."""
@@ -202,9 +205,13 @@ class WatchCache(Generic[T]):
 
     async def _load(self) -> None:
         """Take over what the store lists: in silence at first, later as the events that make the difference."""
-        page = await self._store.list(self.prefix)
+        page = await self._store.list(self.prefix, limit=LOAD_PAGE)
+        items = self._listed(page)
+        while page.more:
+            after = page.items[-1].key
+            page = await self._store.list(self.prefix, limit=LOAD_PAGE, after=after, revision=page.revision)
+            items |= self._listed(page)
         self._is_up()
-        items = {kv.key: item for kv in page.items if (item := self._item(kv.key, kv.value, kv.revision, kv.created))}
         if self.revision == 0:
             self._items = items
             self._keys = sorted(items)
@@ -218,6 +225,9 @@ class WatchCache(Generic[T]):
             events += self._replace(item)
         events.sort(key=lambda event: event.item.revision)
         self._advance(events, page.revision)
+
+    def _listed(self, page: Page) -> dict[str, Item[T]]:
+        return {kv.key: item for kv in page.items if (item := self._item(kv.key, kv.value, kv.revision, kv.created))}
 
     def _replace(self, item: Item[T]) -> _Events[T]:
         """Take a listed item; one deleted and made anew in the meantime is two events."""

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from master.store import cache as cache_module
 from master.store import items
 from master.store.base import Batch, Compacted, Delete, Put, StoreError, Unavailable
 from master.store.cache import CacheEvent, EventType, WatchCache, with_revision
@@ -38,10 +39,10 @@ class CuttableStore:
         self.error, self.lists = None, True
         self._cut.clear()
 
-    async def list(self, prefix: str) -> Any:
+    async def list(self, prefix: str, **how: Any) -> Any:
         if not self.lists and self.error is not None:
             raise self.error
-        return await self.inner.list(prefix)
+        return await self.inner.list(prefix, **how)
 
     async def revision(self, watched: str = "") -> int:
         self.reads += 1
@@ -109,7 +110,10 @@ def test_the_revision_goes_into_the_objects_own_metadata(value: bytes, expected:
     msgspec.json.decode(expected)
 
 
-async def test_what_is_stored_is_loaded_and_followed(store: EmbeddedStore, cuttable: CuttableStore) -> None:
+async def test_what_is_stored_is_loaded_and_followed(
+    store: EmbeddedStore, cuttable: CuttableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "LOAD_PAGE", 1)
     first = await write(store, d_b=pod("b"), d_a=pod("a", app="web"))
     cache: Cache = WatchCache(cuttable, PODS, msgspec.json.decode)  # type: ignore[arg-type]
     await cache.start()
