@@ -1,4 +1,4 @@
-"""The words that the registry and its callers share: who asks, for which resource, with which options, and what comes back."""
+"""The words that the registry and its callers share: who asks, for what, with which options, and what comes back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,7 +89,7 @@ class WriteOptions:
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """Options of delete and deletecollection. ``propagation`` is Background, Foreground or Orphan; None is the kind's default."""
+    """Options of delete and deletecollection. ``propagation`` is Background, Foreground, Orphan or None: unsaid."""
 
     dry_run: bool = False
     grace_seconds: int | None = None

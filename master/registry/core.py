@@ -11,7 +11,7 @@ from typing import Any
 from master.registry.admission.base import Chain
 from master.registry.authz.base import Attributes, Authorizer, Decision, refusal
 from master.registry.base import Resource
-from master.registry.objects import Call, T
+from master.registry.objects import Call, Sources, T
 from master.registry.resources import Resources
 from master.registry.strategy import AnyStrategy
 from master.registry.subresources import TokenMinter
@@ -62,6 +62,7 @@ class Core:
         self.clock = clock
         self.uid = uid
         self.minter: TokenMinter | None = None
+        self.sources = Sources(self)
         stored = [r for r in resources if r.struct is not None and resources.strategy(r).virtual is None]
         self._decoders = {resource: partial(codec.decode, _struct(resource)) for resource in stored}
         self._caches: dict[Resource, AnyCache] = {

@@ -10,7 +10,7 @@ from master.registry.bodies import Body
 from master.registry.core import AnyItem, Core
 from master.registry.deletion import Deleter
 from master.registry.objects import Call, Reader
-from master.registry.subresources import Action, Change, Connect, Part, Projection, Subresource, TokenMinter
+from master.registry.subresources import Action, Change, Connect, Part, Projection, Report, Subresource, TokenMinter
 from master.registry.write import Make, Plan, Writer, manager_of, refuse
 from timonel.api import codec, managed_fields
 from timonel.api.errors import BadRequest, Conflict, MethodNotAllowed, NoSuchPath
@@ -43,6 +43,8 @@ class Forms:
         sub = self._subresource(call)
         if isinstance(sub, Projection):
             return Result(codec.encode(sub.read(item.object)), item.revision)
+        if isinstance(sub, Report):
+            return Result(codec.encode(sub.report(self._core.sources, item.object)), item.revision)
         if sub is None or isinstance(sub, Part):
             return Result(raw, item.revision)
         raise MethodNotAllowed(f"{call.resource.group_resource}/{call.subresource}", call.verb)

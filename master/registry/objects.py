@@ -1,10 +1,11 @@
 """What hooks, subresources and admission work on: an API object, the call being served, and a look at other objects."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, TypeVar
 
 from master.registry.base import Resource, User, Verb
+from master.registry.usage import UsageSource
 from timonel.api.gvk import GVK
 from timonel.api.types import meta_v1
 
@@ -44,6 +45,29 @@ class Call:
             self.warnings.append(text)
 
 
+class Verdict(Protocol):
+    """What the scheduler says of one node for one pod."""
+
+    @property
+    def node(self) -> str:
+        """The node's name."""
+
+    @property
+    def refusals(self) -> Sequence[str]:
+        """Why it cannot take the pod; none: it can."""
+
+    @property
+    def scores(self) -> Mapping[str, int]:
+        """How well it suits, by plugin."""
+
+
+class Explainer(Protocol):
+    """Who can say why a pod is, or is not, on a node."""
+
+    def explain(self, namespace: str, name: str) -> Sequence[Verdict]:
+        """A verdict a node, none when there is no such pod."""
+
+
 class Reader(Protocol):
     """Objects of any kind, read-only, for hooks and admission to look at."""
 
@@ -55,3 +79,12 @@ class Reader(Protocol):
 
     def all_cached(self, kind: type[T], namespace: str = "") -> Iterator[T]:
         """All objects of a kind, of one namespace where given, in key order; they may be a moment old."""
+
+
+@dataclass(slots=True)
+class Sources:
+    """What other parts of the master give, once they are there."""
+
+    reader: Reader
+    usage: UsageSource | None = None
+    explainer: Explainer | None = None

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from master.registry.base import DeleteOptions, Resource, Verb
 from master.registry.columns import Column
-from master.registry.objects import Call, T
+from master.registry.objects import Call, Sources, T
 from master.registry.subresources import Subresource
 from timonel.api import names
 from timonel.api.fields import FieldError
@@ -125,12 +125,12 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Virtual(Protocol[T_co]):
-    """The source of a resource that is computed when it is read."""
+    """How a resource is computed when it is read, of what the master's parts know."""
 
-    def read(self, namespace: str, name: str) -> T_co | None:
+    def read(self, sources: Sources, namespace: str, name: str) -> T_co | None:
         """One object."""
 
-    def read_all(self, namespace: str) -> Sequence[T_co]:
+    def read_all(self, sources: Sources, namespace: str) -> Sequence[T_co]:
         """All objects of a namespace, of all where it is empty."""
 
 

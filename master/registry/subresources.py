@@ -2,16 +2,17 @@
 
 - `Part`: a part of the object that is written apart (status, finalize, resize);
 - `Projection`: another kind read from the object and written into it (scale);
+- `Report`: something worked out about the object when it is read (why);
 - `Action`: something done to the object by a POST (binding, eviction, token);
 - `Connect`: a stream that the HTTP layer serves; only its name and verbs are known here (log, exec).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from master.registry.base import DeleteOptions, Result, Verb
-from master.registry.objects import APIObject, Call, Reader, T
+from master.registry.objects import APIObject, Call, Reader, Sources, T
 from timonel.api.fields import FieldError
 from timonel.api.gvk import GVK
 
@@ -74,6 +75,20 @@ class Projection(Subresource, Generic[T, V]):
         yield from ()
 
 
+Change = Callable[[Any], None]
+"""A change of an object in place; it may run more than once, each time on the newest state."""
+
+
+class Report(Subresource):
+    """Something worked out about the object when it is read, in a JSON form of its own."""
+
+    verbs = frozenset({Verb.GET})
+
+    def report(self, sources: Sources, obj: Any) -> dict[str, Any]:
+        """Work it out."""
+        raise NotImplementedError
+
+
 class Actor(Protocol):
     """What an action may do."""
 
@@ -85,17 +100,11 @@ class Actor(Protocol):
     def minter(self) -> "TokenMinter | None":
         """Who signs tokens, where somebody does."""
 
-    async def modify(self, call: Call, namespace: str, name: str, change: "Change") -> Result:
+    async def modify(self, call: Call, namespace: str, name: str, change: Change) -> Result:
         """Change the call's parent object by the guaranteed-update loop; ``change`` gets an own copy and may raise."""
 
     async def delete_object(self, call: Call, namespace: str, name: str, options: DeleteOptions) -> Result:
         """Delete the call's parent object."""
-
-
-class Change(Protocol):
-    """A change of an object in place; it may run more than once, each time on the newest state."""
-
-    def __call__(self, obj: Any) -> None: ...
 
 
 class Action(Subresource, Generic[V]):

@@ -7,16 +7,17 @@ from typing import Any
 
 from master.registry import resources
 from master.registry.admission import base as admission
-from master.registry.authz.base import Attributes, Authorizer
+from master.registry.authz.base import Attributes, Authorizer, ReadsObjects
 from master.registry.base import DeleteOptions, ListOptions, ListResult, Resource, Result, User, Verb, WriteOptions
 from master.registry.bodies import APPLY_PATCH, Body
 from master.registry.core import AnyCache, Clock, Core, new_uid, utc_now
 from master.registry.deletion import Deleter
 from master.registry.forms import Forms
 from master.registry.listing import Lister
-from master.registry.objects import Call, Reader
+from master.registry.objects import Call, Explainer, Reader
 from master.registry.strategy import AnyStrategy
 from master.registry.subresources import TokenMinter
+from master.registry.usage import UsageSource
 from master.registry.virtual import Virtuals
 from master.registry.watching import Watcher, WatchFrames
 from master.store.base import (
@@ -53,6 +54,8 @@ class Registry:
     ) -> None:
         self.resources = resources.Resources(resources.load().values())
         self.core = Core(store, self.resources, authorizer, chain or admission.load(), clock, uid)
+        if isinstance(authorizer, ReadsObjects):
+            authorizer.use(self.core)
         self._lister = Lister(self.core)
         self._watcher = Watcher(self.core)
         self._deleter = Deleter(self.core)
@@ -90,6 +93,14 @@ class Registry:
             Forbidden: it is not.
         """
         self.core.authorize(asked)
+
+    def use_usage(self, usage: UsageSource) -> None:
+        """Let metrics.k8s.io tell of this usage; without it, it tells nothing."""
+        self.core.sources.usage = usage
+
+    def use_explainer(self, explainer: Explainer) -> None:
+        """Let ``explainer`` answer why a pod is where it is."""
+        self.core.sources.explainer = explainer
 
     def use_minter(self, minter: TokenMinter) -> None:
         """Let ``minter`` sign ServiceAccount tokens; without one the token subresource is unavailable."""

@@ -18,7 +18,7 @@ class Virtuals:
         source = self._core.strategy(call.resource).virtual
         if source is None:
             raise MethodNotAllowed(call.resource.group_resource, call.verb)
-        found = source.read(call.namespace, call.name)
+        found = source.read(self._core.sources, call.namespace, call.name)
         if found is None:
             raise NotFound(call.resource.group_resource, call.name)
         return codec.encode(found)
@@ -29,5 +29,7 @@ class Virtuals:
         if source is None:
             raise MethodNotAllowed(call.resource.group_resource, call.verb)
         wanted = selectors.parse_labels(options.label_selector)
-        found = [obj for obj in source.read_all(call.namespace) if wanted.matches(obj.metadata.labels)]
+        found = [
+            obj for obj in source.read_all(self._core.sources, call.namespace) if wanted.matches(obj.metadata.labels)
+        ]
         return ListResult([codec.encode(obj) for obj in found], revision=0)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from master.registry.base import Resource, User
+from master.registry.objects import Reader
 from timonel.api.errors import Forbidden
 
 
@@ -51,11 +52,25 @@ class Authorizer(Protocol):
         """Judge by what is known in memory."""
 
 
+@runtime_checkable
+class ReadsObjects(Protocol):
+    """An authorizer whose rules are in objects; the registry gives it a look at them."""
+
+    def use(self, reader: Reader) -> None:
+        """Judge by these objects."""
+
+
 class Union:
     """Asks authorizers in order; what none allows is refused."""
 
     def __init__(self, authorizers: Sequence[Authorizer]) -> None:
         self._authorizers = authorizers
+
+    def use(self, reader: Reader) -> None:
+        """Let those that judge by objects see them."""
+        for authorizer in self._authorizers:
+            if isinstance(authorizer, ReadsObjects):
+                authorizer.use(reader)
 
     def authorize(self, asked: Attributes) -> Verdict:
         """The first decision, or NO_OPINION with all the reasons."""

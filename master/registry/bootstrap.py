@@ -1,0 +1,105 @@
+"""What every cluster has from its first start on; made again where it is missing, left alone where it is there."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from master.registry.admission.namespaces import IMMORTAL
+from master.registry.base import component
+from master.registry.kinds.priorityclass import PREEMPT, SYSTEM
+from master.registry.validation.service import NETWORK
+from master.registry.verbs import Registry
+from timonel.api import codec
+from timonel.api.errors import AlreadyExists, NotFound
+from timonel.api.types import core_v1, discovery_v1, meta_v1, scheduling_v1
+
+log = logging.getLogger(__name__)
+
+API_SERVICE = "kubernetes"
+KUBERNETES_SERVICE_IP = str(NETWORK[1])
+"""The address by which pods reach the API: the first of the services' network."""
+HTTPS = 443
+API_PORT = 6443
+DESCRIPTIONS = {
+    "system-cluster-critical": "Used for system critical pods that must run in the cluster, "
+    "but can be moved to another node if necessary.",
+    "system-node-critical": "Used for system critical pods that must not be moved from their current node.",
+}
+LABELS = {"component": "apiserver", "provider": "kubernetes"}
+SLICE_LABELS = {"kubernetes.io/service-name": API_SERVICE}
+
+
+async def bootstrap(registry: Registry, ca_pem: bytes) -> None:
+    """Make the system's namespaces and priority classes and the ``kubernetes`` service, and publish the CA.
+
+    ``ca_pem`` is the certificate of the authority that signed the API's own; a controller brings it to every namespace.
+    """
+    for name in sorted(IMMORTAL):
+        await _ensure(registry, "", core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)))
+    for name, value in SYSTEM.items():
+        await _ensure(
+            registry,
+            "",
+            scheduling_v1.PriorityClass(
+                metadata=meta_v1.ObjectMeta(name=name),
+                value=value,
+                description=DESCRIPTIONS[name],
+                preemptionPolicy=PREEMPT,
+            ),
+        )
+    await _ensure(registry, "default", _service())
+    await _write(registry, "kube-system", _authority(ca_pem), "data")
+
+
+async def publish_api(registry: Registry, addresses: Sequence[str], port: int) -> None:
+    """Say where the API is, behind the ``kubernetes`` service: IPv4 addresses that pods can reach, and the port."""
+    await _write(registry, "default", _slice(addresses, port), "endpoints", "ports")
+
+
+async def _ensure(registry: Registry, namespace: str, obj: Any) -> None:
+    with suppress(AlreadyExists):
+        await registry.create(component("apiserver"), type(obj), namespace, obj)
+        log.info("created %s %s", type(obj).__name__, obj.metadata.name)
+
+
+def _service() -> core_v1.Service:
+    return core_v1.Service(
+        metadata=meta_v1.ObjectMeta(name=API_SERVICE, namespace="default", labels=dict(LABELS)),
+        spec=core_v1.ServiceSpec(
+            clusterIP=KUBERNETES_SERVICE_IP,
+            clusterIPs=[KUBERNETES_SERVICE_IP],
+            ports=[core_v1.ServicePort(name="https", port=HTTPS, protocol="TCP", targetPort=API_PORT)],
+        ),
+    )
+
+
+def _slice(addresses: Sequence[str], port: int) -> discovery_v1.EndpointSlice:
+    ready = discovery_v1.EndpointConditions(ready=True)
+    return discovery_v1.EndpointSlice(
+        metadata=meta_v1.ObjectMeta(name=API_SERVICE, namespace="default", labels=dict(SLICE_LABELS)),
+        addressType="IPv4",
+        endpoints=[discovery_v1.Endpoint(addresses=[address], conditions=ready) for address in addresses],
+        ports=[discovery_v1.EndpointPort(name="https", port=port, protocol="TCP")],
+    )
+
+
+def _authority(ca_pem: bytes) -> core_v1.ConfigMap:
+    """As Kubernetes' API server publishes it."""
+    return core_v1.ConfigMap(
+        metadata=meta_v1.ObjectMeta(name="extension-apiserver-authentication", namespace="kube-system"),
+        data={"client-ca-file": ca_pem.decode()},
+    )
+
+
+async def _write(registry: Registry, namespace: str, wanted: Any, *fields: str) -> None:
+    """Make an object, or give it the wanted fields: they may have changed since the last start."""
+    who, struct, name = component("apiserver"), type(wanted), wanted.metadata.name
+    try:
+        found = await registry.get(who, struct, namespace, name)
+    except NotFound:
+        await _ensure(registry, namespace, wanted)
+        return
+    present = codec.decode(struct, found.raw)
+    if any(getattr(present, field) != getattr(wanted, field) for field in fields):
+        await registry.update(who, struct, namespace, name, wanted)

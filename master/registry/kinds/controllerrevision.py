@@ -1,0 +1,34 @@
+"""ControllerRevisions."""
+
+from collections.abc import Iterator
+
+from master.registry.columns import Column, age
+from master.registry.strategy import Strategy, kind
+from master.registry.validation.common import not_negative, unchanged
+from timonel.api.fields import FieldError, Path, required
+from timonel.api.meta import controller_of
+from timonel.api.types import apps_v1
+
+
+def _controller(revision: apps_v1.ControllerRevision) -> str:
+    owner = controller_of(revision)
+    return f"{owner.kind.lower()}.{owner.apiVersion.rpartition('/')[0]}/{owner.name}" if owner else "<none>"
+
+
+@kind(apps_v1.ControllerRevision, plural="controllerrevisions")
+class ControllerRevisions(Strategy[apps_v1.ControllerRevision]):
+    """Past states of what a controller makes, to go back to."""
+
+    columns = [
+        Column("Controller", _controller),
+        Column("Revision", lambda revision: revision.revision, "integer"),
+        age(),
+    ]
+
+    def validate(self, obj: apps_v1.ControllerRevision, old: apps_v1.ControllerRevision | None) -> Iterator[FieldError]:
+        """The data is there and never changes."""
+        if obj.data is None:
+            yield required(Path("data"), "data is mandatory")
+        yield from not_negative(Path("revision"), obj.revision)
+        if old:
+            yield from unchanged(obj, old, "data")

@@ -1,0 +1,117 @@
+"""Deployments."""
+
+from collections.abc import Iterator
+
+from master.registry.columns import Column, age
+from master.registry.poddefaults import default_spec
+from master.registry.scale import Scale
+from master.registry.strategy import Strategy, kind
+from master.registry.subresources import Status
+from master.registry.templates import container_names, images, selector_text, validate_workload
+from master.registry.validation.common import not_negative, one_of, unchanged
+from timonel.api.fields import FieldError, Path, forbidden, invalid, required
+from timonel.api.intstr import IntOrString, is_percent
+from timonel.api.types import apps_v1
+
+SPEC = Path("spec")
+ROLLING = "RollingUpdate"
+QUARTER = "25%"
+PROGRESS_SECONDS = 600
+HISTORY = 10
+
+
+def _ready(deployment: apps_v1.Deployment) -> str:
+    return f"{deployment.status.readyReplicas or 0}/{deployment.spec.replicas}"
+
+
+@kind(apps_v1.Deployment, plural="deployments", short=["deploy"], categories=["all"])
+class Deployments(Strategy[apps_v1.Deployment]):
+    """Pods of a kind, and how to go from one kind to the next."""
+
+    has_generation = True
+    columns = [
+        Column("Ready", _ready),
+        Column("Up-to-date", lambda d: d.status.updatedReplicas or 0, "integer"),
+        Column("Available", lambda d: d.status.availableReplicas or 0, "integer"),
+        age(),
+        Column("Containers", lambda d: container_names(d.spec.template), priority=1),
+        Column("Images", lambda d: images(d.spec.template), priority=1),
+        Column("Selector", lambda d: selector_text(d.spec.selector), priority=1),
+    ]
+    subresources = [Status(), Scale()]
+
+    def default(self, obj: apps_v1.Deployment, old: apps_v1.Deployment | None) -> None:
+        """One replica, rolled a quarter at a time, with ten revisions kept."""
+        spec = obj.spec
+        if spec.replicas is None:
+            spec.replicas = 1
+        if spec.revisionHistoryLimit is None:
+            spec.revisionHistoryLimit = HISTORY
+        if spec.progressDeadlineSeconds is None:
+            spec.progressDeadlineSeconds = PROGRESS_SECONDS
+        spec.strategy = strategy = spec.strategy or apps_v1.DeploymentStrategy()
+        strategy.type = strategy.type or ROLLING
+        if strategy.type == ROLLING:
+            strategy.rollingUpdate = rolling = strategy.rollingUpdate or apps_v1.RollingUpdateDeployment()
+            rolling.maxSurge = QUARTER if rolling.maxSurge is None else rolling.maxSurge
+            rolling.maxUnavailable = QUARTER if rolling.maxUnavailable is None else rolling.maxUnavailable
+        default_spec(spec.template.spec)
+
+    def prepare_create(self, obj: apps_v1.Deployment, call: object) -> None:
+        """Nothing is known yet."""
+        obj.status = apps_v1.DeploymentStatus()
+
+    def validate(self, obj: apps_v1.Deployment, old: apps_v1.Deployment | None) -> Iterator[FieldError]:
+        """A workload whose selector never changes, with a rollout that can move."""
+        spec = obj.spec
+        for field in ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
+            yield from not_negative(SPEC.child(field), getattr(spec, field))
+        deadline = spec.progressDeadlineSeconds
+        if deadline is not None and deadline <= (spec.minReadySeconds or 0):
+            yield invalid(SPEC.child("progressDeadlineSeconds"), deadline, "must be greater than minReadySeconds")
+        yield from validate_workload(spec.selector, spec.template, old.spec.template if old else None, SPEC)
+        if spec.strategy:
+            yield from _strategy(spec.strategy, SPEC.child("strategy"))
+        if old:
+            yield from unchanged(spec, old.spec, "selector", path=SPEC)
+
+    def validate_status(self, new: apps_v1.Deployment, old: apps_v1.Deployment) -> Iterator[FieldError]:
+        """Counts are counts, and parts are not more than the whole."""
+        status = new.status
+        path = Path("status")
+        for field in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas"):
+            yield from not_negative(path.child(field), getattr(status, field))
+        total = status.replicas or 0
+        for field in ("updatedReplicas", "readyReplicas", "availableReplicas"):
+            value = getattr(status, field) or 0
+            if value > total:
+                yield invalid(path.child(field), value, "cannot be greater than status.replicas")
+
+
+def _strategy(strategy: apps_v1.DeploymentStrategy, path: Path) -> Iterator[FieldError]:
+    yield from one_of(path.child("type"), strategy.type, ("Recreate", ROLLING))
+    at = path.child("rollingUpdate")
+    if strategy.type == "Recreate" and strategy.rollingUpdate:
+        yield forbidden(at, "may not be specified when strategy `type` is 'Recreate'")
+    if strategy.type != ROLLING:
+        return
+    rolling = strategy.rollingUpdate
+    if rolling is None:
+        yield required(at, "this should be defaulted and never be nil")
+        return
+    surge, unavailable = rolling.maxSurge or 0, rolling.maxUnavailable or 0
+    yield from _share(unavailable, at.child("maxUnavailable"), capped=True)
+    yield from _share(surge, at.child("maxSurge"), capped=False)
+    if surge in (0, "0%") and unavailable in (0, "0%"):
+        yield invalid(at.child("maxUnavailable"), unavailable, "may not be 0 when `maxSurge` is 0")
+
+
+def _share(value: IntOrString, path: Path, *, capped: bool) -> Iterator[FieldError]:
+    """A number of pods, or a share of them."""
+    if isinstance(value, int):
+        yield from not_negative(path, value)
+    elif not is_percent(value):
+        why = "a valid percent string must be a numeric string followed by an ending '%'"
+        yield invalid(path, value, f"{why} (e.g. '1%', or '93%', regex used for validation is '[0-9]+%')")
+    elif capped and int(value[:-1]) > 100:
+        yield invalid(path, value, "must not be greater than 100%")

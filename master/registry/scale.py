@@ -1,0 +1,44 @@
+"""The scale subresource: a workload's number of replicas as an autoscaling/v1 Scale."""
+
+from collections.abc import Iterator
+
+from master.registry.subresources import Projection
+from master.registry.templates import selector_text
+from timonel.api.fields import FieldError, Path, invalid
+from timonel.api.types import apps_v1, autoscaling_v1, meta_v1
+
+Scalable = apps_v1.Deployment | apps_v1.ReplicaSet | apps_v1.StatefulSet
+
+
+class Scale(Projection[Scalable, autoscaling_v1.Scale]):
+    """Reads and writes ``spec.replicas``."""
+
+    name = "scale"
+    struct = autoscaling_v1.Scale
+    gvk = autoscaling_v1.Scale.gvk
+
+    def read(self, obj: Scalable) -> autoscaling_v1.Scale:
+        """The object's replicas, wanted and there."""
+        meta = obj.metadata
+        return autoscaling_v1.Scale(
+            metadata=meta_v1.ObjectMeta(
+                name=meta.name,
+                namespace=meta.namespace,
+                uid=meta.uid,
+                resourceVersion=meta.resourceVersion,
+                creationTimestamp=meta.creationTimestamp,
+            ),
+            spec=autoscaling_v1.ScaleSpec(replicas=obj.spec.replicas),
+            status=autoscaling_v1.ScaleStatus(
+                replicas=obj.status.replicas or 0, selector=selector_text(obj.spec.selector)
+            ),
+        )
+
+    def write(self, view: autoscaling_v1.Scale, obj: Scalable) -> None:
+        """Set the wanted replicas."""
+        obj.spec.replicas = view.spec.replicas or 0
+
+    def validate(self, view: autoscaling_v1.Scale) -> Iterator[FieldError]:
+        """It is a number of things."""
+        if (view.spec.replicas or 0) < 0:
+            yield invalid(Path("spec.replicas"), view.spec.replicas, "must be greater than or equal to 0")

@@ -1,0 +1,77 @@
+"""What kinds that make pods from a template have in common."""
+
+from collections.abc import Iterator, Mapping
+
+from master.registry.validation.placement import validate_selector
+from master.registry.validation.podspec import validate_template
+from timonel.api import selectors
+from timonel.api.errors import BadRequest
+from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
+from timonel.api.types import core_v1, meta_v1
+
+
+def validate_workload(
+    selector: meta_v1.LabelSelector | None,
+    template: core_v1.PodTemplateSpec,
+    old: core_v1.PodTemplateSpec | None,
+    path: Path,
+) -> Iterator[FieldError]:
+    """The selector selects something, and the template's pods among it; pods of it are restarted always.
+
+    A template that is as it was is not looked at again.
+    """
+    at = path.child("selector")
+    if selector is None:
+        yield required(at)
+        return
+    faults = list(validate_selector(selector, at))
+    yield from faults
+    if not selector.matchLabels and not selector.matchExpressions:
+        yield invalid(at, {}, "empty selector is invalid for deployment")
+    elif not faults and not _selects(selector, template):
+        shown = template.metadata.labels
+        yield invalid(
+            path.child("template", "metadata", "labels"), shown, "`selector` does not match template `labels`"
+        )
+    if old == template:
+        return
+    here = path.child("template")
+    yield from validate_template(template, here)
+    if template.spec.restartPolicy != "Always":
+        yield not_supported(here.child("spec", "restartPolicy"), template.spec.restartPolicy, ["Always"])
+    if template.spec.activeDeadlineSeconds is not None:
+        yield forbidden(
+            here.child("spec", "activeDeadlineSeconds"), "activeDeadlineSeconds in ReplicaSet is not Supported"
+        )
+
+
+def _selects(selector: meta_v1.LabelSelector, template: core_v1.PodTemplateSpec) -> bool:
+    try:
+        return selectors.from_struct(selector).matches(template.metadata.labels)
+    except BadRequest:
+        return False
+
+
+def container_names(template: core_v1.PodTemplateSpec) -> str:
+    """For the wide table."""
+    return ",".join(container.name for container in template.spec.containers)
+
+
+def images(template: core_v1.PodTemplateSpec) -> str:
+    """For the wide table."""
+    return ",".join(container.image or "" for container in template.spec.containers)
+
+
+def selector_text(selector: meta_v1.LabelSelector | None) -> str:
+    """For the wide table."""
+    if selector is None:
+        return "<none>"
+    try:
+        return str(selectors.from_struct(selector))
+    except BadRequest:
+        return "<invalid>"
+
+
+def labels_text(labels: Mapping[str, str]) -> str:
+    """For the wide table."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "<none>"

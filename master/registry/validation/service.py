@@ -1,0 +1,148 @@
+"""The rules of services (Kubernetes' apis/core/validation)."""
+
+import ipaddress
+from collections.abc import Iterator
+
+from master.registry.validation.common import is_label, is_subdomain, one_of
+from master.registry.validation.handlers import port_reference
+from master.registry.validation.meta import validate_labels
+from master.registry.validation.podspec import is_address
+from timonel.api import names
+from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required
+from timonel.api.types import core_v1
+
+SPEC = Path("spec")
+TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+NODE_PORTS = range(30000, 32768)
+NETWORK = ipaddress.IPv4Network("10.96.0.0/16")
+LONGEST_AFFINITY = 86400
+
+
+def validate_service(service: core_v1.Service) -> Iterator[FieldError]:
+    """A service by itself."""
+    spec = service.spec
+    yield from one_of(SPEC.child("type"), spec.type, TYPES)
+    yield from one_of(SPEC.child("sessionAffinity"), spec.sessionAffinity, ("ClientIP", "None"))
+    yield from _affinity(spec)
+    headless = spec.clusterIP == "None"
+    if not spec.ports and not headless and spec.type != "ExternalName":
+        yield required(SPEC.child("ports"))
+    yield from _ports(spec)
+    if spec.selector:
+        yield from validate_labels(spec.selector, SPEC.child("selector"))
+    yield from _of_type(spec)
+    yield from _addresses(spec)
+    for index, address in enumerate(spec.externalIPs):
+        yield from is_address(address, SPEC.child("externalIPs").index(index))
+
+
+def _affinity(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
+    config = spec.sessionAffinityConfig
+    path = SPEC.child("sessionAffinityConfig")
+    if spec.sessionAffinity == "None" and config and config.clientIP:
+        yield forbidden(path, "must not be set when session affinity is None")
+    elif config and config.clientIP and config.clientIP.timeoutSeconds is not None:
+        seconds = config.clientIP.timeoutSeconds
+        if not 0 < seconds <= LONGEST_AFFINITY:
+            why = f"must be greater than 0 and less than {LONGEST_AFFINITY}"
+            yield invalid(path.child("clientIP", "timeoutSeconds"), seconds, why)
+
+
+def _ports(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
+    seen: set[tuple[int, str | None]] = set()
+    named: set[str] = set()
+    node_ports: set[tuple[int, str | None]] = set()
+    for index, port in enumerate(spec.ports):
+        at = SPEC.child("ports").index(index)
+        if len(spec.ports) > 1 and not port.name:
+            yield required(at.child("name"))
+        elif port.name:
+            yield from is_label(at.child("name"), port.name)
+            if port.name in named:
+                yield duplicate(at.child("name"), port.name)
+            named.add(port.name)
+        for fault in names.port_number(port.port):
+            yield invalid(at.child("port"), port.port, fault)
+        yield from one_of(at.child("protocol"), port.protocol, ("TCP", "UDP", "SCTP"))
+        if port.targetPort is not None:
+            yield from port_reference(port.targetPort, at.child("targetPort"))
+        pair = (port.port, port.protocol)
+        if pair in seen:
+            yield duplicate(at, {"port": port.port, "protocol": port.protocol})
+        seen.add(pair)
+        if port.nodePort:
+            yield from _node_port(spec, port, node_ports, at.child("nodePort"))
+
+
+def _node_port(
+    spec: core_v1.ServiceSpec, port: core_v1.ServicePort, seen: set[tuple[int, str | None]], path: Path
+) -> Iterator[FieldError]:
+    number = port.nodePort or 0
+    if spec.type in ("ClusterIP", "ExternalName"):
+        yield forbidden(path, f"may not be used when `type` is '{spec.type}'")
+    elif number not in NODE_PORTS:
+        why = f"provided port is not in the valid range. The range of valid ports is {NODE_PORTS[0]}-{NODE_PORTS[-1]}"
+        yield invalid(path, number, why)
+    if (number, port.protocol) in seen:
+        yield duplicate(path, number)
+    seen.add((number, port.protocol))
+
+
+def _of_type(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
+    """What a type asks for or does not have."""
+    if spec.type == "ExternalName":
+        if spec.clusterIPs or spec.clusterIP not in (None, "", "None"):
+            yield forbidden(SPEC.child("clusterIPs"), "may not be set when `type` is 'ExternalName'")
+        if not spec.externalName:
+            yield required(SPEC.child("externalName"))
+        else:
+            yield from is_subdomain(SPEC.child("externalName"), spec.externalName.removesuffix("."))
+    elif spec.type != "ClusterIP" and spec.clusterIP == "None":
+        yield invalid(SPEC.child("clusterIPs").index(0), "None", f"may not be set to 'None' for {spec.type} services")
+    if spec.type != "LoadBalancer":
+        for field in ("loadBalancerClass", "loadBalancerSourceRanges", "allocateLoadBalancerNodePorts"):
+            if getattr(spec, field):
+                yield forbidden(SPEC.child(field), "may only be used when `type` is 'LoadBalancer'")
+    external = spec.type in ("NodePort", "LoadBalancer") or bool(spec.externalIPs)
+    if spec.externalTrafficPolicy and not external:
+        why = "may only be set for externally-accessible services"
+        yield invalid(SPEC.child("externalTrafficPolicy"), spec.externalTrafficPolicy, why)
+    policies = ("Cluster", "Local")
+    yield from one_of(SPEC.child("externalTrafficPolicy"), spec.externalTrafficPolicy, policies, optional=True)
+    yield from one_of(SPEC.child("internalTrafficPolicy"), spec.internalTrafficPolicy, policies, optional=True)
+
+
+def _addresses(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
+    path = SPEC.child("clusterIPs")
+    if spec.type == "ExternalName":
+        return
+    if spec.clusterIPs and spec.clusterIP != spec.clusterIPs[0]:
+        yield invalid(path, spec.clusterIPs, "first value must match `clusterIP`")
+    families = ("PreferDualStack", "RequireDualStack", "SingleStack")
+    yield from one_of(SPEC.child("ipFamilyPolicy"), spec.ipFamilyPolicy, families, optional=True)
+    if spec.ipFamilyPolicy == "RequireDualStack":
+        yield invalid(
+            SPEC.child("ipFamilyPolicy"), spec.ipFamilyPolicy, "this cluster is not configured for dual-stack services"
+        )
+    for index, family in enumerate(spec.ipFamilies):
+        if family != "IPv4":
+            at = SPEC.child("ipFamilies").index(index)
+            yield invalid(at, family, "not configured on this cluster")
+    for index, address in enumerate(spec.clusterIPs):
+        at = path.index(index)
+        if address == "None":
+            continue
+        faults = list(is_address(address, at))
+        yield from faults
+        if not faults and ipaddress.ip_address(address) not in NETWORK:
+            why = f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. "
+            yield invalid(path, spec.clusterIPs, f"{why}The range of valid IPs is {NETWORK}")
+
+
+def validate_service_update(new: core_v1.Service, old: core_v1.Service) -> Iterator[FieldError]:
+    """The address of a service that keeps having one stays."""
+    theirs, ours = new.spec, old.spec
+    kept = theirs.type != "ExternalName" and ours.type != "ExternalName"
+    if kept and ours.clusterIPs and theirs.clusterIPs[:1] != ours.clusterIPs[:1]:
+        why = "may not change once set"
+        yield invalid(SPEC.child("clusterIPs").index(0), theirs.clusterIPs, why)
