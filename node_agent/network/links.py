@@ -90,7 +90,7 @@ class Links:
         )
         index = self._index(name)
         self._netlink.link("set", index=index, master=self._index(bridge), state="up")
-        # A pod reaches itself through its own host port: where bridges call iptables, the packet leaves by its own port.
+        # Where bridges call iptables, a pod that asks for its own host port is answered through its own bridge port.
         self._netlink.brport("set", index=index, mode=1)
         namespaces.inside(pid, lambda: _configure(plug.address, gateway))
         self._netlink.link("set", index=index, ifalias=plug.alias())

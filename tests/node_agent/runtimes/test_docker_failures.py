@@ -1,0 +1,149 @@
+"""A daemon that is absent, hangs, breaks off or talks nonsense; no real one is needed."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from node_agent.runtimes.base import LogQuery, PodId, RuntimeUnavailable
+from node_agent.runtimes.docker import DockerRuntime, client, names
+
+Answer = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
+POD = PodId("default", "web", "uid")
+LABELS = names.Scope("c", "n").labels(POD, 0, container="app")
+
+
+def reply(body: object, status: str = "200 OK") -> bytes:
+    content = json.dumps(body).encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    return head.encode() + content
+
+
+class Pretender:
+    """Answers at a socket as the test says; ``version`` requests are answered so that clients connect."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.answer: Answer = self._nothing
+        self.version = "1.41"
+        self._server: asyncio.Server | None = None
+
+    async def _nothing(self, target: str, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_unix_server(self._serve, self.path)
+
+    async def stop(self) -> None:
+        if self._server:
+            self._server.close()
+        self.path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                target = head.split(" ")[1]
+                if target.endswith("/version"):
+                    writer.write(reply({"ApiVersion": self.version, "Version": "0"}))
+                else:
+                    await self.answer(target, writer)
+        except (EOFError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> AsyncIterator[Pretender]:
+    pretender = Pretender(tmp_path / "docker.sock")
+    await pretender.start()
+    yield pretender
+    await pretender.stop()
+
+
+@pytest.fixture
+async def runtime(tmp_path: Path) -> AsyncIterator[DockerRuntime]:
+    made = DockerRuntime(cluster="c", node="n", base_url=f"unix://{tmp_path}/docker.sock")
+    yield made
+    await made.close()
+
+
+async def test_an_absent_daemon_is_named(runtime: DockerRuntime, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeUnavailable, match=r"docker\.sock"):
+        await runtime.info()
+
+
+async def test_a_hung_daemon_ends_in_a_timeout(
+    daemon: Pretender, runtime: DockerRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client.Daemon.call, "__kwdefaults__", {"seconds": 0.2})
+    looks = await asyncio.gather(*(runtime.pods() for _ in range(20)), return_exceptions=True)
+    assert {type(look) for look in looks} == {RuntimeUnavailable}
+    assert "no answer within" in str(looks[0])
+
+
+async def test_an_old_daemon_is_refused(daemon: Pretender, runtime: DockerRuntime) -> None:
+    daemon.version = "1.38"
+    with pytest.raises(RuntimeUnavailable, match=r"19\.03"):
+        await runtime.info()
+
+
+def test_only_this_machines_daemon_will_do() -> None:
+    with pytest.raises(ValueError, match="tcp://elsewhere"):
+        DockerRuntime(cluster="c", node="n", base_url="tcp://elsewhere:2375")
+
+
+async def test_a_closed_runtime_says_so(runtime: DockerRuntime) -> None:
+    await runtime.close()
+    with pytest.raises(RuntimeUnavailable, match="closed"):
+        await runtime.pods()
+
+
+async def test_a_log_that_breaks_off_is_an_error(daemon: Pretender, runtime: DockerRuntime) -> None:
+    async def answer(target: str, writer: asyncio.StreamWriter) -> None:
+        if "/logs" not in target:
+            writer.write(reply({"Config": {"Tty": False}}))
+            return
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(b"c\r\n\x01\x00\x00\x00\x00\x00\x00\x04one\n\r\n" + b"ff\r\nhalf")
+        await writer.drain()
+        writer.close()
+        raise EOFError
+
+    daemon.answer = answer
+    log = aiter(runtime.logs("id", LogQuery()))
+    assert await anext(log) == b"one\n"
+    with pytest.raises(RuntimeUnavailable, match="broke"):
+        await anext(log)
+
+
+async def test_events_come_back_after_the_daemon_was_away(
+    daemon: Pretender, runtime: DockerRuntime, tmp_path: Path
+) -> None:
+    told = asyncio.Event()
+
+    async def answer(target: str, writer: asyncio.StreamWriter) -> None:
+        assert "/events" in target
+        event = {"Action": "die", "Actor": {"ID": "x", "Attributes": LABELS}, "timeNano": 2**62}
+        old = {**event, "Action": "start", "timeNano": 1}
+        body = b"".join(json.dumps(one).encode() + b"\n" for one in (old, event))
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(body), body))
+        await writer.drain()
+        await told.wait()
+        raise EOFError
+
+    daemon.answer = answer
+    async with aclosing(runtime.events()) as events, asyncio.timeout(20):
+        seen = [await anext(events) for _ in range(2)]
+        await daemon.stop()
+        told.set()
+        again = asyncio.create_task(anext(events))
+        await asyncio.sleep(0)
+        await daemon.start()
+        seen.append(await again)
+        seen.append(await anext(events))
+    assert [(event.pod, event.action) for event in seen] == [(None, "connected"), (POD, "die")] * 2
