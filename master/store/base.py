@@ -145,7 +145,7 @@ MAX_BYTES = 1_500_000
 
 def check_writes(writes: Sequence[Write]) -> None:
     """Raise what `Store.txn` says about writes that no store takes: `TooLarge` and ValueError."""
-    if len({write.key for write in writes}) != len(writes):
+    if len({write.key.encode() for write in writes}) != len(writes):
         raise ValueError("a transaction writes one key twice")
     size = sum(len(write.value) for write in writes if isinstance(write, Put))
     if len(writes) > MAX_WRITES or size > MAX_BYTES:
@@ -192,7 +192,7 @@ class Store(ABC):
             NoSpace: there is no room.
             TooLarge: the store does not take that much at once.
             LeaseEnded: a put names a lease that is no more.
-            ValueError: a key is written twice.
+            ValueError: a key is written twice, or cannot be encoded.
         """
 
     @abstractmethod

@@ -5,6 +5,7 @@ transaction, so that the primary key is the order of events; ``created`` is 0 fo
 last row of each key.
 """
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -31,6 +32,8 @@ from master.store.base import (
     Write,
     prefix_end,
 )
+
+log = logging.getLogger(__name__)
 
 VERSION = 1
 FIRST_REVISION = 1
@@ -124,7 +127,7 @@ class Writer:
     def group(self, calls: Sequence[Callable[["Writer"], Any]]) -> tuple[list[Any], list[Event]]:
         """Run ``calls`` in one SQLite transaction, on disk on return: each one's result or `StoreError`, and events.
 
-        A call raises before it has written anything; an error of SQLite itself undoes and fails the whole group.
+        A call raises `StoreError` before it has written anything; any other error undoes and fails the whole group.
         """
         results: list[Any] = []
         self._events = []
@@ -139,12 +142,19 @@ class Writer:
             committing = True
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            with suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            with suppress(sqlite3.Error):
-                self._recall()
+            self._roll_back()
             return [_translated(error, committing=committing)] * len(calls), []
+        except Exception as error:
+            log.exception("a group of writes failed")
+            self._roll_back()
+            return [Unavailable(f"a write failed: {error}")] * len(calls), []
         return results, self._events
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):
+            self._db.execute("ROLLBACK")
+        with suppress(sqlite3.Error):
+            self._recall()
 
     def txn(self, guards: Sequence[Guard], writes: Sequence[Write]) -> Committed | Refused:
         """As `Store.txn`."""

@@ -103,6 +103,8 @@ async def test_impossible_transactions_are_refused_whole(store: Store) -> None:
     before = await store.revision()
     with pytest.raises(ValueError, match="twice"):
         await store.txn([], [Put("/a", b"1"), Delete("/a")])
+    with pytest.raises(ValueError, match="surrogates"):
+        await store.txn([], [Put("/a", b"1"), Put("/\ud800", b"1")])
     with pytest.raises(TooLarge):
         await store.txn([], [Put("/a", b"x" * 1_600_000)])
     with pytest.raises(TooLarge):
