@@ -8,28 +8,36 @@ import os
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from master.apiserver.authn.base import Authenticator
 from master.apiserver.authn.tokens import BootstrapTokens, ServiceAccountTokens, StaticTokens
 from master.apiserver.server import ApiServer, server_tls
+from master.bootstrap_tokens import BootstrapToken, to_secret
 from master.controllers.engine import Engine
 from master.dispatcher.server import Dispatcher
 from master.files import make_private_directory, replace
 from master.kubeconfig import admin_kubeconfig, to_yaml
 from master.pki import Pki, server_hosts
 from master.registry import authz
+from master.registry.base import component
 from master.registry.bootstrap import KUBERNETES_SERVICE_IP, bootstrap
 from master.registry.verbs import Registry
 from master.scheduler.loop import Scheduler
-from master.serviceaccounts import TokenIssuer
+from master.serviceaccounts import RegistryMinter, RegistryObjects, TokenIssuer
 from master.store.base import Store
 from master.store.embedded import EmbeddedStore
 from master.store.encrypted import EncryptedStore, load_keys
+from timonel.api.errors import AlreadyExists
+from timonel.api.types import core_v1
 
 log = logging.getLogger(__name__)
 
 ENCRYPTED = ("/registry/core/secrets/",)
 """What is encrypted at rest."""
+
+JOIN_TOKEN_LIFETIME = timedelta(hours=1)
 
 KUBECONFIG = "admin.kubeconfig"
 ENDPOINTS = "endpoints.json"
@@ -112,10 +120,12 @@ class Master:
         self._stack.push_async_callback(store.close)
         encrypted = EncryptedStore(store, ENCRYPTED, load_keys(settings.data_dir / "encryption.keys"))
         registry = Registry(encrypted, authz.load())
-        registry.use_minter(issuer)
+        registry.use_minter(RegistryMinter(issuer, RegistryObjects(registry.reader)))
         await registry.start()
         self._stack.push_async_callback(registry.close)
         await bootstrap(registry, pki.ca_pem)
+        if settings.join_token:
+            await _admit(registry, settings.join_token)
 
         dispatcher = Dispatcher(
             registry,
@@ -127,12 +137,16 @@ class Master:
         )
         registry.use_usage(dispatcher.usage)
         pair = pki.issue_server(hosts)
-        authenticators = [ServiceAccountTokens(issuer, registry.reader), BootstrapTokens(registry.reader)]
-        static = [StaticTokens(settings.token_file)] if settings.token_file else []
+        authenticators: list[Authenticator] = [
+            ServiceAccountTokens(issuer, registry.reader),
+            BootstrapTokens(registry.reader),
+        ]
+        if settings.token_file:
+            authenticators.append(StaticTokens(settings.token_file))
         api = ApiServer(
             registry,
             server_tls(pair.certificate, pair.key, pki.ca_pem),
-            [*authenticators, *static],
+            authenticators,
             nodes=dispatcher,
             issuer=issuer,
             host=settings.address,
@@ -161,9 +175,19 @@ class Master:
 async def _open_store(settings: Settings) -> Store:
     if not settings.etcd:
         return await EmbeddedStore.open(settings.data_dir / "store.db")
-    from master.store.etcd import EtcdStore  # noqa: PLC0415  # grpc's etcd messages, for who uses etcd
+    from master.store.etcd import EtcdStore  # grpc's etcd messages, for who uses etcd
 
     return await EtcdStore.open(settings.etcd)
+
+
+async def _admit(registry: Registry, text: str) -> None:
+    """Make a join token good for the next hour."""
+    token = BootstrapToken.parse(text)
+    secret = to_secret(token, datetime.now(UTC) + JOIN_TOKEN_LIFETIME, description="given at the master's start")
+    try:
+        await registry.create(component("master"), core_v1.Secret, secret.metadata.namespace or "", secret)
+    except AlreadyExists:
+        log.info("the join token %s is there already", token.id)
 
 
 def _own_addresses() -> list[str]:
