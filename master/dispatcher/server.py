@@ -99,7 +99,8 @@ class Dispatcher:
         self._feed.start()
         await self._recorder.start()
         pair = self._pki.issue_server(self._hosts)
-        chain = [(pair.key, pair.certificate)]
+        # The authority is presented too: a machine that joins knows only the hash of its key.
+        chain = [(pair.key, pair.certificate + self._pki.ca_pem)]
         open_to_all = grpc.ssl_server_credentials(chain)
         for_nodes = grpc.ssl_server_credentials(chain, self._pki.ca_pem, require_client_auth=True)
         self.bootstrap_port = await self._serve(self._bootstrap_service(), self.bootstrap_port, open_to_all)
