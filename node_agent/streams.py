@@ -26,9 +26,51 @@ logger = logging.getLogger(__name__)
 
 MAX_STREAMS = 500
 CONNECT_SECONDS = 10.0
+LINGER_SECONDS = 10.0
+"""How long the master has to take a stream's last frames."""
+
+MAX_WAITING = 16
+"""Frames from the master that wait for a slow process; more are not read."""
 
 Frame = node_pb2.Frame
 Call = grpc.aio.StreamStreamCall[node_pb2.Frame, node_pb2.Frame]
+
+
+class Conversation:
+    """The frames of one stream. Its reading is one task for as long as the call lives: a cancelled read would end the call."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._waiting: asyncio.Queue[node_pb2.Frame | None] = asyncio.Queue(MAX_WAITING)
+        self._reader = asyncio.create_task(self._read_all(), name="stream frames")
+
+    async def read(self) -> node_pb2.Frame | None:
+        """The next frame; None when the master has left."""
+        return await self._waiting.get()
+
+    async def write(self, channel: "Frame.Channel.ValueType", data: bytes) -> None:
+        """Send, in frames of bounded size; waits while the master does not read."""
+        for start in range(0, max(len(data), 1), FRAME_BYTES):
+            await self._call.write(Frame(channel=channel, data=data[start : start + FRAME_BYTES]))
+
+    async def finish(self, status: meta_v1.Status) -> None:
+        """Send how it ended, and let the master take what was sent."""
+        await self.write(Frame.STATUS, codec.encode(status))
+        await self._call.done_writing()
+        await asyncio.wait({self._reader}, timeout=LINGER_SECONDS)
+
+    def close(self) -> None:
+        """End the call."""
+        self._reader.cancel()
+        self._call.cancel()
+
+    async def _read_all(self) -> None:
+        try:
+            while isinstance(frame := await self._call.read(), Frame):
+                await self._waiting.put(frame)
+        except grpc.RpcError:
+            logger.debug("a stream was lost")
+        await self._waiting.put(None)
 
 
 class StreamServer:
@@ -54,17 +96,16 @@ class StreamServer:
 
     async def _serve(self, stub: "NodeAsyncStub", request: node_pb2.OpenStream) -> None:
         call: Call = stub.Stream()  # type: ignore[call-arg]  # the stubs do not know calls that are written to
+        talk = Conversation(call)
         try:
-            await call.write(Frame(channel=Frame.OPEN, data=request.stream_id.encode()))
-            status = await self._status_of(call, request)
-            await call.write(Frame(channel=Frame.STATUS, data=codec.encode(status)))
-            await call.done_writing()
+            await talk.write(Frame.OPEN, request.stream_id.encode())
+            await talk.finish(await self._status_of(talk, request))
         except (grpc.RpcError, asyncio.InvalidStateError) as error:
             logger.debug("stream %s ended early: %s", request.stream_id, error)
         finally:
-            call.cancel()
+            talk.close()
 
-    async def _status_of(self, call: Call, request: node_pb2.OpenStream) -> meta_v1.Status:
+    async def _status_of(self, talk: Conversation, request: node_pb2.OpenStream) -> meta_v1.Status:
         """Serve the stream; how it ended."""
         try:
             if len(self._tasks) > MAX_STREAMS:
@@ -72,7 +113,7 @@ class StreamServer:
             worker = self._find_pod(request.pod_uid)
             if worker is None:
                 raise NotFound("pods", request.pod_name)
-            return await self._run(call, request, worker)
+            return await self._run(talk, request, worker)
         except StatusError as error:
             return error.status()
         except NotRunning as failure:
@@ -80,40 +121,35 @@ class StreamServer:
         except (RuntimeFailure, OSError, TimeoutError) as failure:
             return InternalError(str(failure)).status()
 
-    async def _run(self, call: Call, request: node_pb2.OpenStream, worker: PodWorker) -> meta_v1.Status:
+    async def _run(self, talk: Conversation, request: node_pb2.OpenStream, worker: PodWorker) -> meta_v1.Status:
         match request.WhichOneof("what"):
             case "logs":
                 container = log_container(worker, request.container, request.logs.previous)
                 async for chunk in self._streams.logs(container, log_query(request.logs)):
-                    await _write(call, Frame.STDOUT, chunk)
+                    await talk.write(Frame.STDOUT, chunk)
                 return success()
             case "exec":
                 options = request.exec
                 terminal = await self._streams.exec(
                     worker.running(request.container), options.command, stdin=options.stdin, tty=options.tty
                 )
-                return await _converse(call, terminal, is_exec=True)
+                return await _converse(talk, terminal, is_exec=True)
             case "attach":
                 options = request.attach
                 terminal = await self._streams.attach(
                     worker.running(request.container), stdin=options.stdin, tty=options.tty
                 )
-                return await _converse(call, terminal, is_exec=False)
+                return await _converse(talk, terminal, is_exec=False)
             case "port_forward":
-                return await _forward(call, request, worker)
+                return await _forward(talk, request, worker)
             case _:
                 raise BadRequest("the stream asks for nothing that this node knows")
 
 
-async def _write(call: Call, channel: "Frame.Channel.ValueType", data: bytes) -> None:
-    for start in range(0, len(data), FRAME_BYTES):
-        await call.write(Frame(channel=channel, data=data[start : start + FRAME_BYTES]))
-
-
-async def _converse(call: Call, terminal: Terminal, *, is_exec: bool) -> meta_v1.Status:
+async def _converse(talk: Conversation, terminal: Terminal, *, is_exec: bool) -> meta_v1.Status:
     """Carry both directions until the process's output ends; a client that leaves ends it too."""
-    inward = asyncio.create_task(_feed(call, terminal), name="terminal input")
-    outward = asyncio.create_task(_show(call, terminal), name="terminal output")
+    inward = asyncio.create_task(_feed(talk, terminal), name="terminal input")
+    outward = asyncio.create_task(_show(talk, terminal), name="terminal output")
     try:
         await asyncio.wait({inward, outward}, return_when=asyncio.FIRST_COMPLETED)
         if not outward.done() and inward.done() and not inward.result():
@@ -127,9 +163,9 @@ async def _converse(call: Call, terminal: Terminal, *, is_exec: bool) -> meta_v1
         await terminal.close()
 
 
-async def _feed(call: Call, terminal: Terminal) -> bool:
+async def _feed(talk: Conversation, terminal: Terminal) -> bool:
     """Give the client's frames to the process. True when only its input has ended, False when the client has left."""
-    while isinstance(frame := await call.read(), Frame):
+    while (frame := await talk.read()) is not None:
         match frame.channel:
             case Frame.STDIN:
                 await terminal.write(frame.data)
@@ -142,12 +178,12 @@ async def _feed(call: Call, terminal: Terminal) -> bool:
     return False
 
 
-async def _show(call: Call, terminal: Terminal) -> None:
+async def _show(talk: Conversation, terminal: Terminal) -> None:
     async for number, data in terminal.output():
-        await _write(call, Frame.STDERR if number == 2 else Frame.STDOUT, data)
+        await talk.write(Frame.STDERR if number == 2 else Frame.STDOUT, data)
 
 
-async def _forward(call: Call, request: node_pb2.OpenStream, worker: PodWorker) -> meta_v1.Status:
+async def _forward(talk: Conversation, request: node_pb2.OpenStream, worker: PodWorker) -> meta_v1.Status:
     """One connection to a port inside the pod's network namespace."""
     port = request.port_forward.port
     pid = worker.sandbox_pid()
@@ -155,10 +191,12 @@ async def _forward(call: Call, request: node_pb2.OpenStream, worker: PodWorker) 
         async with asyncio.timeout(CONNECT_SECONDS):
             reader, writer = await connect_inside(pid, port)
     except (OSError, TimeoutError) as error:
-        where = f"port {port} to pod {request.pod_name}, uid : failed to connect to localhost:{port} inside its namespace"
+        where = (
+            f"port {port} to pod {request.pod_name}, uid : failed to connect to localhost:{port} inside its namespace"
+        )
         raise InternalError(f"error forwarding {where}: {error}") from error
-    inward = asyncio.create_task(_feed_socket(call, writer), name="port input")
-    outward = asyncio.create_task(_show_socket(call, reader), name="port output")
+    inward = asyncio.create_task(_feed_socket(talk, writer), name="port input")
+    outward = asyncio.create_task(_show_socket(talk, reader), name="port output")
     try:
         await asyncio.wait({inward, outward}, return_when=asyncio.FIRST_COMPLETED)
         if outward.done() or inward.result():
@@ -171,9 +209,9 @@ async def _forward(call: Call, request: node_pb2.OpenStream, worker: PodWorker) 
         writer.transport.abort()
 
 
-async def _feed_socket(call: Call, writer: asyncio.StreamWriter) -> bool:
+async def _feed_socket(talk: Conversation, writer: asyncio.StreamWriter) -> bool:
     """True when the client has no more to send, but still listens."""
-    while isinstance(frame := await call.read(), Frame):
+    while (frame := await talk.read()) is not None:
         if frame.channel == Frame.STDIN:
             writer.write(frame.data)
             await writer.drain()
@@ -183,7 +221,7 @@ async def _feed_socket(call: Call, writer: asyncio.StreamWriter) -> bool:
     return False
 
 
-async def _show_socket(call: Call, reader: asyncio.StreamReader) -> None:
+async def _show_socket(talk: Conversation, reader: asyncio.StreamReader) -> None:
     while data := await reader.read(FRAME_BYTES):
-        await call.write(Frame(channel=Frame.STDOUT, data=data))
-    await call.write(Frame(channel=Frame.CLOSE, data=bytes([Frame.STDOUT])))
+        await talk.write(Frame.STDOUT, data)
+    await talk.write(Frame.CLOSE, bytes([Frame.STDOUT]))

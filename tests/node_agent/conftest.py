@@ -1,7 +1,7 @@
 """Builders of pods and of what is observed, and a harness of one node on the fake runtime."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from node_agent.runtimes.base import Container, ObservedPod, PodId, Sandbox, Sta
 from node_agent.runtimes.fake import FakeRuntime, World
 from node_agent.tools import NodeSettings, Tools
 from node_agent.volumes.base import Token
+from node_agent.volumes.mounts import unmount_all_under
 from node_agent.volumes.pod_volumes import PodVolumes
 from timonel.api import codec
 from timonel.api.types import core_v1
@@ -26,7 +27,6 @@ from timonel.rpc import node_pb2
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 POD = PodId("default", "web", "uid-web")
-PodBuilder = Callable[..., core_v1.Pod]
 
 
 def build_pod(*containers: dict[str, Any], uid: str = "uid-web", name: str = "web", **spec: Any) -> core_v1.Pod:
@@ -72,9 +72,11 @@ def observe(*containers: Container, sandboxes: tuple[Sandbox, ...] | None = None
     return ObservedPod(POD, (build_sandbox(),) if sandboxes is None else sandboxes, containers)
 
 
-@pytest.fixture
-def pods() -> PodBuilder:
-    return build_pod
+@pytest.fixture(autouse=True)
+def unmounted(tmp_path: Path) -> Iterator[None]:
+    """Leave nothing mounted in the test's directory."""
+    yield
+    unmount_all_under(tmp_path)
 
 
 class Builders:
