@@ -37,7 +37,9 @@ def decode(body: Body, struct: type[Any], call: Call, options: WriteOptions) -> 
 
 def from_document(document: Any, struct: type[Any], call: Call, options: WriteOptions) -> Any:
     """`decode` for what a patch made."""
-    return decode(msgspec.json.encode(document), struct, call, options)
+    if options.field_validation != "Ignore":
+        _check_fields(msgspec.json.encode(document), struct, call, options)
+    return codec.convert(struct, document)
 
 
 def _check_fields(body: bytes, struct: type[Any], call: Call, options: WriteOptions) -> None:

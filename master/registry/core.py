@@ -64,7 +64,7 @@ class Core:
         self.minter: TokenMinter | None = None
         self.sources = Sources(self)
         stored = [r for r in resources if r.struct is not None and resources.strategy(r).virtual is None]
-        self._decoders = {resource: partial(codec.decode, _struct(resource)) for resource in stored}
+        self._decoders = {resource: partial(codec.decode_stored, _struct(resource)) for resource in stored}
         self._caches: dict[Resource, AnyCache] = {
             resource: WatchCache(store, resource.prefix, self._decoders[resource]) for resource in stored
         }

@@ -70,7 +70,7 @@ class Deleter:
 
     async def delete_listed(self, call: Call, raw: bytes, options: DeleteOptions) -> None:
         """Delete one object of a listed collection; one that is gone by now is deleted enough."""
-        meta = codec.decode(_Named, raw).metadata
+        meta = codec.decode_stored(_Named, raw).metadata
         one = replace(call, namespace=meta.namespace or "", name=meta.name or "")
         with suppress(NotFound):
             await self.delete(one, options)

@@ -174,7 +174,9 @@ class Forms:
         done = await self._writer.update(call, Plan(make), options)
         assert call.resource.struct is not None  # a projection reads Structs
         return Result(
-            codec.encode(sub.read(codec.decode(call.resource.struct, done.raw))), done.revision, warnings=done.warnings
+            codec.encode(sub.read(codec.decode_stored(call.resource.struct, done.raw))),
+            done.revision,
+            warnings=done.warnings,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 from typing import ClassVar, Protocol
 
 from timonel.api.gvk import GVK
@@ -35,7 +35,7 @@ def key_of(obj: HasMetadata) -> str:
 
 def random_suffix(length: int = _SUFFIX_LENGTH) -> str:
     """Letters as Kubernetes appends to generated names."""
-    return "".join(secrets.choice(SUFFIX_LETTERS) for _ in range(length))
+    return "".join(random.choices(SUFFIX_LETTERS, k=length))
 
 
 def generated_name(base: str) -> str:

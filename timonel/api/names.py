@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 LABEL_MAX = 63
 """Longest RFC 1123 or 1035 label, name part of a label key, and label value."""
@@ -117,6 +118,7 @@ def path_segment(name: str) -> list[str]:
     return [f"may not contain '{part}'" for part in ("/", "%") if part in name]
 
 
+@lru_cache(maxsize=8192)
 def _matches(text: str, pattern: str) -> bool:
     return re.fullmatch(pattern, text) is not None
 

@@ -9,6 +9,27 @@ from timonel.api.fields import FieldError, Path, forbidden, invalid, not_support
 IMMUTABLE = "field is immutable"
 
 
+class Nowhere(Path):
+    """A path that goes nowhere, for a first look: faults are rare, and working out where they would be is not free."""
+
+    __slots__ = ()
+
+    def child(self, *names: str) -> Path:
+        """Itself."""
+        return self
+
+    def index(self, number: int) -> Path:  # type: ignore[override]  # as in Path
+        """Itself."""
+        return self
+
+    def key(self, key: str) -> Path:
+        """Itself."""
+        return self
+
+
+NOWHERE = Nowhere()
+
+
 def keys_are_valid(path: Path, keys: Iterable[str]) -> Iterator[FieldError]:
     """The keys of a ConfigMap or Secret do as file names."""
     for key in keys:

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterator, Sequence
 
-from master.registry.validation.common import is_label, is_qualified, is_subdomain, not_negative, one_of
+from master.registry.validation.common import NOWHERE, is_label, is_qualified, is_subdomain, not_negative, one_of
 from master.registry.validation.containers import Surroundings, validate_containers, validate_seccomp, validate_totals
 from master.registry.validation.meta import validate_annotations, validate_labels
 from master.registry.validation.placement import validate_placement
@@ -40,6 +40,11 @@ def validate_template(template: core_v1.PodTemplateSpec, path: Path) -> Iterator
 
 def validate_spec(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
     """All rules of a spec by itself."""
+    if any(_faults(spec, NOWHERE)):
+        yield from _faults(spec, path)
+
+
+def _faults(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
     yield from validate_volumes(spec.volumes, path.child("volumes"))
     around = Surroundings(
         volumes={volume.name for volume in spec.volumes},
