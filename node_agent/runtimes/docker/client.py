@@ -27,7 +27,8 @@ QUICK_SECONDS = 15.0
 """For calls that read, or change little."""
 SLOW_SECONDS = 90.0
 """For starts and removals, which queue behind each other in a busy daemon."""
-_THREADS = 8
+_QUICK_THREADS, _SLOW_THREADS = 4, 8
+"""Apart, so that a look does not wait behind a hundred starts."""
 
 
 class Refused(RuntimeFailure):
@@ -47,7 +48,8 @@ class Daemon:
             raise ValueError(f"Docker at {base_url}: the node agent needs its own machine's daemon, at unix:///path")
         self.url = base_url
         self.socket = base_url.removeprefix("unix://")
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
+        self._quick = ThreadPoolExecutor(_QUICK_THREADS, thread_name_prefix="docker")
+        self._slow = ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="docker-slow")
         self._client: docker.APIClient | None = None
         self._connecting = threading.Lock()
         self._closed = False
@@ -57,9 +59,10 @@ class Daemon:
         loop = asyncio.get_running_loop()
         if self._closed:
             raise self.unavailable("this client is closed")
+        threads = self._slow if seconds > QUICK_SECONDS else self._quick
         try:
             async with asyncio.timeout(seconds):
-                return await loop.run_in_executor(self._threads, self._use, use)
+                return await loop.run_in_executor(threads, self._use, use)
         except TimeoutError:
             raise self.unavailable(f"no answer within {seconds:g} s") from None
 
@@ -75,7 +78,10 @@ class Daemon:
         with self._connecting:
             if self._client is None:
                 self._client = docker.APIClient(
-                    base_url=self.url, version="auto", timeout=int(SLOW_SECONDS), max_pool_size=_THREADS
+                    base_url=self.url,
+                    version="auto",
+                    timeout=int(SLOW_SECONDS),
+                    max_pool_size=_QUICK_THREADS + _SLOW_THREADS,
                 )
             return self._client
 
@@ -170,6 +176,7 @@ class Daemon:
     async def close(self) -> None:
         """Drop connections. A thread that a hung daemon holds ends with its own time-out."""
         self._closed = True
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._quick, self._slow):
+            threads.shutdown(wait=False, cancel_futures=True)
         if self._client:
             self._client.close()
