@@ -1,6 +1,7 @@
 """Writes answers: JSON or YAML, indented where asked, compressed where it pays."""
 
 import asyncio
+import re
 import zlib
 from collections.abc import Iterable, Mapping
 
@@ -65,8 +66,17 @@ def is_pretty(request: web.BaseRequest) -> bool:
 
 def to_yaml(body: bytes) -> bytes:
     """JSON text as YAML."""
-    text = yaml.dump(msgspec.json.decode(body), Dumper=yaml.CSafeDumper, default_flow_style=False, allow_unicode=True)
+    text = yaml.dump(msgspec.json.decode(body), Dumper=_Dumper, default_flow_style=False, allow_unicode=True)
     return text.encode()
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Quotes also the strings that only YAML 1.2 readers, Go's among them, take for numbers."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+|\.\d+|\d+\.\d*)([eE][-+]?\d+)?|0o[0-7]+"), list("-+.0123456789")
+)
 
 
 def _gzip(body: bytes) -> bytes:

@@ -73,28 +73,24 @@ class StreamApi:
             await stream.close()
 
     async def _remote(self, http: web.BaseRequest, pod: core_v1.Pod, asked: Exec | Attach) -> web.StreamResponse:
-        container = container_of(pod, http.query.get("container", ""))
-        node = node_of(pod)
-        channels.check(http, REMOTE)
-        stream = await self._opener().open_stream(node, target_of(pod, container), asked)
-        try:
-            socket = await channels.accept(http, REMOTE)
-            await self._run_remote(socket, stream, asked)
-            return socket.response
-        finally:
-            await stream.close()
-
-    async def _run_remote(self, socket: channels.Channels, stream: NodeStream, asked: Exec | Attach) -> None:
-        """An empty message first: clients take it as the sign that the other side is there."""
-        first = channels.Remote.STDOUT if asked.stdout else channels.Remote.STDERR if asked.stderr else None
+        """Couple client and node. The handshake comes first: clients take its failure for a lack of WebSocket."""
+        target, node = target_of(pod, container_of(pod, http.query.get("container", ""))), node_of(pod)
+        socket = await channels.accept(http, REMOTE)
         try:
             async with self._lifetimes.limit(None):
-                await socket.send(channels.Remote.ERROR if first is None else first, b"")
-                await remote.couple(socket, stream)
+                stream = await self._opener().open_stream(node, target, asked)
+                try:
+                    await _greet(socket, asked)
+                    await remote.couple(socket, stream)
+                finally:
+                    await stream.close()
+        except StatusError as error:
+            await socket.send(channels.Remote.ERROR, remote.failure(error))
         except (ConnectionError, TimeoutError):
-            return
+            return socket.response
         finally:
             await socket.close()
+        return socket.response
 
     async def _port_forward(self, http: web.BaseRequest, pod: core_v1.Pod) -> web.StreamResponse:
         ports = options.ports(http.query)
@@ -117,3 +113,13 @@ class StreamApi:
         if self._nodes is None:
             raise ServiceUnavailable("this API server has no connection to nodes")
         return self._nodes
+
+
+async def _greet(socket: channels.Channels, asked: Exec | Attach) -> None:
+    """An empty message on the first channel that the client reads tells it that the other side is there."""
+    channel = channels.Remote.ERROR
+    if asked.stdout:
+        channel = channels.Remote.STDOUT
+    elif asked.stderr:
+        channel = channels.Remote.STDERR
+    await socket.send(channel, b"")

@@ -10,6 +10,9 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from timonel.api.errors import BadRequest
 
+CLOSE_SECONDS = 2.0
+"""How long a client has to answer the end of a connection."""
+
 
 class Remote(IntEnum):
     """The channels of exec and attach."""
@@ -92,7 +95,7 @@ async def accept(http: web.BaseRequest, protocols: Sequence[Protocol]) -> Channe
         BadRequest: the request is no WebSocket handshake, or asks for other protocols.
     """
     chosen = check(http, protocols)
-    socket = web.WebSocketResponse(protocols=(chosen.name,), compress=False, autoclose=True)
+    socket = web.WebSocketResponse(protocols=(chosen.name,), compress=False, timeout=CLOSE_SECONDS)
     await socket.prepare(http)
     return Channels(socket, chosen)
 
