@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from timonel.cli.errors import CliError
 from timonel.cli.local import processes
 from timonel.cli.local.layout import Layout, Shape
 from timonel.cli.local.processes import Process
 
 API_PORT, BOOTSTRAP_PORT, NODE_PORT = 6443, 6444, 6445
-ETCD_SECONDS = 20.0
-TOKEN_LIFETIME_HOURS = 1
-
-
-class LocalClusterError(Exception):
-    """The cluster cannot be started or found; the text says why and what to do."""
+ETCD_PORT, ETCD_PEER_PORT = 2379, 2380
+START_SECONDS = 30.0
+ETCD_READY = "ready to serve client requests"
 
 
 def node_names(count: int) -> list[str]:
@@ -31,49 +31,166 @@ def choose(layout: Layout, nodes: int, store: str) -> Shape:
     """The shape of the existing cluster, with more nodes if asked for, or a new one on ports that are free.
 
     Raises:
-        LocalClusterError: the existing cluster has another store.
+        CliError: the existing cluster has another store.
     """
     existing = layout.load()
-    if existing is not None:
-        if existing.store != store:
-            raise LocalClusterError(
-                f"the cluster {layout.name} keeps its state in {existing.store}, not in {store}: 'timonel down' first, or up with --store {existing.store}"
-            )
-        return Shape(**{**_fields(existing), "nodes": max(nodes, existing.nodes)})
-    ports = _free_ports([API_PORT, BOOTSTRAP_PORT, NODE_PORT] + ([2379, 2380] if store == "etcd" else []))
-    shape = Shape(nodes, store, *ports)
-    layout.save(shape)
-    return shape
+    if existing is None:
+        wanted = [API_PORT, BOOTSTRAP_PORT, NODE_PORT, *([ETCD_PORT, ETCD_PEER_PORT] if store == "etcd" else [])]
+        return Shape(nodes, store, *_free_ports(wanted))
+    if existing.store != store:
+        raise CliError(
+            f"the cluster {layout.name} keeps its state in the {existing.store} store, not in {store}: "
+            f"run 'timonel down' first, or 'timonel up --store {existing.store}'"
+        )
+    return replace(existing, nodes=max(nodes, existing.nodes))
 
 
-def start(layout: Layout, shape: Shape, runtime: str = "docker") -> list[Process]:
-    """Start what does not run, all at once: nodes wait for the master by themselves.
+def start(layout: Layout, shape: Shape, *, runtime: str = "docker", join_token: str = "") -> list[Process]:
+    """Start what does not run, all at once: nodes wait for their master by themselves.
+
+    Args:
+        join_token: for nodes that have not joined yet; by default a new one, which the master knows from its start.
 
     Raises:
-        LocalClusterError: etcd was asked for and is missing or does not start.
+        CliError: etcd was asked for and is missing, or does not start.
     """
-    from master.bootstrap_tokens import BootstrapToken  # noqa: PLC0415  # needs what only a start needs
-    from master.pki import Pki  # noqa: PLC0415
+    from master.bootstrap_tokens import BootstrapToken
+    from master.pki import Pki
 
     layout.save(shape)
-    running = {process.name: process for process in processes.recorded(layout.processes) if process.alive}
+    running = running_processes(layout)
     pki = Pki.open(layout.master / "pki")
-    token = BootstrapToken.new()
+    token = join_token or str(BootstrapToken.new())
     if "master" not in running:
-        command = [sys.executable, "-m", "master", "--data-dir", str(layout.master)]
-        command += ["--api-port", str(shape.api_port), "--bootstrap-port", str(shape.bootstrap_port)]
-        command += ["--node-port", str(shape.node_port)]
-        if shape.store == "etcd":
-            if "etcd" not in running:
-                running["etcd"] = _start_etcd(layout, shape)
-            command += ["--etcd", f"127.0.0.1:{shape.etcd_port}"]
-        (layout.master / "endpoints.json").unlink(missing_ok=True)
-        running["master"] = processes.start("master", "master", "", command, layout.processes)
+        if shape.store == "etcd" and "etcd" not in running:
+            running["etcd"] = _start_etcd(layout, shape)
+        running["master"] = _start_master(layout, shape, token)
     for name in node_names(shape.nodes):
-        if name in running:
-            continue
-        command = [sys.executable, "-m", "node_agent", "--name", name, "--cluster", layout.name, "--runtime", runtime]
-        command += ["--state-dir", str(layout.node(name)), "--master", f"127.0.0.1:{shape.node_port}"]
-        command += ["--join", f"127.0.0.1:{shape.bootstrap_port}", "--join-token", str(token), "--ca-pin", pki.ca_hash]
-        running[name] = processes.start(name, "node", name, command, layout.processes)
+        if name not in running:
+            running[name] = _start_node(layout, shape, name, runtime, token, pki.ca_hash)
     return [running[name] for name in sorted(running)]
+
+
+def running_processes(layout: Layout) -> dict[str, Process]:
+    """The cluster's processes that run, by name."""
+    return {process.name: process for process in processes.recorded(layout.processes) if process.alive}
+
+
+def wait_for_master(layout: Layout) -> None:
+    """Wait until the master serves.
+
+    Raises:
+        ProcessFailed: it has ended; the text has the end of its log.
+        CliError: it takes too long.
+    """
+    master = running_processes(layout).get("master")
+    ended = next((p for p in processes.recorded(layout.processes) if p.name == "master"), None)
+    watched = master or ended
+    if watched is None:
+        raise CliError(f"the cluster {layout.name} has no master: 'timonel up' starts one")
+
+    def serves() -> bool:
+        processes.check(watched, layout.processes)
+        return (layout.master / "endpoints.json").exists()
+
+    _wait(serves, f"the master does not serve after {START_SECONDS:.0f} s; see {layout.processes / 'master.log'}")
+
+
+def stop(layout: Layout) -> list[Process]:
+    """Stop the cluster's processes, nodes first; those that ran."""
+    running = list(running_processes(layout).values())
+    nodes = [process for process in running if process.role == "node"]
+    processes.stop(nodes)
+    processes.stop([process for process in running if process.role == "master"])
+    processes.stop([process for process in running if process.role == "etcd"])
+    return running
+
+
+def remove(layout: Layout) -> None:
+    """Remove what stopped nodes left (containers, networks, mounts) and all files.
+
+    Raises:
+        CliError: something could not be removed; the files stay, so that it can be tried again.
+    """
+    names = [path.name for path in sorted((layout.root / "nodes").glob("*"))]
+    if names:
+        command = [sys.executable, "-m", "node_agent.purge", "--cluster", layout.name]
+        command += ["--nodes-dir", str(layout.root / "nodes")]
+        command += [argument for name in names for argument in ("--name", name)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise CliError(f"not everything could be removed; run 'timonel down' again later:\n{result.stderr.strip()}")
+    shutil.rmtree(layout.root, ignore_errors=True)
+
+
+def _start_master(layout: Layout, shape: Shape, token: str) -> Process:
+    token_file = layout.master / "join-token"
+    token_file.touch(mode=0o600)
+    token_file.write_text(token)
+    (layout.master / "endpoints.json").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "master", "--data-dir", str(layout.master), "--join-token-file", str(token_file)]
+    command += ["--api-port", str(shape.api_port), "--bootstrap-port", str(shape.bootstrap_port)]
+    command += ["--node-port", str(shape.node_port)]
+    if shape.store == "etcd":
+        command += ["--etcd", f"127.0.0.1:{shape.etcd_port}"]
+    return processes.start("master", "master", "", command, layout.processes)
+
+
+def _start_node(layout: Layout, shape: Shape, name: str, runtime: str, token: str, ca_hash: str) -> Process:
+    command = [sys.executable, "-m", "node_agent", "--name", name, "--cluster", layout.name, "--runtime", runtime]
+    command += ["--state-dir", str(layout.node(name)), "--master", f"127.0.0.1:{shape.node_port}"]
+    command += ["--join", f"127.0.0.1:{shape.bootstrap_port}", "--join-token", token, "--ca-pin", ca_hash]
+    return processes.start(name, "node", name, command, layout.processes)
+
+
+def _start_etcd(layout: Layout, shape: Shape) -> Process:
+    """Start etcd and wait until it serves: one that is stopped before that may not start again on its data."""
+    binary = shutil.which("etcd")
+    if binary is None:
+        raise CliError("etcd is not installed: install the package etcd-server, or use the embedded store")
+    client, peer = (f"http://127.0.0.1:{port}" for port in (shape.etcd_port, shape.etcd_peer_port))
+    command = [binary, "--name", "timonel", "--data-dir", str(layout.root / "etcd")]
+    command += ["--listen-client-urls", client, "--advertise-client-urls", client]
+    command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
+    command += ["--initial-cluster", f"timonel={peer}", "--logger", "zap"]
+    log = layout.processes / "etcd.log"
+    log.unlink(missing_ok=True)
+    process = processes.start("etcd", "etcd", "", command, layout.processes)
+
+    def serves() -> bool:
+        processes.check(process, layout.processes)
+        return ETCD_READY in log.read_text(errors="replace")
+
+    _wait(serves, f"etcd does not serve after {START_SECONDS:.0f} s; see {log}")
+    return process
+
+
+def _wait(condition: Callable[[], bool], message: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise CliError(message)
+        time.sleep(0.01)
+
+
+def _free_ports(wanted: Sequence[int]) -> list[int]:
+    """The wanted ports, each replaced by any other where it is taken."""
+    sockets = []
+    try:
+        for port in wanted:
+            taken = socket.socket()
+            sockets.append(taken)
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                taken.bind(("", port))
+            except OSError:
+                taken.bind(("", 0))
+        return [taken.getsockname()[1] for taken in sockets]
+    finally:
+        for taken in sockets:
+            taken.close()
+
+
+def is_root() -> bool:
+    """Whether nodes may be run: they make networks and mounts."""
+    return os.geteuid() == 0

@@ -1,0 +1,63 @@
+"""``python -m node_agent.purge``: remove everything that a stopped agent left running on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+from node_agent.network.bridge import BridgeNetwork
+from node_agent.runtimes.base import RuntimeUnavailable
+from node_agent.runtimes.docker.runtime import DockerRuntime
+from node_agent.volumes.mounts import unmount_all_under
+
+log = logging.getLogger(__name__)
+
+DEFAULT_CLUSTER_CIDR = "10.244.0.0/16"
+
+
+async def purge(cluster: str, node: str, state_dir: Path, cluster_cidr: str = DEFAULT_CLUSTER_CIDR) -> None:
+    """Remove a node's containers, network and files; what is gone already is no error. Its agent must not run.
+
+    Raises:
+        RuntimeUnavailable: Docker does not answer, so containers may be left; network and files are gone.
+    """
+    runtime = DockerRuntime(cluster=cluster, node=node)
+    network = BridgeNetwork(cluster=cluster, node=node, cluster_cidr=cluster_cidr)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for pod in await runtime.pods():
+                for container in pod.containers:
+                    group.create_task(runtime.remove_container(container.id))
+                for sandbox in pod.sandboxes:
+                    group.create_task(runtime.remove_sandbox(sandbox.id))
+    finally:
+        await runtime.close()
+        await network.close(remove=True)
+        unmount_all_under(state_dir)
+        shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def main() -> int:
+    """Purge one node; the process's exit code."""
+    parser = argparse.ArgumentParser(prog="python -m node_agent.purge", description=__doc__)
+    parser.add_argument("--cluster", default="timonel", help="the agent's --cluster")
+    parser.add_argument("--name", required=True, action="append", help="the agent's --name; may be repeated")
+    parser.add_argument("--nodes-dir", required=True, type=Path, help="the folder in which each node has its state")
+    options = parser.parse_args()
+    logging.basicConfig(level="INFO", format="%(levelname)s %(message)s")
+    try:
+        for name in options.name:
+            asyncio.run(purge(options.cluster, name, options.nodes_dir / name))
+    except* RuntimeUnavailable as errors:
+        for error in errors.exceptions:
+            log.error("containers of %s may be left: %s", options.cluster, error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
