@@ -1,9 +1,10 @@
 """What a node needs, and how one such set becomes the next. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from master.registry.authz.node import config_maps_of, secrets_of
 from timonel.api.types import core_v1
 
 
@@ -57,9 +58,10 @@ _ORDER = {kind: place for place, kind in enumerate(["Node", "Service", "ConfigMa
 
 
 def uses_of(pod: core_v1.Pod) -> Uses:
-    """What `pod` uses."""
+    """What `pod` uses: what the node rule lets its node read, by the same reading of its spec."""
     namespace = pod.metadata.namespace or ""
-    objects = frozenset(Ref(kind, namespace, name) for kind, name in _names_in(pod.spec) if name)
+    used = {"ConfigMap": config_maps_of(pod.spec), "Secret": secrets_of(pod.spec)}
+    objects = frozenset(Ref(kind, namespace, name) for kind, names in used.items() for name in names if name)
     return Uses(objects, services=pod.spec.enableServiceLinks is not False)
 
 
@@ -104,40 +106,3 @@ def diff(old: Needed, new: Needed) -> list[Change]:
     removals.sort(key=lambda change: -_ORDER[change.ref.kind])
     updates.sort(key=lambda change: _ORDER[change.ref.kind])
     return removals + updates
-
-
-def _names_in(spec: core_v1.PodSpec) -> Iterator[tuple[str, str | None]]:
-    for reference in spec.imagePullSecrets:
-        yield "Secret", reference.name
-    for container in (*spec.initContainers, *spec.containers):
-        yield from _names_in_environment(container.env, container.envFrom)
-    for ephemeral in spec.ephemeralContainers:
-        yield from _names_in_environment(ephemeral.env, ephemeral.envFrom)
-    for volume in spec.volumes:
-        if volume.configMap is not None:
-            yield "ConfigMap", volume.configMap.name
-        if volume.secret is not None:
-            yield "Secret", volume.secret.secretName
-        for source in volume.projected.sources if volume.projected is not None else ():
-            if source.configMap is not None:
-                yield "ConfigMap", source.configMap.name
-            if source.secret is not None:
-                yield "Secret", source.secret.name
-
-
-def _names_in_environment(
-    variables: Iterable[core_v1.EnvVar], groups: Iterable[core_v1.EnvFromSource]
-) -> Iterator[tuple[str, str | None]]:
-    for group in groups:
-        if group.configMapRef is not None:
-            yield "ConfigMap", group.configMapRef.name
-        if group.secretRef is not None:
-            yield "Secret", group.secretRef.name
-    for variable in variables:
-        source = variable.valueFrom
-        if source is None:
-            continue
-        if source.configMapKeyRef is not None:
-            yield "ConfigMap", source.configMapKeyRef.name
-        if source.secretKeyRef is not None:
-            yield "Secret", source.secretKeyRef.name

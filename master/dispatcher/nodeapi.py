@@ -14,7 +14,7 @@ from master.registry.base import DeleteOptions, Preconditions, User
 from master.registry.verbs import Registry
 from timonel.api import codec
 from timonel.api import time as api_time
-from timonel.api.errors import AlreadyExists, Conflict, Forbidden, NotFound
+from timonel.api.errors import AlreadyExists, BadRequest, Conflict, Forbidden, NotFound
 from timonel.api.types import authentication_v1, coordination_v1, core_v1, meta_v1
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,8 @@ class NodeApi:
                 self._lease = await self._write_lease(lease, owner)
             except (Conflict, AlreadyExists):
                 continue
-            except NotFound:
+            except (NotFound, BadRequest):
+                # An update of a Lease that is gone would create it, which the resourceVersion that it names forbids.
                 if lease is None:
                     raise
             else:
@@ -135,12 +136,21 @@ class NodeApi:
             status = merge.pod_status(stored.status, reported)
             return None if status == stored.status else msgspec.structs.replace(stored, status=status)
 
-        await self._objects.change(core_v1.Pod, ref, make, "status")
+        try:
+            await self._objects.change(core_v1.Pod, ref, make, "status")
+        except Forbidden as error:
+            self._not_ours(ref, error)
 
     async def remove_pod(self, ref: Ref, uid: str) -> None:
         """Let a deleted pod go, of which the node has nothing left. A pod that nobody deleted stays."""
-        stored = await self._objects.get(core_v1.Pod, ref)
+        try:
+            await self._remove_pod(ref, uid)
+        except Forbidden as error:
+            self._not_ours(ref, error)
         self._objects.forget(ref)
+
+    async def _remove_pod(self, ref: Ref, uid: str) -> None:
+        stored = await self._objects.get(core_v1.Pod, ref)
         if stored is None or not self._is_mine(stored, uid):
             return
         if stored.metadata.deletionTimestamp is None:
@@ -176,6 +186,10 @@ class NodeApi:
             self._user, core_v1.ServiceAccount, ref.namespace, asked, name=account, subresource="token"
         )
         return codec.decode(authentication_v1.TokenRequest, result.raw).status or authentication_v1.TokenRequestStatus()
+
+    def _not_ours(self, ref: Ref, error: Forbidden) -> None:
+        """The node rule knows a node's pods by the cache, so a pod that has just gone is forbidden, not missing."""
+        log.info("node %s: nothing is written for pod %s/%s: %s", self._node, ref.namespace, ref.name, error)
 
     def _is_mine(self, pod: core_v1.Pod, uid: str) -> bool:
         return pod.metadata.uid == uid and pod.spec.nodeName == self._node

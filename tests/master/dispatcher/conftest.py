@@ -21,7 +21,7 @@ from master.bootstrap_tokens import BootstrapToken
 from master.dispatcher.server import Dispatcher
 from master.dispatcher.session import Settings
 from master.pki import KeyPair, Pki
-from master.registry.authz.base import ALLOW, Attributes, Verdict
+from master.registry import authz
 from master.registry.base import component
 from master.registry.verbs import Registry
 from master.serviceaccounts import RegistryMinter, RegistryObjects, TokenIssuer
@@ -35,13 +35,6 @@ from timonel.rpc.channel import CLIENT_OPTIONS
 ADMIN = component("test")
 DEADLINE = 10.0
 T = TypeVar("T")
-
-
-class Everyone:
-    """Authorises all; the node rule has tests of its own."""
-
-    def authorize(self, asked: Attributes) -> Verdict:
-        return ALLOW
 
 
 async def until(condition: Callable[[], Awaitable[T]], what: str = "") -> T:
@@ -166,6 +159,7 @@ class Master:
         self.dispatcher = dispatcher
         self._stack = stack
 
+    admin = ADMIN
     request_for = staticmethod(request_for)
     key_pem = staticmethod(key_pem)
     node_json = staticmethod(node_json)
@@ -254,7 +248,7 @@ async def master(tmp_path: Path) -> AsyncIterator[Master]:
     async with AsyncExitStack() as stack:
         store = await EmbeddedStore.open(tmp_path / "store.db")
         stack.push_async_callback(store.close)
-        registry = Registry(store, Everyone())
+        registry = Registry(store, authz.load())
         await registry.start()
         stack.push_async_callback(registry.close)
         for namespace in ("default", "kube-system", "kube-node-lease"):

@@ -42,7 +42,8 @@ class Cache:
         if body is None:
             event = CacheEvent(EventType.DELETED, previous, previous)
         else:
-            raw = json.dumps(body | {"metadata": {"name": path.rpartition("/")[2], "namespace": "ns"}}).encode()
+            namespace, _, name = path.rpartition("/")
+            raw = json.dumps(body | {"metadata": {"name": name, "namespace": namespace}}).encode()
             self.items[key] = Item(self.decoding, key, raw, revision, previous.created if previous else revision)
             event = CacheEvent(EventType.MODIFIED if previous else EventType.ADDED, self.items[key], previous)
         for listener in self.listeners:
