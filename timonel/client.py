@@ -12,6 +12,7 @@ What the server refuses is raised as the `timonel.api.errors` class of its Statu
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
 
     from timonel.kubeconfig import Access
 
+log = logging.getLogger(__name__)
+
 JSON = "application/json"
 USER_AGENT = "timonel"
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 120.0
-"""How long an ordinary call may take."""
+"""How long an ordinary call may take, unless a client is told otherwise."""
 PAGE = 500
 
 PatchType = Literal["json", "merge", "strategic", "apply"]
@@ -49,6 +52,8 @@ _PATCHES: Mapping[PatchType, str] = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+
+_TABLE = {"Accept": f"{JSON};as=Table;v=v1;g=meta.k8s.io,{JSON}"}
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Struct)
@@ -90,6 +95,7 @@ class Client:
         access: where it is and who one is.
         field_manager: under which name written fields are owned.
         on_warning: is given the server's warnings.
+        seconds: how long an ordinary call may take.
     """
 
     def __init__(
@@ -98,10 +104,12 @@ class Client:
         *,
         field_manager: str = USER_AGENT,
         on_warning: Callable[[str], None] | None = None,
+        seconds: float = READ_SECONDS,
     ) -> None:
         self.access = access
         self.field_manager = field_manager
         self._on_warning = on_warning
+        self._seconds = seconds
         self._session: aiohttp.ClientSession | None = None
         self._discovery: Discovery | None = None
         self._tls: ssl.SSLContext | bool = True
@@ -166,16 +174,18 @@ class Client:
             Unreachable: there is no server.
         """
         sent = {"Content-Type": content_type, **(headers or {})} if body else dict(headers or {})
-        async with self._request(method, path, query, body, sent, READ_SECONDS) as response:
+        async with self._request(method, path, query, body, sent, self._seconds) as response:
             answer = Answer(await response.read(), tuple(_warnings(response)))
         for warning in answer.warnings:
             if self._on_warning is not None:
                 self._on_warning(warning)
         return answer
 
-    async def stream(self, path: str, query: Query | None = None) -> AsyncGenerator[bytes, None]:
+    async def stream(
+        self, path: str, query: Query | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """A long answer in pieces as they come; raises as `call` does."""
-        async with self._request("GET", path, query, b"", {}, None) as response:
+        async with self._request("GET", path, query, b"", headers or {}, None) as response:
             try:
                 async for piece in response.content.iter_any():
                     yield piece
@@ -233,6 +243,7 @@ class Client:
         headers: Mapping[str, str],
         seconds: float | None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        log.debug("%s %s %s", method, path, dict(query or {}))
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         session = self._open()
         try:
@@ -295,12 +306,35 @@ class Kind(Generic[T]):
                 return Listing(items, str(page.metadata.get("resourceVersion", "")))
             query["continue"] = page.metadata["continue"]
 
-    async def table(self, namespace: str = "", name: str = "", *, labels: str = "", fields: str = "") -> Any:
-        """The server's table of a list, or of one object."""
+    async def table(
+        self,
+        namespace: str = "",
+        name: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        whole: bool = False,
+        page: int = PAGE,
+    ) -> dict[str, Any]:
+        """The server's table of a list, fetched by `page` rows at a time (0: all at once), or of one object.
+
+        Each row carries its object's metadata, or with `whole` the object.
+        """
         path = (await self._resource()).path(namespace, name)
-        headers = {"Accept": f"{JSON};as=Table;v=v1;g=meta.k8s.io,{JSON}"}
-        answer = await self._client.call("GET", path, query=_selectors(labels, fields), headers=headers)
-        return msgspec.json.decode(answer.body)
+        query = _selectors(labels, fields) | _included(whole) | ({"limit": str(page)} if page and not name else {})
+        table: dict[str, Any] = {}
+        while True:
+            answer = await self._client.call("GET", path, query=query, headers=_TABLE)
+            part: dict[str, Any] = msgspec.json.decode(answer.body)
+            rows = [*(table.get("rows") or ()), *(part.get("rows") or ())]
+            table = {
+                **part,
+                "columnDefinitions": table.get("columnDefinitions") or part["columnDefinitions"],
+                "rows": rows,
+            }
+            if not part["metadata"].get("continue"):
+                return table
+            query["continue"] = part["metadata"]["continue"]
 
     async def create(
         self, obj: T, *, namespace: str = "", dry_run: bool = False, validation: str = "", subresource: str = ""
@@ -376,12 +410,34 @@ class Kind(Generic[T]):
 
         A watch that the server ends is taken up again where it ended. Raises Expired when that is too long ago.
         """
+        async with aclosing(self._changes(namespace, _selectors(labels, fields), {}, resource_version)) as changes:
+            async for kind, raw in changes:
+                yield WatchEvent(kind, self._decode(raw))
+
+    async def watch_table(
+        self,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        fields: str = "",
+        whole: bool = False,
+        resource_version: str = "",
+    ) -> AsyncGenerator[WatchEvent[dict[str, Any]], None]:
+        """As `watch`, each change as a table of one row; only the first tells the columns."""
+        query = _selectors(labels, fields) | _included(whole)
+        async with aclosing(self._changes(namespace, query, _TABLE, resource_version)) as changes:
+            async for kind, raw in changes:
+                yield WatchEvent(kind, msgspec.json.decode(raw))
+
+    async def _changes(
+        self, namespace: str, query: dict[str, str], headers: Mapping[str, str], resource_version: str
+    ) -> AsyncGenerator[tuple[str, bytes], None]:
         path = (await self._resource()).path(namespace)
-        query = _selectors(labels, fields) | {"watch": "true", "allowWatchBookmarks": "true"}
+        query = query | {"watch": "true", "allowWatchBookmarks": "true"}
         while True:
             if resource_version:
                 query["resourceVersion"] = resource_version
-            async with aclosing(self._client.stream(path, query)) as pieces:
+            async with aclosing(self._client.stream(path, query, headers=headers)) as pieces:
                 async for line in _lines(pieces):
                     event = _event.decode(line)
                     raw = bytes(event.object)
@@ -389,7 +445,7 @@ class Kind(Generic[T]):
                         raise from_status(codec.decode(meta_v1.Status, raw))
                     resource_version = _versioned.decode(raw).metadata.resourceVersion or resource_version
                     if event.type != "BOOKMARK":
-                        yield WatchEvent(event.type, self._decode(raw))
+                        yield event.type, raw
 
     async def _resource(self) -> ApiResource:
         return await self._client.resource(self._what)
@@ -473,6 +529,10 @@ def _metadata(obj: Any) -> Mapping[str, Any]:
 
 def _selectors(labels: str, fields: str) -> dict[str, str]:
     return {name: text for name, text in (("labelSelector", labels), ("fieldSelector", fields)) if text}
+
+
+def _included(whole: bool) -> dict[str, str]:
+    return {"includeObject": "Object"} if whole else {}
 
 
 def _remote_query(container: str, *, stdin: bool, tty: bool) -> dict[str, str | list[str]]:

@@ -40,12 +40,11 @@ class Access:
         Raises:
             KubeconfigError: a certificate or key is malformed.
         """
-        context = ssl.create_default_context()
-        if not self.verify:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         try:
-            if self.ca:
-                context.load_verify_locations(cadata=self.ca.decode())
+            # With an authority of its own, the cluster is trusted by that alone, and the system's need not be read.
+            context = ssl.create_default_context(cadata=self.ca.decode() or None)
+            if not self.verify:
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             if self.certificate:
                 _load_pair(context, self.certificate, self.key)
         except (ssl.SSLError, UnicodeDecodeError) as error:

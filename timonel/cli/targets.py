@@ -1,0 +1,97 @@
+"""What a command acts on: `pods`, `pods,services`, `pod web-1 web-2`, `pod/web-1 deploy/web`, `all`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from timonel.api.errors import NotFound
+from timonel.cli.context import Session
+from timonel.cli.errors import CliError
+from timonel.discovery import ApiResource, Discovery
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Objects of one resource: those named, or all of them."""
+
+    resource: ApiResource
+    names: tuple[str, ...] = ()
+
+    def namespace(self, namespace: str) -> str:
+        """The namespace as paths have it: none for what belongs to the whole cluster."""
+        return namespace if self.resource.namespaced else ""
+
+
+def parse(found: Discovery, words: Sequence[str]) -> list[Target]:
+    """The targets that a command line names.
+
+    Raises:
+        CliError: it mixes the forms, or leaves something out.
+        UnknownResource: the server has no such resource.
+    """
+    if not words:
+        raise CliError("say what: a resource such as pods, or type/name such as pod/web")
+    if any("/" in word for word in words):
+        return _pairs(found, words)
+    resources = [resource for word in words[0].split(",") if word for resource in _resources(found, word)]
+    return [Target(resource, tuple(dict.fromkeys(words[1:]))) for resource in dict.fromkeys(resources)]
+
+
+def named(found: Discovery, words: Sequence[str], default: str = "") -> list[Target]:
+    """As `parse`, for commands that need names; a word alone is a name where there is a `default` type."""
+    if default and len(words) == 1 and "/" not in words[0]:
+        words = (default, *words)
+    targets = parse(found, words)
+    if not all(target.names for target in targets):
+        raise CliError("name the objects: type and name, or type/name")
+    return targets
+
+
+def label(resource: ApiResource, name: str) -> str:
+    """An object as results name it: `pod/web-1`, `deployment.apps/web`."""
+    return f"{type_name(resource)}/{name}"
+
+
+def type_name(resource: ApiResource) -> str:
+    """A resource's singular with its group: `pod`, `deployment.apps`."""
+    kind = resource.singular or resource.gvk.kind.lower()
+    return f"{kind}.{resource.gvk.group}" if resource.gvk.group else kind
+
+
+async def get(session: Session, target: Target, name: str) -> dict[str, Any]:
+    """One named object as plain values.
+
+    Raises:
+        NotFound: there is none; a note suggests the nearest name.
+    """
+    namespace = target.namespace(session.namespace)
+    try:
+        return await session.client.kind(target.resource).get(namespace, name)
+    except NotFound as error:
+        await suggest_name(session, target, name, error)
+        raise
+
+
+async def suggest_name(session: Session, target: Target, name: str, error: NotFound) -> None:
+    """Note on the error which name is nearest to the one that was not found."""
+    listing = await session.client.kind(target.resource).list(target.namespace(session.namespace))
+    near = difflib.get_close_matches(name, [item["metadata"]["name"] for item in listing.items], n=1)
+    if near:
+        error.add_note(f'did you mean "{near[0]}"?')
+
+
+def _pairs(found: Discovery, words: Sequence[str]) -> list[Target]:
+    names: dict[ApiResource, list[str]] = {}
+    for word in words:
+        kind, slash, name = word.partition("/")
+        if not slash or not kind or not name or "/" in name:
+            raise CliError(f'{word!r} is not of the form type/name; there is no way to mix "type name" and "type/name"')
+        names.setdefault(found.named(kind), []).append(name)
+    return [Target(resource, tuple(dict.fromkeys(own))) for resource, own in names.items()]
+
+
+def _resources(found: Discovery, word: str) -> list[ApiResource]:
+    return found.category(word) or [found.named(word)]
