@@ -2,11 +2,13 @@
 
 import logging
 import math
+from typing import Any
 
 from node_agent.runtimes.base import ContainerSpec, ImageFailure, Resources, RuntimeFailure
 from node_agent.runtimes.docker import config, names
 from node_agent.runtimes.docker.client import SLOW_SECONDS, Daemon, Refused
-from node_agent.runtimes.docker.sandboxes import Sandboxes, remove
+from node_agent.runtimes.docker.ensure import create_or_find, remove
+from node_agent.runtimes.docker.sandboxes import Sandboxes
 
 log = logging.getLogger(__name__)
 
@@ -28,31 +30,20 @@ class Containers:
         joins = await self._sandboxes.joins(sandbox)
         name = self._scope.name(spec.pod, spec.attempt, spec.name)
         wanted = config.container_config(self._scope, spec, joins, self._sandboxes.abilities)
-        for _ in range(2):
-            try:
-                created = await self._daemon.create(name, wanted)
-            except Refused as refusal:
-                if refusal.status != 409:
-                    raise _not_created(spec, refusal) from refusal
-                if found := await self._reusable(name, joins):
-                    return found
-            else:
-                self._fresh.add(created)
-                return created
-        raise RuntimeFailure("CreateContainerError", f"Docker cannot create {name}: the name stays in use")
 
-    async def _reusable(self, name: str, joins: config.Joins) -> str | None:
-        """The container of that name if it is in the same sandbox, or has run; another is removed."""
-        inspected = await self._daemon.inspect(name)
-        if inspected is None:
-            return None
-        waits_in_another = (
-            inspected["State"]["Status"] == "created" and inspected["HostConfig"]["NetworkMode"] != joins.network
-        )
-        if inspected["State"]["Status"] in ("removing", "dead") or waits_in_another:
-            await self.remove(inspected["Id"])
-            return None
-        return str(inspected["Id"])
+        def is_usable(found: dict[str, Any]) -> bool:
+            waits_elsewhere = (
+                found["State"]["Status"] == "created" and found["HostConfig"]["NetworkMode"] != joins.network
+            )
+            return found["State"]["Status"] != "dead" and not waits_elsewhere
+
+        try:
+            container, new = await create_or_find(self._daemon, name, wanted, is_usable)
+        except Refused as refusal:
+            raise _not_created(spec, refusal) from refusal
+        if new:
+            self._fresh.add(container)
+        return container
 
     async def start(self, container: str) -> None:
         """Start it unless it has been started: one that has ended does not run again."""

@@ -101,6 +101,9 @@ def container_of(inspected: dict[str, Any], pod: PodId, *, oom: bool) -> Contain
     """An inspected container. One that failed to start stays "created" with an exit code in Docker; to us it ended."""
     state, labels = inspected["State"], inspected["Config"]["Labels"]
     created = _time(inspected["Created"]) or datetime.now(UTC)
+    started, finished = _time(state["StartedAt"]), _time(state["FinishedAt"])
+    if started and finished:
+        finished = max(started, finished)  # two clocks of the daemon's differ by some milliseconds
     failed = state["Status"] == "created" and state["ExitCode"] != 0
     return Container(
         id=inspected["Id"],
@@ -112,8 +115,8 @@ def container_of(inspected: dict[str, Any], pod: PodId, *, oom: bool) -> Contain
         image_id=inspected["Image"],
         pid=state["Pid"],
         created=created,
-        started=_time(state["StartedAt"]),
-        finished=created if failed else None if state["Running"] else _time(state["FinishedAt"]),
+        started=started,
+        finished=created if failed else None if state["Running"] else finished,
         exit_code=state["ExitCode"],
         oom_killed=state["OOMKilled"] or oom,
         message=state["Error"],

@@ -12,6 +12,7 @@ from node_agent import namespaces
 from node_agent.runtimes.base import RuntimeFailure, Sandbox, SandboxSpec
 from node_agent.runtimes.docker import config, images_local, names
 from node_agent.runtimes.docker.client import SLOW_SECONDS, Daemon, Refused
+from node_agent.runtimes.docker.ensure import create_or_find, remove
 from node_agent.runtimes.docker.observe import sandbox_of
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class Sandboxes:
         self._scope = scope
         self._pause: images_local.Pause | None = None
         self._joins: dict[str, config.Joins] = {}
+        self._waiting: dict[str, str] = {}
+        """By name, those that we created and have not been asked to start."""
         self._lock = asyncio.Lock()
         self.abilities = config.Abilities(own_network=False, negative_oom_score=_may_lower_oom_scores())
 
@@ -55,38 +58,30 @@ class Sandboxes:
 
     async def create(self, spec: SandboxSpec) -> str:
         """Create or find the sandbox of (pod, attempt). One that has ended is replaced: its namespaces are gone."""
+        try:
+            try:
+                return await self._create(spec)
+            except Refused as refusal:
+                if refusal.status != 404:
+                    raise
+                self._pause = None  # somebody removed the image
+                return await self._create(spec)
+        except Refused as refusal:
+            raise RuntimeFailure("CreatePodSandboxError", refusal.message) from refusal
+
+    async def _create(self, spec: SandboxSpec) -> str:
         pause = await self.prepare()
         name = self._scope.name(spec.pod, spec.attempt)
         wanted = config.sandbox_config(self._scope, spec, pause.image, self.abilities)
-        for _ in range(2):
-            try:
-                created = await self._daemon.create(name, wanted)
-            except Refused as refusal:
-                if refusal.status == 409 and (found := await self._reusable(name)):
-                    return found
-                if refusal.status == 404:
-                    self._pause = None
-                    await self.prepare()
-                elif refusal.status != 409:
-                    raise RuntimeFailure("CreatePodSandboxError", refusal.message) from refusal
-            else:
-                self._joins[created] = config.joins({**wanted, "Id": created, "Config": wanted})
-                return created
-        raise RuntimeFailure("CreatePodSandboxError", f"Docker cannot create {name}: the name stays in use")
-
-    async def _reusable(self, name: str) -> str | None:
-        """The sandbox of that name if it can still be used; an ended one is removed."""
-        inspected = await self._daemon.inspect(name)
-        if inspected is None:
-            return None
-        if inspected["State"]["Status"] == "created" or inspected["State"]["Running"]:
-            return str(inspected["Id"])
-        await self.remove(inspected["Id"])
-        return None
+        sandbox, new = await create_or_find(self._daemon, name, wanted, _is_usable)
+        if new:
+            self._joins[sandbox] = config.joins({**wanted, "Id": sandbox, "Config": wanted})
+            self._waiting[name] = sandbox
+        return sandbox
 
     async def run(self, spec: SandboxSpec) -> Sandbox:
         """Start it, created if need be, or return the one that runs."""
-        sandbox = await self.create(spec)
+        sandbox = self._waiting.pop(self._scope.name(spec.pod, spec.attempt), None) or await self.create(spec)
         try:
             await self._daemon.call(lambda c: c.start(sandbox), seconds=SLOW_SECONDS)
         except Refused as refusal:
@@ -137,27 +132,12 @@ class Sandboxes:
     async def remove(self, sandbox: str) -> None:
         """Remove it, running or not; done already is success."""
         self._joins.pop(sandbox, None)
+        self._waiting = {name: waiting for name, waiting in self._waiting.items() if waiting != sandbox}
         await remove(self._daemon, sandbox)
 
 
-async def remove(daemon: Daemon, container: str) -> None:
-    """Remove a container by force, with its anonymous volumes; returns when it is gone."""
-    try:
-        await daemon.call(lambda c: c.remove_container(container, v=True, force=True), seconds=SLOW_SECONDS)
-    except Refused as refusal:
-        if refusal.status == 409:
-            await _until_removed(daemon, container)
-        elif refusal.status != 404:
-            raise
-
-
-async def _until_removed(daemon: Daemon, container: str) -> None:
-    """Somebody else removes it already."""
-    try:
-        await daemon.send("POST", f"/containers/{container}/wait", {"condition": "removed"}, seconds=SLOW_SECONDS)
-    except Refused as refusal:
-        if refusal.status != 404:
-            raise
+def _is_usable(inspected: dict[str, Any]) -> bool:
+    return bool(inspected["State"]["Running"] or inspected["State"]["Status"] == "created")
 
 
 def _set_sysctls(pid: int, values: Mapping[str, str]) -> None:
