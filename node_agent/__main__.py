@@ -5,6 +5,7 @@ import asyncio
 import logging
 import signal
 import sys
+import time
 from pathlib import Path
 
 from node_agent.credentials import NodeCredentials
@@ -14,6 +15,9 @@ from timonel.api.quantity import Quantity
 
 logger = logging.getLogger(__name__)
 
+MASTER_SECONDS = 60.0
+"""How long a node waits for a master to join: they may be started together."""
+RETRY_SECONDS = 0.05
 DEFAULT_CLUSTER_CIDR = "10.244.0.0/16"
 
 
@@ -94,14 +98,22 @@ def _join(options: argparse.Namespace, credentials: NodeCredentials) -> bool:
     if not (options.join and options.join_token and options.ca_pin):
         logger.error("this node has not joined a cluster yet: give --join, --join-token and --ca-pin")
         return False
-    from node_agent.join import JoinFailure, join  # noqa: PLC0415  # needs cryptography, once
+    from node_agent.join import JoinFailure, MasterUnreachable, join  # needs cryptography, once
 
-    try:
-        join(options.join, options.name, options.join_token, options.ca_pin, credentials.directory)
-    except JoinFailure as failure:
-        logger.error("%s", failure)  # noqa: TRY400  # the text is for a user, a traceback says no more
-        return False
-    return True
+    deadline = time.monotonic() + MASTER_SECONDS
+    while True:
+        try:
+            join(options.join, options.name, options.join_token, options.ca_pin, credentials.directory)
+        except MasterUnreachable as failure:
+            if time.monotonic() > deadline:
+                logger.error("%s; gave up after %.0f s", failure, MASTER_SECONDS)  # noqa: TRY400  # for a user
+                return False
+            time.sleep(RETRY_SECONDS)
+        except JoinFailure as failure:
+            logger.error("%s", failure)  # noqa: TRY400  # the text is for a user, a traceback says no more
+            return False
+        else:
+            return True
 
 
 def _bytes(text: str) -> int:

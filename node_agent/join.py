@@ -25,6 +25,10 @@ class JoinFailure(Exception):
     """The master did not let us join; the text says why and what to do."""
 
 
+class MasterUnreachable(JoinFailure):
+    """Nobody answers at the master's address: it may be starting still."""
+
+
 def split_address(address: str) -> tuple[str, int]:
     """Host and port of ``host:port`` or ``[host]:port``. Raises ValueError."""
     host, colon, port = address.rpartition(":")
@@ -77,11 +81,14 @@ def store(directory: Path, key_pem: bytes, reply: node_pb2.Credentials) -> NodeC
 
 
 def pinned_ca(address: str, pin: str) -> bytes:
-    """The CA's certificate (PEM) out of what the master presents, if its public key is the pinned one. Raises JoinFailure."""
+    """The CA's certificate (PEM) out of what the master presents, if its public key is the pinned one.
+
+    Raises MasterUnreachable, JoinFailure.
+    """
     try:
         presented = _presented_chain(*split_address(address))
     except (OSError, ValueError) as error:
-        raise JoinFailure(f"cannot reach the master at {address}: {error}") from error
+        raise MasterUnreachable(f"cannot reach the master at {address}: {error}") from error
     for der in presented:
         certificate = x509.load_der_x509_certificate(der)
         if hmac.compare_digest(_public_key_pin(certificate), pin.lower()):

@@ -57,7 +57,8 @@ async def _up(
     await asyncio.to_thread(cluster.wait_for_master, layout)
     steps.done("master", f"serves https://127.0.0.1:{shape.api_port}, its state in the {shape.store} store")
     async with Client(kubeconfig.load(layout.kubeconfig)) as client:
-        await nodes_ready(client, cluster.node_names(shape.nodes), steps)
+        async with cluster.watched(layout):
+            await nodes_ready(client, cluster.node_names(shape.nodes), steps)
         if images is not None:
             steps.done("images", await images)
         if manifests:

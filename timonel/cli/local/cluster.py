@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from timonel.cli.errors import CliError
 from timonel.cli.local import processes
 from timonel.cli.local.layout import Layout, Shape
-from timonel.cli.local.processes import Process
+from timonel.cli.local.processes import Process, ProcessFailed
 
 API_PORT, BOOTSTRAP_PORT, NODE_PORT = 6443, 6444, 6445
 ETCD_PORT, ETCD_PEER_PORT = 2379, 2380
 START_SECONDS = 30.0
+WATCH_SECONDS = 0.2
 ETCD_READY = "ready to serve client requests"
 
 
@@ -94,6 +97,30 @@ def wait_for_master(layout: Layout) -> None:
         return (layout.master / "endpoints.json").exists()
 
     _wait(serves, f"the master does not serve after {START_SECONDS:.0f} s; see {layout.processes / 'master.log'}")
+
+
+@asynccontextmanager
+async def watched(layout: Layout) -> AsyncIterator[None]:
+    """While inside, the end of a process that ran at the beginning ends what is being waited for.
+
+    Raises:
+        ProcessFailed: a process has ended; the text has the end of its log.
+    """
+    started = list(running_processes(layout).values())
+
+    async def watch() -> None:
+        while True:
+            for process in started:
+                processes.check(process, layout.processes)
+            await asyncio.sleep(WATCH_SECONDS)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(watch())
+            yield
+            watcher.cancel()
+    except* ProcessFailed as failures:
+        raise failures.exceptions[0] from None
 
 
 def stop(layout: Layout) -> list[Process]:
