@@ -34,13 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
         with asyncio.Runner(loop_factory=_loop) as runner:
             runner.run(_run(settings))
     except (OSError, StoreError) as error:
-        log.error("the master cannot run: %s", error)  # noqa: TRY400  # the text is for a user, a traceback says no more
+        log.error("the master cannot run: %s", error)  # the text is for a user, a traceback says no more
         return 1
     return 0
 
 
 def _loop() -> asyncio.AbstractEventLoop:
-    import uvloop  # noqa: PLC0415
+    import uvloop
 
     return uvloop.new_event_loop()
 

@@ -1,4 +1,6 @@
-"""The master: store, registry, API server, controllers, scheduler and dispatcher in one process, put together and taken apart in order."""
+"""The master: store, registry, API server, controllers, scheduler and dispatcher in one process, put together and taken
+apart in order.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,16 @@ from master.apiserver.authn.tokens import BootstrapTokens, ServiceAccountTokens,
 from master.apiserver.server import ApiServer, server_tls
 from master.bootstrap_tokens import BootstrapToken, to_secret
 from master.controllers.engine import Engine
+from master.controllers.node_ipam import CLUSTER_CIDR
 from master.dispatcher.server import Dispatcher
+from master.dispatcher.session import Settings as NodeSettings
 from master.files import make_private_directory, replace
 from master.kubeconfig import admin_kubeconfig, to_yaml
 from master.pki import Pki, server_hosts
 from master.registry import authz
 from master.registry.base import component
 from master.registry.bootstrap import KUBERNETES_SERVICE_IP, bootstrap
+from master.registry.validation.service import NETWORK as SERVICE_NETWORK
 from master.registry.verbs import Registry
 from master.scheduler.loop import Scheduler
 from master.serviceaccounts import RegistryMinter, RegistryObjects, TokenIssuer
@@ -134,6 +139,7 @@ class Master:
             address=settings.address,
             bootstrap_port=settings.bootstrap_port,
             node_port=settings.node_port,
+            settings=NodeSettings(cluster_cidr=CLUSTER_CIDR, service_cidr=str(SERVICE_NETWORK)),
         )
         registry.use_usage(dispatcher.usage)
         pair = pki.issue_server(hosts)

@@ -28,12 +28,10 @@ async def purge(cluster: str, node: str, state_dir: Path, cluster_cidr: str = DE
     runtime = DockerRuntime(cluster=cluster, node=node)
     network = BridgeNetwork(cluster=cluster, node=node, cluster_cidr=cluster_cidr)
     try:
-        async with asyncio.TaskGroup() as group:
-            for pod in await runtime.pods():
-                for container in pod.containers:
-                    group.create_task(runtime.remove_container(container.id))
-                for sandbox in pod.sandboxes:
-                    group.create_task(runtime.remove_sandbox(sandbox.id))
+        for pod in await runtime.pods():
+            containers = (runtime.remove_container(container.id) for container in pod.containers)
+            sandboxes = (runtime.remove_sandbox(sandbox.id) for sandbox in pod.sandboxes)
+            await asyncio.gather(*containers, *sandboxes)
     finally:
         await runtime.close()
         await network.close(remove=True)
@@ -49,13 +47,12 @@ def main() -> int:
     parser.add_argument("--nodes-dir", required=True, type=Path, help="the folder in which each node has its state")
     options = parser.parse_args()
     logging.basicConfig(level="INFO", format="%(levelname)s %(message)s")
-    try:
-        for name in options.name:
+    for name in options.name:
+        try:
             asyncio.run(purge(options.cluster, name, options.nodes_dir / name))
-    except* RuntimeUnavailable as errors:
-        for error in errors.exceptions:
-            log.error("containers of %s may be left: %s", options.cluster, error)
-        return 1
+        except RuntimeUnavailable as error:
+            log.error("containers of %s may be left: %s", name, error)  # the text is for a user
+            return 1
     return 0
 
 

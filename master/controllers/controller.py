@@ -57,7 +57,8 @@ CONTROLLERS: dict[str, Controller] = {}
 def controller(kind: type[Any] | None, *, wakes_on: Iterable[Wake[Any]] = ()) -> Callable[[Reconcile], Reconcile]:
     """Declare the decorated function ``(obj, view, now) -> actions`` as the controller of ``kind``, under its name.
 
-    It is called with each object of the kind that exists whenever that object, or something that wakes it, has changed. It must be pure: equal
+    It is called with each object of the kind that exists whenever that object, or something that wakes it, has changed.
+    It must be pure: equal
     arguments, equal actions. It yields nothing when there is nothing to do.
     """
 

@@ -1,4 +1,6 @@
-"""What a Deployment's status says: figures, and the conditions Available, Progressing and ReplicaFailure in Kubernetes' words."""
+"""What a Deployment's status says: figures, and the conditions Available, Progressing and ReplicaFailure in Kubernetes'
+words.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The engine: wakes controllers, carries their actions out, tries again, and reports. All effects of the controllers are here.
+"""The engine: wakes controllers, carries their actions out, tries again, and reports. All effects of the controllers
+are here.
 
-A key is never looked at again before the view has seen that key's own last writes. This one rule replaces Kubernetes' expectations: what a controller has
+A key is never looked at again before the view has seen that key's own last writes. This one rule replaces Kubernetes'
+expectations: what a controller has
 created is there when it counts again.
 """
 
@@ -35,7 +37,9 @@ FIRST_BACKOFF = 0.05
 LONGEST_BACKOFF = 60.0
 """Seconds; doubled with each failure in a row."""
 OWN_WRITES_DEADLINE = 10.0
-"""Seconds until a key is looked at again although its own writes were not seen: the view is cut off, and says so elsewhere."""
+"""Seconds until a key is looked at again although its own writes were not seen: the view is cut off, and says so
+elsewhere.
+"""
 
 
 @dataclass(slots=True)
@@ -155,7 +159,7 @@ class Engine:
             state = queue.begin(key)
             try:
                 again = await self._reconcile(controller, key)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # one key's failure is reported and tried again
                 state.failures += 1
                 delay = _backoff(state.failures)
                 _report(controller, key, error, delay)
@@ -196,7 +200,8 @@ class _Run:
         self.again: float | None = None
 
     async def carry_out(self, actions: Iterator[Action]) -> None:
-        """In turn; a run of actions of one sort is done in parallel, in batches of 1, 2, 4 and so on, so that a failing one is met early.
+        """In turn; a run of actions of one sort is done in parallel, in batches of 1, 2, 4 and so on, so that a failing
+        one is met early.
 
         Source: the slow start of Kubernetes' ReplicaSet controller.
         """

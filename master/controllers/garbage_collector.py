@@ -1,4 +1,5 @@
-"""Garbage collection: what has lost all its owners goes; deletions that wait for dependents, or leave them, are carried through.
+"""Garbage collection: what has lost all its owners goes; deletions that wait for dependents, or leave them, are carried
+through.
 
 Source: Kubernetes' documentation of garbage collection and of owners and dependents.
 """
@@ -24,19 +25,22 @@ UNKNOWN_KIND_AFTER = 30.0
 
 
 @cache
-def _dependents(kind: Hashable) -> Index[Any]:
+def _dependents(kind: type[Any]) -> Index[Any]:
     """Objects of `kind` by the uid of each of their owners."""
-    return Index(cast(type[Any], kind), lambda obj: [reference.uid for reference in obj.metadata.ownerReferences])
+    return Index(kind, lambda obj: [reference.uid for reference in obj.metadata.ownerReferences])
 
 
 def dependents(view: View, owner: APIObject) -> Iterator[APIObject]:
     """Every object that names `owner` among its owners."""
     for kind in view.kinds():
-        yield from view.by(_dependents(kind), owner.metadata.uid or "")
+        index = _dependents(cast(Hashable, kind))  # mypy holds a type for unhashable
+        yield from view.by(index, owner.metadata.uid or "")
 
 
 def _wake(obj: APIObject, view: View) -> Iterable[Key]:
-    """A change of an object concerns its owners (they may wait for its end) and, when it is gone or going, its dependents."""
+    """A change of an object concerns its owners (they may wait for its end) and, when it is gone or going, its
+    dependents.
+    """
     for reference in obj.metadata.ownerReferences:
         kind = view.kind(reference.apiVersion, reference.kind)
         if kind is not None:
@@ -88,7 +92,9 @@ def _own_propagation(obj: APIObject) -> str:
 
 
 def _delete_dependents_first(obj: APIObject, view: View) -> Iterator[Action]:
-    """The owner stays until no dependent is left that blocks its deletion; the dependents delete themselves by `_collect`."""
+    """The owner stays until no dependent is left that blocks its deletion; the dependents delete themselves by
+    `_collect`.
+    """
     blocking = (
         reference
         for dependent in dependents(view, obj)

@@ -1,6 +1,8 @@
-"""Nodes that fall silent: their conditions become Unknown, they are tainted, and pods that do not tolerate it are moved away.
+"""Nodes that fall silent: their conditions become Unknown, they are tainted, and pods that do not tolerate it are moved
+away.
 
-A node shows that it lives by renewing its Lease. Kubernetes waits 40 s for that and pods tolerate another 300 s by default; Timonel's defaults are
+A node shows that it lives by renewing its Lease. Kubernetes waits 40 s for that and pods tolerate another 300 s by
+default; Timonel's defaults are
 shorter, because a session that breaks shows it sooner than a missed poll.
 """
 
@@ -82,7 +84,9 @@ def ready(node: core_v1.Node) -> str:
 
 
 def taints(node: core_v1.Node, now: datetime) -> list[core_v1.Taint]:
-    """The taints that the node should have: others' as they are, ours as the conditions say, with the times of those that stay."""
+    """The taints that the node should have: others' as they are, ours as the conditions say, with the times of those
+    that stay.
+    """
     state = ready(node)
     wanted: list[tuple[str, str]] = []
     if state == "Unknown":

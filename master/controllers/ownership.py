@@ -46,7 +46,8 @@ def candidates(view: View, owner: APIObject, kind: type[T]) -> list[T]:
 
 
 def claim(owner: APIObject, selector: Selector, candidates: Iterable[T]) -> Claims[T]:
-    """Sort the owner's namespace's objects into held, adopted (orphans that match) and released (own ones that match no more).
+    """Sort the owner's namespace's objects into held, adopted (orphans that match) and released (own ones that match no
+    more).
 
     An owner that is being deleted adopts nothing. Source: Kubernetes' controller ref manager.
     """

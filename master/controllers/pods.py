@@ -51,7 +51,8 @@ _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 def victims(pods: Sequence[core_v1.Pod], keep: int, crowd: Iterable[core_v1.Pod] = ()) -> list[core_v1.Pod]:
     """The pods to delete so that `keep` stay, those that are missed least first.
 
-    `crowd`: pods of the same owner family; a pod on a node with more of them goes sooner. Source: Kubernetes' ActivePodsWithRanks.
+    `crowd`: pods of the same owner family; a pod on a node with more of them goes sooner. Source: Kubernetes'
+    ActivePodsWithRanks.
     """
     on_node: dict[str, int] = {}
     for pod in (*pods, *crowd):

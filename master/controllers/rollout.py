@@ -1,4 +1,5 @@
-"""How many pods each ReplicaSet of a Deployment should have: the arithmetic of rolling updates, without objects' other concerns.
+"""How many pods each ReplicaSet of a Deployment should have: the arithmetic of rolling updates, without objects' other
+concerns.
 
 Source of all rules: Kubernetes' deployment controller (rolling.go, sync.go) and its documentation of Deployments.
 """
@@ -20,7 +21,8 @@ class Size:
     wanted: int
     available: int
     most: int = 0
-    """The Deployment's replicas and surge when the set was last scaled: what its share is measured by; 0 when unknown."""
+    """The Deployment's replicas and surge when the set was last scaled: what its share is measured by; 0 when unknown.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ class Bounds:
 
 
 def bounds(deployment: apps_v1.Deployment) -> Bounds:
-    """The bounds in pods: percentages of the replicas, the surge rounded up, the unavailable down; both zero would stand still."""
+    """The bounds in pods: percentages of the replicas, the surge rounded up, the unavailable down; both zero would
+    stand still.
+    """
     replicas = 1 if deployment.spec.replicas is None else deployment.spec.replicas
     strategy = deployment.spec.strategy
     rolling = strategy.rollingUpdate if strategy else None
@@ -57,14 +61,18 @@ def bounds(deployment: apps_v1.Deployment) -> Bounds:
 
 
 def grow(new: int, everything: int, limits: Bounds) -> int:
-    """The new set's size now: as near to the replicas as the surge allows; never less than it has, unless it has too many."""
+    """The new set's size now: as near to the replicas as the surge allows; never less than it has, unless it has too
+    many.
+    """
     if new >= limits.replicas:
         return limits.replicas
     return new + max(min(limits.most - everything, limits.replicas - new), 0)
 
 
 def shrink(new: Size, old: Sequence[Size], limits: Bounds) -> dict[str, int]:
-    """The old sets' sizes that change now, oldest first in `old`: unhealthy pods go first, then as many as keep enough available."""
+    """The old sets' sizes that change now, oldest first in `old`: unhealthy pods go first, then as many as keep enough
+    available.
+    """
     sizes = {size.name: size.wanted for size in old}
     total = new.wanted + sum(sizes.values())
     spare = total - limits.least - max(new.wanted - new.available, 0)
@@ -82,16 +90,14 @@ def shrink(new: Size, old: Sequence[Size], limits: Bounds) -> dict[str, int]:
 
 
 def proportional(sets: Sequence[Size], limits: Bounds) -> dict[str, int]:
-    """The sizes that change when a Deployment is scaled in the middle of a rollout: each set grows or shrinks by its share.
+    """The sizes that change when a Deployment is scaled in the middle of a rollout: each set grows or shrinks by its
+    share.
 
     `sets` newest first. What rounding leaves over goes to the largest.
     """
     to_add = (limits.most if limits.replicas else 0) - sum(size.wanted for size in sets)
-    ordered = (
-        sorted(sets, key=lambda size: -size.wanted)
-        if to_add > 0
-        else sorted(reversed(sets), key=lambda size: -size.wanted)
-    )
+    oldest_first = list(reversed(sets))
+    ordered = sorted(sets if to_add > 0 else oldest_first, key=lambda size: -size.wanted)
     sizes = {size.name: size.wanted for size in sets}
     added = 0
     for size in ordered:

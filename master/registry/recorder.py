@@ -42,7 +42,9 @@ class _Written:
 
 
 class EventRecorder:
-    """Writes Events about objects. Telling never waits and never fails: when too much is told, the newest is dropped, and logged."""
+    """Writes Events about objects. Telling never waits and never fails: when too much is told, the newest is dropped,
+    and logged.
+    """
 
     def __init__(self, registry: Registry, source: str) -> None:
         self._registry = registry
@@ -81,7 +83,9 @@ class EventRecorder:
         source: str = "",
         host: str = "",
     ) -> None:
-        """Tell something; `source` and `host` name another teller than this recorder's own, for instance a node's kubelet."""
+        """Tell something; `source` and `host` name another teller than this recorder's own, for instance a node's
+        kubelet.
+        """
         reference = regarding if isinstance(regarding, core_v1.ObjectReference) else reference_to(regarding)
         told = _Told(codec.encode(reference), kind, reason, message[:1024], source or self._source, host)
         try:

@@ -1,4 +1,6 @@
-"""The choice: which node for which pod. A pure function of pods and table, but that it counts what it places in the table."""
+"""The choice: which node for which pod. A pure function of pods and table, but that it counts what it places in the
+table.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ class _Kept:
 
 
 class Placer:
-    """Places pods by a set of plugins. What does not depend on the pods of a node is kept per signature until a node changes."""
+    """Places pods by a set of plugins. What does not depend on the pods of a node is kept per signature until a node
+    changes.
+    """
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
         self._plugins = plugins

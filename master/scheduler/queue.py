@@ -11,7 +11,9 @@ from master.scheduler.pod import PodInfo
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 10.0
 LONGEST_REST = 300.0
-"""Seconds. Source: kube-scheduler's podInitialBackoffSeconds, podMaxBackoffSeconds and the flush of its unschedulable pods."""
+"""Seconds. Source: kube-scheduler's podInitialBackoffSeconds, podMaxBackoffSeconds and the flush of its unschedulable
+pods.
+"""
 
 
 @dataclass(slots=True)

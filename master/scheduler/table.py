@@ -49,7 +49,8 @@ class Node:
 class NodeTable:
     """The columns. Rows of removed nodes are used again; `valid` tells which rows count.
 
-    `version` changes with every change of a node itself (not of its pods): what a plugin said of labels, taints or images holds
+    `version` changes with every change of a node itself (not of its pods): what a plugin said of labels, taints or
+    images holds
     as long as it stays.
     """
 
@@ -131,7 +132,9 @@ class NodeTable:
     # Pods.
 
     def add_pod(self, pod: PodInfo) -> None:
-        """Count a pod that is bound, or assumed to be, to `pod.node`; nothing happens when it is counted there or the node is unknown."""
+        """Count a pod that is bound, or assumed to be, to `pod.node`; nothing happens when it is counted there or the
+        node is unknown.
+        """
         node = self.nodes.get(pod.node)
         if node is None or pod.uid in node.pods:
             return

@@ -15,14 +15,17 @@ _QOS_RESOURCES = ("cpu", "memory")
 
 
 def amount(resource: str, quantity: Quantity) -> int:
-    """A quantity in the unit that its resource is counted in: thousandths of a core for cpu, else whole units, rounded up."""
+    """A quantity in the unit that its resource is counted in: thousandths of a core for cpu, else whole units, rounded
+    up.
+    """
     return quantity.to_milli() if resource == "cpu" else quantity.to_int()
 
 
 def requests(spec: core_v1.PodSpec) -> dict[str, int]:
     """What the pod requests of each resource, in the units of `amount`.
 
-    The sum over containers and sidecars, or what the greatest init container needs beside the sidecars started before it, whichever is more;
+    The sum over containers and sidecars, or what the greatest init container needs beside the sidecars started before
+    it, whichever is more;
     pod-level requests replace it; overhead is added. Source: Kubernetes' resource.PodRequests.
     """
     totals = _totals(spec, _container_requests)

@@ -2,10 +2,13 @@
 
 A plugin is a module with a function `filter`, `score`, or both:
 
-- ``filter(pod, table) -> Iterator[Refusal]``: the rows that it refuses, with the reason. The first plugin that refuses a node gives its reasons.
-- ``score(pod, table) -> Ints``: the greater the better; 0 to 100, or anything from 0 when ``NORMALIZE`` says how to scale it.
+- ``filter(pod, table) -> Iterator[Refusal]``: the rows that it refuses, with the reason. The first plugin that refuses
+a node gives its reasons.
+- ``score(pod, table) -> Ints``: the greater the better; 0 to 100, or anything from 0 when ``NORMALIZE`` says how to
+scale it.
 
-and the constants ``ORDER`` (filters run in rising order), ``WEIGHT`` (of the score), ``NORMALIZE`` and ``DYNAMIC`` (True when the answer changes
+and the constants ``ORDER`` (filters run in rising order), ``WEIGHT`` (of the score), ``NORMALIZE`` and ``DYNAMIC``
+(True when the answer changes
 with the pods on a node; otherwise it is kept until a node changes).
 """
 
@@ -37,7 +40,9 @@ class Normalize(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Rows that a plugin refuses, and why, in Kubernetes' words. `detail` says more for one node than the counted reason does."""
+    """Rows that a plugin refuses, and why, in Kubernetes' words. `detail` says more for one node than the counted
+    reason does.
+    """
 
     rows: Mask
     reason: str

@@ -14,7 +14,9 @@ MOST_PER_CONTAINER = 1000 * MIB
 
 
 def score(pod: PodInfo, table: NodeTable) -> Ints:
-    """The bytes of the pod's images on a node, each scaled by the share of nodes that have it, from 23 MiB (0) to 1,000 MiB a container (100)."""
+    """The bytes of the pod's images on a node, each scaled by the share of nodes that have it, from 23 MiB (0) to 1,000
+    MiB a container (100).
+    """
     total = np.zeros(len(table.valid), np.int64)
     for container in pod.spec.containers:
         rows = table.images.get(_with_tag(container.image or ""))

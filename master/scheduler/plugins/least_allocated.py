@@ -1,4 +1,6 @@
-"""Prefer nodes with more of their cpu and memory free. Source: Kubernetes' NodeResourcesFit with strategy LeastAllocated."""
+"""Prefer nodes with more of their cpu and memory free. Source: Kubernetes' NodeResourcesFit with strategy
+LeastAllocated.
+"""
 
 import numpy as np
 

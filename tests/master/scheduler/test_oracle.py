@@ -19,7 +19,8 @@ from timonel.api.types import core_v1
 
 MIB = 1024 * 1024
 
-# Random clusters, as plain data. Python's generator, seeded by hypothesis: its own strategies favour repeated extremes, and then hardly a pod finds
+# Random clusters, as plain data. Python's generator, seeded by hypothesis: its own strategies favour repeated extremes,
+# and then hardly a pod finds
 # two nodes to choose from.
 
 KEYS = ["zone", "disk"]
@@ -173,10 +174,11 @@ class Oracle:
         if pod["port"] and any(conflict(pod, other) for other in self.placed[index]):
             return ["node(s) didn't have free ports for the requested pod ports"]
         found = ["Too many pods"] if len(self.placed[index]) >= node["pods"] else []
-        for resource in ("cpu", "memory"):
-            if pod[resource] and pod[resource] + self.used(index, resource) > node[resource]:
-                found.append(f"Insufficient {resource}")
-        return found
+        return found + [
+            f"Insufficient {resource}"
+            for resource in ("cpu", "memory")
+            if pod[resource] and pod[resource] + self.used(index, resource) > node[resource]
+        ]
 
     def scores(self, pod: dict[str, Any], feasible: list[int]) -> dict[int, int]:
         total = dict.fromkeys(feasible, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -81,10 +82,8 @@ def check(process: Process, directory: Path) -> None:
 
 def _send(process: Process, number: signal.Signals) -> None:
     if process.alive:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, number)
-        except ProcessLookupError:
-            pass
 
 
 def _start_ticks(pid: int) -> int | None:

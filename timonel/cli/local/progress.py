@@ -93,7 +93,6 @@ async def _troubles(client: Client) -> list[str]:
             waiting = status.state.waiting if status.state else None
             if waiting:
                 lines.append(f"  {pod.metadata.name}/{status.name}: {waiting.reason}: {waiting.message or ''}")
-        for condition in pod.status.conditions:
-            if condition.type == "PodScheduled" and condition.status == "False":
-                lines.append(f"  {pod.metadata.name}: {condition.message}")
+        refused = (c for c in pod.status.conditions if c.type == "PodScheduled" and c.status == "False")
+        lines += [f"  {pod.metadata.name}: {condition.message}" for condition in refused]
     return lines or ["  no pod says why; look at 'timonel events -A'"]
