@@ -34,6 +34,11 @@ def inside(pid: int, act: Callable[[], T]) -> T:
         return thread.submit(enter_and_act).result()
 
 
+def has_own_network(pid: int) -> bool:
+    """Whether the process is in another network namespace than the agent. Raises OSError when it has ended."""
+    return Path(f"/proc/{pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
+
+
 def set_sysctl(name: str, value: str) -> None:
     """Write a kernel setting (name with dots or slashes) unless it is so. Raises OSError."""
     path = Path("/proc/sys", name if "/" in name else name.replace(".", "/"))

@@ -84,6 +84,8 @@ class Links:
 
     def plug(self, name: str, bridge: str, plug: Plug, gateway: IPv4Interface, pid: int, mtu: int) -> None:
         """Join the network namespace of ``pid`` to the bridge by a veth pair, with address and default route inside."""
+        if not namespaces.has_own_network(pid):
+            raise OSError(f"process {pid} is on the host's network")
         self.remove(name)
         self._netlink.link(
             "add", ifname=name, kind="veth", mtu=mtu, peer={"ifname": _INSIDE, "net_ns_pid": pid, "mtu": mtu}

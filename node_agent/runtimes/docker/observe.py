@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from node_agent.namespaces import has_own_network
 from node_agent.runtimes.base import Container, ObservedPod, PodId, Sandbox, State
 from node_agent.runtimes.docker import names
 from node_agent.runtimes.docker.client import Daemon
+from node_agent.runtimes.docker.config import MAKE_NETWORK
 
 _BEFORE_ANY = "0001-01-01T00:00:00Z"
 """What the daemon writes for a time that has not come."""
@@ -68,6 +70,8 @@ class Observer:
         if inspected is None:
             return None
         item = self.read(inspected)
+        if isinstance(item, Sandbox) and status == "running" and not item.running:
+            return item
         if item and before == self._changes and inspected["State"]["Status"] == status:
             self._seen[key] = status, item
         return item
@@ -84,17 +88,25 @@ class Observer:
 
 
 def sandbox_of(inspected: dict[str, Any], pod: PodId) -> Sandbox:
-    """An inspected sandbox."""
-    labels = inspected["Config"]["Labels"]
+    """An inspected sandbox. It does not run before its network is its own: what joined it then would be the host's."""
+    labels, pid = inspected["Config"]["Labels"], inspected["State"]["Pid"]
+    waits = inspected["Config"]["Cmd"] == MAKE_NETWORK and not _has_own_network(pid)
     return Sandbox(
         id=inspected["Id"],
         pod=pod,
         attempt=names.attempt_of(labels),
-        running=inspected["State"]["Running"],
-        pid=inspected["State"]["Pid"],
+        running=inspected["State"]["Running"] and not waits,
+        pid=pid,
         created=_time(inspected["Created"]) or datetime.now(UTC),
         labels=labels,
     )
+
+
+def _has_own_network(pid: int) -> bool:
+    try:
+        return has_own_network(pid)
+    except OSError:
+        return False
 
 
 def container_of(inspected: dict[str, Any], pod: PodId, *, oom: bool) -> Container:

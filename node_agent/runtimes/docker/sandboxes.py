@@ -155,11 +155,10 @@ def _set_sysctls(pid: int, values: Mapping[str, str]) -> None:
 
 async def _in_own_network(pid: int) -> bool:
     """Wait until the pause program has left the host's network namespace; False when it ended instead."""
-    host = Path("/proc/self/ns/net").readlink()  # noqa: ASYNC240 - procfs answers from memory
     deadline = time.monotonic() + _NETWORK_SECONDS
     while pid and time.monotonic() < deadline:
         try:
-            if Path(f"/proc/{pid}/ns/net").readlink() != host:  # noqa: ASYNC240
+            if namespaces.has_own_network(pid):
                 return True
         except OSError:
             return False

@@ -13,13 +13,14 @@ import docker
 import pytest
 from docker.errors import DockerException
 
-from node_agent.network.bridge import BridgeNetwork
+from node_agent.network.bridge import BridgeNetwork, short_name
 from node_agent.runtimes.base import ContainerSpec, HostPort, PodId, RuntimeFailure, Sandbox, SandboxSpec
 from node_agent.runtimes.docker import DockerRuntime, images_local
 
 pytestmark = pytest.mark.docker
-CLUSTER_CIDR = "10.231.0.0/16"
-NODES = {"one": "10.231.1.0/24", "two": "10.231.2.0/24"}
+BASE = f"10.{100 + os.getpid() % 100}"
+CLUSTER_CIDR = f"{BASE}.0.0/16"
+NODES = {"one": f"{BASE}.1.0/24", "two": f"{BASE}.2.0/24"}
 
 
 class Node:
@@ -36,7 +37,7 @@ class Node:
 
     async def server(self, name: str, attempt: int = 0) -> tuple[Sandbox, str, str]:
         """A pod that answers HTTP with its name: its sandbox, its container, its address."""
-        pod = PodId("default", name, f"uid-{name}")
+        pod = PodId("default", name, f"{self.cluster}-{name}")
         sandbox = await self.runtime.run_sandbox(SandboxSpec(pod, name, attempt=attempt))
         address = await self.network.plug(sandbox)
         script = f"mkdir /www; echo {name} > /www/index.html; exec httpd -f -p 80 -h /www"
@@ -63,18 +64,15 @@ def machine() -> Iterator[None]:
     except DockerException:
         pytest.skip("no Docker daemon answers")
     images_local.build_busybox(client, "busybox:latest")
-    before = traces()
     yield
     client.close()
-    assert traces() == before
 
 
-def traces() -> set[str]:
-    """What networks leave on the machine."""
-    links = {line for line in run("ip", "-br", "link").splitlines() if line.startswith("tm")}
-    tables = {line for line in run("nft", "list", "tables").splitlines() if "timonel" in line}
-    rules = {line for line in run("iptables-save").splitlines() if "timonel" in line}
-    return {line.split()[0] for line in links} | tables | rules
+def traces(cluster: str) -> list[str]:
+    """What the cluster's networks left on the machine: bridges, veths (by their alias), tables and rules."""
+    marks = [cluster, *(short_name("tmb-", cluster, name)[4:] for name in NODES)]
+    shown = run("ip", "link") + run("nft", "list", "tables") + run("iptables-save")
+    return [line for line in shown.splitlines() if any(mark in line for mark in marks)]
 
 
 def run(*command: str) -> str:
@@ -88,8 +86,10 @@ async def nodes() -> AsyncIterator[dict[str, Node]]:
     for name, node in made.items():
         await node.network.ready(NODES[name])
     yield made
+    assert traces(cluster)
     for node in made.values():
         await node.close()
+    assert not traces(cluster)
 
 
 async def fetch(address: str, port: int = 80) -> bytes:
@@ -117,8 +117,8 @@ async def fetch_from(node: Node, container: str, url: str) -> bytes:
 
 async def test_pods_reach_each_other_and_the_host_reaches_them(nodes: dict[str, Node]) -> None:
     (_, here, address), (_, _, other) = await asyncio.gather(nodes["one"].server("a"), nodes["two"].server("b"))
-    assert address == "10.231.1.2"
-    assert other == "10.231.2.2"
+    assert address == f"{BASE}.1.2"
+    assert other == f"{BASE}.2.2"
     assert await fetch(address) == b"a"
     assert await fetch_from(nodes["one"], here, f"http://{other}") == b"b"
     assert await fetch_from(nodes["one"], here, "http://127.0.0.1") == b"a"
@@ -233,14 +233,21 @@ async def test_an_ended_sandbox_cannot_be_plugged(nodes: dict[str, Node]) -> Non
         await node.network.plug(sandbox)
 
 
+async def test_the_host_is_never_plugged(nodes: dict[str, Node]) -> None:
+    spec = SandboxSpec(PodId("default", "a", "uid-a"), "a", host_network=True)
+    sandbox = await nodes["one"].runtime.run_sandbox(spec)
+    with pytest.raises(RuntimeFailure, match="host's network"):
+        await nodes["one"].network.plug(sandbox)
+
+
 async def test_a_range_that_is_too_small_is_refused(nodes: dict[str, Node]) -> None:
     with pytest.raises(RuntimeFailure, match="too small"):
-        await nodes["one"].network.ready("10.231.1.0/30")
+        await nodes["one"].network.ready(f"{BASE}.1.0/30")
 
 
 async def test_no_address_left(nodes: dict[str, Node]) -> None:
     node = nodes["one"]
-    await node.network.ready("10.231.1.0/29")
+    await node.network.ready(f"{BASE}.1.0/29")
     sandboxes = [
         await node.runtime.run_sandbox(SandboxSpec(PodId("default", f"p{i}", f"uid-p{i}"), "p")) for i in range(6)
     ]

@@ -12,7 +12,7 @@ import pytest
 from docker.errors import DockerException
 
 from node_agent.runtimes.base import ContainerSpec, LogQuery, PodId, Resources, SandboxSpec, Security, State
-from node_agent.runtimes.docker import DockerRuntime, config, images_local
+from node_agent.runtimes.docker import DockerRuntime, config, images_local, observe
 from node_agent.runtimes.docker.sandboxes import Sandboxes
 
 pytestmark = pytest.mark.docker
@@ -116,6 +116,16 @@ async def test_a_pod_on_the_hosts_network(runtime: DockerRuntime) -> None:
     assert "docker0" in await output_of(runtime, shell("ls /sys/class/net"), spec)
 
 
+async def test_a_sandbox_does_not_run_before_its_network_is_its_own(
+    runtime: DockerRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await runtime.run_sandbox(SANDBOX)
+    with monkeypatch.context() as early:
+        early.setattr(observe, "has_own_network", lambda pid: False)
+        assert [box.running for box in (await runtime.pod(POD)).sandboxes] == [False]
+    assert [box.running for box in (await runtime.pod(POD)).sandboxes] == [True]
+
+
 async def test_a_machine_that_forbids_new_networks(runtime: DockerRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pause program reports it, and Docker makes the network from then on."""
     make = config.sandbox_config
@@ -211,7 +221,11 @@ async def test_a_command_that_times_out_is_killed(runtime: DockerRuntime) -> Non
 
 async def test_logs_are_read_through_rotated_files(runtime: DockerRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "_LOG_MAX_SIZE", "20k")
-    lines = await output_of(runtime, shell("for i in $(seq 1 700); do echo line $i; done"))
+    container = await start(runtime, shell("for i in $(seq 1 700); do echo line $i; done"))
+    async with asyncio.timeout(SECONDS):
+        while (await runtime.pod(POD)).containers[0].state is not State.EXITED:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    lines = b"".join([chunk async for chunk in runtime.logs(container, LogQuery())]).decode().splitlines()
     assert lines == [f"line {number}" for number in range(1, 701)]
 
 
