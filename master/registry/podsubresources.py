@@ -5,7 +5,9 @@ from typing import Any
 
 from master.registry.base import DeleteOptions, Preconditions, Verb
 from master.registry.objects import APIObject, Call, Sources
+from master.registry.poddefaults import default_container
 from master.registry.subresources import Action, Actor, Part, Report
+from master.registry.validation.podspec import validate_spec
 from timonel.api.errors import BadRequest, Conflict, Invalid, ServiceUnavailable
 from timonel.api.fields import FieldError, Path, forbidden, not_supported, required
 from timonel.api.types import core_v1, meta_v1, policy_v1
@@ -127,10 +129,13 @@ class EphemeralContainers(Part[core_v1.Pod]):
         wanted: Any = new.spec.ephemeralContainers
         new.spec = core_v1.PodSpec(**{field: getattr(old.spec, field) for field in old.spec.__struct_fields__})
         new.spec.ephemeralContainers = wanted
+        for container in wanted:
+            default_container(container)
         new.status = old.status
 
     def validate(self, new: core_v1.Pod, old: core_v1.Pod) -> Iterator[FieldError]:
-        """What is there stays as it is."""
+        """What is there stays as it is, and what comes is a container like others."""
+        yield from validate_spec(new.spec, Path("spec"))
         path = Path("spec.ephemeralContainers")
         wanted = {container.name: container for container in new.spec.ephemeralContainers}
         for container in old.spec.ephemeralContainers:

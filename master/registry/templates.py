@@ -11,7 +11,7 @@ from timonel.api.types import core_v1, meta_v1
 
 
 def validate_workload(
-    selector: meta_v1.LabelSelector | None,
+    selector: meta_v1.LabelSelector,
     template: core_v1.PodTemplateSpec,
     old: core_v1.PodTemplateSpec | None,
     path: Path,
@@ -21,14 +21,11 @@ def validate_workload(
     A template that is as it was is not looked at again.
     """
     at = path.child("selector")
-    if selector is None:
-        yield required(at)
-        return
     faults = list(validate_selector(selector, at))
     yield from faults
     if not selector.matchLabels and not selector.matchExpressions:
-        yield invalid(at, {}, "empty selector is invalid for deployment")
-    elif not faults and not _selects(selector, template):
+        yield required(at)
+    if not faults and not _selects(selector, template):
         shown = template.metadata.labels
         yield invalid(
             path.child("template", "metadata", "labels"), shown, "`selector` does not match template `labels`"
@@ -46,6 +43,8 @@ def validate_workload(
 
 
 def _selects(selector: meta_v1.LabelSelector, template: core_v1.PodTemplateSpec) -> bool:
+    if not selector.matchLabels and not selector.matchExpressions:
+        return False
     try:
         return selectors.from_struct(selector).matches(template.metadata.labels)
     except BadRequest:

@@ -5,7 +5,7 @@ from typing import ClassVar
 from master.registry.admission.base import Attributes, Plugin
 from master.registry.authz.node import node_name
 from master.registry.base import Verb
-from timonel.api.types import core_v1
+from timonel.api.types import coordination_v1, core_v1
 
 NOT_READY = "node.kubernetes.io/not-ready"
 NODE_LABELS = ("kubernetes.io", "k8s.io")
@@ -37,11 +37,11 @@ class TaintNodesByCondition(Plugin):
 
 
 class NodeRestriction(Plugin):
-    """A node does not give itself labels that select it, nor take its taints off, nor touch others' pods."""
+    """A node makes only itself, gives itself no labels that make it wanted, leaves taints and others' pods alone."""
 
     order: ClassVar[int] = 20
     operations = frozenset({Verb.CREATE, Verb.UPDATE, Verb.DELETE})
-    kinds = frozenset({core_v1.Node, core_v1.Pod})
+    kinds = frozenset({core_v1.Node, core_v1.Pod, coordination_v1.Lease})
 
     def sees(self, attributes: Attributes) -> bool:
         """Writes of nodes, their subresources too."""
@@ -49,9 +49,13 @@ class NodeRestriction(Plugin):
 
     async def validate(self, attributes: Attributes) -> None:
         """Judge what the write leaves."""
-        if isinstance(attributes.object or attributes.old, core_v1.Pod):
+        if attributes.call.resource.struct is core_v1.Pod:
             self._pod(attributes)
-        elif attributes.object is not None:
+            return
+        node = node_name(attributes.call.user)
+        if attributes.old is None and attributes.object.metadata.name != node:
+            raise attributes.forbidden(f'node "{node}" may only create objects named after itself')
+        if attributes.call.resource.struct is core_v1.Node and attributes.object is not None:
             self._node(attributes)
 
     def _pod(self, attributes: Attributes) -> None:
