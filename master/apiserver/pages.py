@@ -11,6 +11,7 @@ from master.apiserver import discovery, health, responses, version
 from master.apiserver.health import Check
 from master.apiserver.metrics import CONTENT_TYPE, Metrics
 from master.apiserver.negotiation import JSON, YAML, accepts_gzip, parse_accept
+from master.apiserver.openapi import gnostic
 from master.apiserver.openapi.serving import OpenApi, Stored
 from master.apiserver.resource_api import method_not_allowed, negotiate
 from master.apiserver.served import Groups, GroupVersion
@@ -131,10 +132,13 @@ class Pages:
         raise NoSuchPath
 
     async def _v2(self, http: web.BaseRequest) -> web.StreamResponse:
-        clauses = parse_accept(http.headers.get("Accept", "*/*"))
-        if not any(clause.matches(JSON) for clause in clauses):
-            raise NotAcceptable((JSON,))
-        return _stored(http, await self._openapi.v2(), {})
+        for clause in parse_accept(http.headers.get("Accept", "*/*")):
+            if clause.matches(JSON):
+                return _stored(http, await self._openapi.v2(), {})
+            if clause.matches(gnostic.MEDIA_TYPE):
+                document = await self._openapi.v2_protobuf()
+                return _stored(http, document, {"Content-Type": gnostic.CONTENT_TYPE})
+        raise NotAcceptable((JSON, gnostic.MEDIA_TYPE))
 
     async def _v3(self, http: web.BaseRequest, path: str) -> web.StreamResponse:
         document = await self._openapi.v3(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from master.apiserver.openapi import documents
+from master.apiserver.openapi import documents, gnostic
 from master.apiserver.served import Groups, GroupVersion
 
 _PREFIX = "/openapi/v3/"
@@ -17,14 +17,14 @@ _PREFIX = "/openapi/v3/"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A document as gzip-compressed JSON, and the tag of its content."""
+    """A document as gzip-compressed bytes, and the tag of its content."""
 
     compressed: bytes
     etag: str
 
     @property
     def plain(self) -> bytes:
-        """The JSON."""
+        """The document."""
         return gzip.decompress(self.compressed)
 
 
@@ -52,16 +52,24 @@ class OpenApi:
         gv = self._by_path.get(path)
         if gv is None:
             return None
-        return await self._get(path, self._digest(gv), lambda: documents.v3(gv, self._version))
+        return await self._get(path, self._digest(gv), lambda: msgspec.json.encode(documents.v3(gv, self._version)))
 
     async def v2(self) -> Stored:
-        """The document of everything."""
-        return await self._get("v2", self._digest(self._groups), lambda: documents.v2(self._groups, self._version))
+        """The document of everything, as JSON."""
+        return await self._get("v2", self._digest(self._groups), lambda: msgspec.json.encode(self._make_v2()))
 
-    async def _get(self, key: str, etag: str, make: Callable[[], dict[str, Any]]) -> Stored:
+    async def v2_protobuf(self) -> Stored:
+        """The document of everything, in the form that Go clients want."""
+        etag = f"PB-{self._digest(self._groups)}"
+        return await self._get("v2 protobuf", etag, lambda: gnostic.encode(self._make_v2()))
+
+    def _make_v2(self) -> dict[str, Any]:
+        return documents.v2(self._groups, self._version)
+
+    async def _get(self, key: str, etag: str, make: Callable[[], bytes]) -> Stored:
         async with self._lock:
             if key not in self._kept:
-                compressed = await asyncio.to_thread(lambda: gzip.compress(msgspec.json.encode(make()), 6, mtime=0))
+                compressed = await asyncio.to_thread(lambda: gzip.compress(make(), 6, mtime=0))
                 self._kept[key] = Stored(compressed, etag)
             return self._kept[key]
 

@@ -64,6 +64,26 @@ def packed(value: bytes) -> Iterator[int]:
         yield number
 
 
+def submessage(number: int, content: bytes) -> bytes:
+    """A field that holds bytes or a message, written."""
+    return _written(number << 3 | BYTES) + _written(len(content)) + content
+
+
+def string(number: int, text: str) -> bytes:
+    """A field that holds text, written."""
+    return submessage(number, text.encode())
+
+
+def _written(value: int) -> bytes:
+    """A varint, written."""
+    result = bytearray()
+    while value > 0x7F:
+        result.append(value & 0x7F | 0x80)
+        value >>= 7
+    result.append(value)
+    return bytes(result)
+
+
 def _cut(message: bytes, at: int, length: int) -> bytes:
     if at + length > len(message):
         raise Malformed("the message ends within a field")

@@ -93,8 +93,8 @@ class StreamApi:
         return socket.response
 
     async def _port_forward(self, http: web.BaseRequest, pod: core_v1.Pod) -> web.StreamResponse:
-        ports = options.ports(http.query)
-        node = node_of(pod)
+        channels.check(http, FORWARD)
+        ports, node = options.ports(http.query), node_of(pod)
 
         async def open_port(port: int) -> NodeStream:
             return await self._opener().open_stream(node, target_of(pod), PortForward(port))
