@@ -45,7 +45,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cluster", default="timonel", help="tells clusters on one machine apart")
     parser.add_argument("--cluster-cidr", default=DEFAULT_CLUSTER_CIDR, help="the range of all pods of the cluster")
     parser.add_argument("--runtime", choices=("docker", "fake"), default="docker", help="where containers run")
-    parser.add_argument("--docker", metavar="URL", help="the Docker daemon, by default unix:///var/run/docker.sock")
+    parser.add_argument("--docker", metavar="URL", help="the Docker daemon, by default $DOCKER_HOST or the machine's")
     parser.add_argument("--address", action="append", metavar="IP", help="the node's address, by default found out")
     parser.add_argument("--cpus", type=float, help="the node's share of the machine's cores")
     parser.add_argument("--memory", type=_bytes, help="the node's share of the machine's memory, for instance 4Gi")
@@ -79,14 +79,14 @@ async def run(options: argparse.Namespace, credentials: NodeCredentials) -> None
 def backend(options: argparse.Namespace) -> Backend:
     """The runtime and network that were asked for; only theirs are imported."""
     if options.runtime == "fake":
-        from node_agent.network.fake import FakeNetwork  # noqa: PLC0415
-        from node_agent.runtimes.fake import FakeRuntime  # noqa: PLC0415
+        from node_agent.network.fake import FakeNetwork
+        from node_agent.runtimes.fake import FakeRuntime
 
         fake = FakeRuntime(cluster=options.cluster, node=options.name)
         return Backend(fake, fake, fake, fake, FakeNetwork())
-    from node_agent.network.bridge import BridgeNetwork  # noqa: PLC0415
-    from node_agent.runtimes.docker.client import DEFAULT_URL  # noqa: PLC0415
-    from node_agent.runtimes.docker.runtime import DockerRuntime  # noqa: PLC0415
+    from node_agent.network.bridge import BridgeNetwork
+    from node_agent.runtimes.docker.client import DEFAULT_URL
+    from node_agent.runtimes.docker.runtime import DockerRuntime
 
     real = DockerRuntime(cluster=options.cluster, node=options.name, base_url=options.docker or DEFAULT_URL)
     network = BridgeNetwork(cluster=options.cluster, node=options.name, cluster_cidr=options.cluster_cidr)
@@ -106,11 +106,11 @@ def _join(options: argparse.Namespace, credentials: NodeCredentials) -> bool:
             join(options.join, options.name, options.join_token, options.ca_pin, credentials.directory)
         except MasterUnreachable as failure:
             if time.monotonic() > deadline:
-                logger.error("%s; gave up after %.0f s", failure, MASTER_SECONDS)  # noqa: TRY400  # for a user
+                logger.error("%s; gave up after %.0f s", failure, MASTER_SECONDS)  # for a user
                 return False
             time.sleep(RETRY_SECONDS)
         except JoinFailure as failure:
-            logger.error("%s", failure)  # noqa: TRY400  # the text is for a user, a traceback says no more
+            logger.error("%s", failure)  # the text is for a user, a traceback says no more
             return False
         else:
             return True

@@ -5,6 +5,7 @@ Short calls use the `docker` package in a bounded pool of threads; streams and l
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,8 @@ from node_agent.runtimes.docker import wire
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-DEFAULT_URL = "unix:///var/run/docker.sock"
+DEFAULT_URL = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+"""Chosen as every Docker client does."""
 QUICK_SECONDS = 15.0
 """For calls that read, or change little."""
 SLOW_SECONDS = 90.0

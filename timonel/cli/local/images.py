@@ -17,9 +17,10 @@ def build() -> bool:
         return False
     import docker
 
+    from node_agent.runtimes.docker.client import DEFAULT_URL
     from node_agent.runtimes.docker.images_local import build_busybox
 
-    client = docker.APIClient(version="auto")
+    client = docker.APIClient(DEFAULT_URL, version="auto")
     try:
         build_busybox(client, *BUSYBOX)
     finally:
