@@ -1,74 +1,98 @@
-"""Container logs through the daemon, which knows its rotated files."""
+"""Container logs, read from the daemon's files."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 
-from node_agent.runtimes.base import LogQuery, RuntimeFailure
+from node_agent.runtimes.base import LogQuery, RuntimeFailure, RuntimeUnavailable
 from node_agent.runtimes.docker.client import Daemon, Refused
-from node_agent.runtimes.docker.frames import Frames
+from node_agent.runtimes.docker.jsonlog import STREAMS, Message, Reader
 
+_POLL_SECONDS = 0.05
+_RETRY_SECONDS = 1.0
+_DAY_SECONDS = 86_400.0
 _MAX_LINE = 1024 * 1024
 """A longer line is passed on in pieces."""
 
 
 async def read(daemon: Daemon, container: str, query: LogQuery) -> AsyncIterator[bytes]:
     """The part of the log that is asked for, in chunks of whole lines but where ``limit_bytes`` cuts."""
+    inspected = await daemon.inspect(container)
+    if inspected is None or not inspected["LogPath"]:
+        raise RuntimeFailure("ContainerLogsError", f"unable to retrieve container logs for docker://{container}")
+    reader = Reader(Path(inspected["LogPath"]))
+    ended = asyncio.create_task(_ended(daemon, container), name=f"end of {container[:12]}") if query.follow else None
     left = query.limit_bytes
     try:
-        inspected = await daemon.inspect(container)
-        frames = Frames(tty=inspected is not None and inspected["Config"]["Tty"])
-        lines = Lines(timestamps=query.timestamps)
-        async with daemon.open("GET", f"/containers/{container}/logs", _parameters(query)) as reply:
-            async for data in reply.chunks():
-                text = b"".join(lines.feed(stream, payload) for stream, payload in frames.feed(data))
-                if left is not None:
-                    text = text[:left]
-                    left -= len(text)
-                if text:
-                    yield text
-                if left == 0:
+        with closing(reader):
+            if query.tail_lines is not None:
+                reader.seek_tail(query.tail_lines, query.stream)
+            async for text in _texts(reader, query, ended):
+                yield text[:left]
+                if left is not None and (left := left - len(text[:left])) == 0:
                     return
-    except Refused as refusal:
+    except OSError as error:
         raise RuntimeFailure(
-            "ContainerLogsError", f"unable to retrieve container logs for docker://{container}: {refusal.message}"
-        ) from refusal
-    if rest := lines.rest()[:left]:
+            "ContainerLogsError", f"unable to retrieve container logs for docker://{container}: {error}"
+        ) from error
+    finally:
+        if ended:
+            ended.cancel()
+
+
+async def _texts(reader: Reader, query: LogQuery, ended: asyncio.Task[None] | None) -> AsyncIterator[bytes]:
+    lines = Lines(STREAMS[query.stream], query.since, timestamps=query.timestamps)
+    over = ended is None
+    while True:
+        for messages in reader.read():
+            if text := lines.feed(messages):
+                yield text
+            await asyncio.sleep(0)
+        if over:
+            break
+        if ended:
+            over = bool((await asyncio.wait([ended], timeout=_POLL_SECONDS))[0])
+    if rest := lines.rest():
         yield rest
 
 
-def _parameters(query: LogQuery) -> dict[str, str]:
-    return {
-        "follow": str(int(query.follow)),
-        "timestamps": str(int(query.timestamps)),
-        "stdout": str(int(query.stream in ("All", "Stdout"))),
-        "stderr": str(int(query.stream in ("All", "Stderr"))),
-        "tail": "all" if query.tail_lines is None else str(query.tail_lines),
-        **({"since": _seconds(query.since)} if query.since else {}),
-    }
-
-
-def _seconds(when: datetime) -> str:
-    """Seconds with microseconds since 1970, exactly."""
-    return f"{int(when.timestamp())}.{when.microsecond:06d}"
+async def _ended(daemon: Daemon, container: str) -> None:
+    """Wait for the container's end, through absences of the daemon. It has written all of the log when it tells."""
+    while True:
+        try:
+            await daemon.send("POST", f"/containers/{container}/wait", seconds=_DAY_SECONDS)
+            return
+        except RuntimeUnavailable:
+            await asyncio.sleep(_RETRY_SECONDS)
+        except Refused:
+            return
 
 
 class Lines:
     """Whole lines from the messages of two streams. Docker splits a line of over 16 KiB into several messages."""
 
-    def __init__(self, *, timestamps: bool) -> None:
+    def __init__(self, streams: Iterable[str], since: datetime | None, *, timestamps: bool) -> None:
+        self._streams = frozenset(streams)
+        self._since = since
         self._timestamps = timestamps
-        self._begun: dict[int, bytes] = {}
+        self._begun: dict[str, bytes] = {}
 
-    def feed(self, stream: int, message: bytes) -> bytes:
-        """The lines that this message completes."""
-        begun = self._begun.pop(stream, b"")
-        if begun and self._timestamps:
-            message = message.partition(b" ")[2]
-        text = begun + message
-        end = len(text) if len(text) > _MAX_LINE else text.rfind(b"\n") + 1
-        if end < len(text):
-            self._begun[stream] = text[end:]
-        return text[:end]
+    def feed(self, messages: Iterable[Message]) -> bytes:
+        """The lines that these messages complete."""
+        done = []
+        for message in messages:
+            if message.stream not in self._streams or (self._since and message.when() < self._since):
+                continue
+            begun = self._begun.pop(message.stream, b"")
+            stamp = f"{message.stamp()} " if self._timestamps and not begun else ""
+            text = begun + f"{stamp}{message.log}".encode()
+            if text.endswith(b"\n") or len(text) > _MAX_LINE:
+                done.append(text)
+            else:
+                self._begun[message.stream] = text
+        return b"".join(done)
 
     def rest(self) -> bytes:
         """What has no end of line yet."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from node_agent.runtimes.base import LogQuery, PodId, RuntimeUnavailable
+from node_agent.runtimes.base import PodId, RuntimeUnavailable
 from node_agent.runtimes.docker import DockerRuntime, client, names
 
 Answer = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
@@ -101,24 +101,6 @@ async def test_a_closed_runtime_says_so(runtime: DockerRuntime) -> None:
     await runtime.close()
     with pytest.raises(RuntimeUnavailable, match="closed"):
         await runtime.pods()
-
-
-async def test_a_log_that_breaks_off_is_an_error(daemon: Pretender, runtime: DockerRuntime) -> None:
-    async def answer(target: str, writer: asyncio.StreamWriter) -> None:
-        if "/logs" not in target:
-            writer.write(reply({"Config": {"Tty": False}}))
-            return
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        writer.write(b"c\r\n\x01\x00\x00\x00\x00\x00\x00\x04one\n\r\n" + b"ff\r\nhalf")
-        await writer.drain()
-        writer.close()
-        raise EOFError
-
-    daemon.answer = answer
-    log = aiter(runtime.logs("id", LogQuery()))
-    assert await anext(log) == b"one\n"
-    with pytest.raises(RuntimeUnavailable, match="broke"):
-        await anext(log)
 
 
 async def test_events_come_back_after_the_daemon_was_away(

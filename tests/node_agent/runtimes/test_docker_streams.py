@@ -1,4 +1,4 @@
-"""How bytes from the daemon become frames, lines and counters."""
+"""How bytes from the daemon become frames, and cgroup files counters."""
 
 import struct
 from pathlib import Path
@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node_agent.runtimes.docker.frames import Frames
-from node_agent.runtimes.docker.logs import Lines
 from node_agent.runtimes.docker.stats import CgroupFiles, files_of, locate, sample
 
 pieces = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50)))
@@ -28,25 +27,6 @@ def test_frames_survive_any_cut(sent: list[tuple[int, bytes]], data: st.DataObje
 
 def test_a_tty_has_no_frames() -> None:
     assert Frames(tty=True).feed(b"\x01\x00") == [(1, b"\x01\x00")]
-
-
-@given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=20))))
-def test_lines_are_whole_and_nothing_is_lost(messages: list[tuple[int, bytes]]) -> None:
-    lines = Lines(timestamps=False)
-    chunks = [(stream, lines.feed(stream, message)) for stream, message in messages]
-    assert all(chunk.endswith(b"\n") for _, chunk in chunks if chunk)
-    for stream in (1, 2):
-        said = b"".join(message for of, message in messages if of == stream)
-        assert b"".join(chunk for of, chunk in chunks if of == stream) == said[: said.rfind(b"\n") + 1]
-
-
-def test_a_long_line_keeps_only_its_first_time() -> None:
-    lines = Lines(timestamps=True)
-    assert lines.feed(1, b"T1 begin") == b""
-    assert lines.feed(2, b"T2 other\n") == b"T2 other\n"
-    assert lines.feed(1, b"T3 end\n") == b"T1 beginend\n"
-    assert lines.feed(1, b"T4 rest") == b""
-    assert lines.rest() == b"T4 rest"
 
 
 def test_counters_are_found_in_both_hierarchies(tmp_path: Path) -> None:
