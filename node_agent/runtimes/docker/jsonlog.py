@@ -94,6 +94,7 @@ class Reader:
             inodes = [inode for inode, _ in known]
             growth = os.fstat(self._file.fileno()).st_size - self._file.tell() if self._file else 0
             if self._file and growth < 0:
+                self._rest = b""
                 self._file.seek(0)  # somebody cut it, as logrotate's copytruncate does
                 return self._file
             if self._inode == inodes[-1]:
