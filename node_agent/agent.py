@@ -21,7 +21,7 @@ RETRY_SECONDS = 2.0
 
 
 class Agent:
-    """Keeps the node's pods as assigned. ``node_changed`` is called when the node's own object or network has changed."""
+    """Keeps the node's pods as assigned. ``node_changed`` is called when the node's object or network has changed."""
 
     def __init__(self, tools: Tools, assignments: Assignments, node_changed: Callable[[], None]) -> None:
         self._tools = tools

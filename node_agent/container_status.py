@@ -114,7 +114,9 @@ def _failed(view: View, spec: core_v1.Container, now: datetime) -> core_v1.Conta
     if failure is None:
         return None
     if in_pull_backoff(failure, now):
-        return _waiting("ImagePullBackOff", f'Back-off pulling image "{spec.image}": {failure.reason}: {failure.message}')
+        return _waiting(
+            "ImagePullBackOff", f'Back-off pulling image "{spec.image}": {failure.reason}: {failure.message}'
+        )
     return _waiting(failure.reason, failure.message)
 
 

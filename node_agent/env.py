@@ -1,4 +1,4 @@
-"""A container's environment, from its spec and what that refers to. Pure; the rules are the kubelet's (kubelet_pods)."""
+"""A container's environment, from its spec and what that refers to. Pure, by the kubelet's rules (kubelet_pods)."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""``$(VAR)`` in commands, arguments and environment values. Pure; the rules are Kubernetes' (third_party/forked/golang/expansion)."""
+"""``$(VAR)`` in commands, arguments and values. Pure, by Kubernetes' rules (third_party/forked/golang/expansion)."""
 
 import re
 from collections.abc import Mapping

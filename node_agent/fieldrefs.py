@@ -14,7 +14,7 @@ _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]")
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What pods may learn of their node: its name, addresses, and what limits default to (cpu in thousandths of a core)."""
+    """What pods may learn of their node: name, addresses, and what limits default to (cpu in thousandths)."""
 
     name: str
     addresses: Sequence[str]
@@ -86,7 +86,17 @@ def _default_unit(name: str) -> int:
 
 
 def _go_quote(text: str) -> str:
-    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
+    escapes = {
+        '"': '\\"',
+        "\\": "\\\\",
+        "\n": "\\n",
+        "\t": "\\t",
+        "\r": "\\r",
+        "\a": "\\a",
+        "\b": "\\b",
+        "\f": "\\f",
+        "\v": "\\v",
+    }
     return '"' + "".join(escapes.get(c, c if c.isprintable() else _go_escape(c)) for c in text) + '"'
 
 

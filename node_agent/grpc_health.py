@@ -18,8 +18,8 @@ async def health(host: str, port: int, service: str) -> Outcome:
             status = await call(service)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                text = f"this server does not implement the grpc health protocol (grpc.health.v1.Health): {error.details()}"
-                return Outcome(Verdict.FAILURE, text)
+                text = "this server does not implement the grpc health protocol (grpc.health.v1.Health)"
+                return Outcome(Verdict.FAILURE, f"{text}: {error.details()}")
             return Outcome(Verdict.FAILURE, f"health rpc failed: {error.details()}")
     if status == _SERVING:
         return OK

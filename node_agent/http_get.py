@@ -27,7 +27,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; ``location`` is set on redirects, ``left`` when a redirect leads to another host and was not followed."""
+    """What came back; ``location`` is set on redirects, ``left`` when one to another host was not followed."""
 
     status: int
     body: bytes
@@ -36,7 +36,7 @@ class Answer:
 
 
 async def get(address: Address, headers: Sequence[tuple[str, str]]) -> Answer:
-    """GET, following redirects on the same host as the kubelet does. Raises HTTPProblem, OSError; the caller sets the deadline."""
+    """GET, following redirects on the same host. Raises HTTPProblem, OSError; the caller sets the deadline."""
     for _ in range(MAX_REDIRECTS):
         answer = await _ask(address, headers)
         if not 300 <= answer.status < 400 or not answer.location:

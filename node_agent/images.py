@@ -34,9 +34,7 @@ class ImageKeeper:
         policy = container.imagePullPolicy or default_policy(name)
         found = None if policy == "Always" else await self._images.image(name)
         if found is not None:
-            self._events.normal(
-                pod, "Pulled", f'Container image "{name}" already present on machine', container.name
-            )
+            self._events.normal(pod, "Pulled", f'Container image "{name}" already present on machine', container.name)
             return found
         if policy == "Never":
             problem = f'Container image "{name}" is not present with pull policy of Never'
@@ -110,7 +108,7 @@ def registry_of(image: str) -> str:
 
 
 def credentials(pod: core_v1.Pod, image: str, refs: References) -> Credentials | None:
-    """The login for the image's registry from the pod's imagePullSecrets; secrets that are missing or damaged are passed over."""
+    """The login for the image's registry from imagePullSecrets; those missing or damaged are passed over."""
     wanted = registry_of(image)
     for ref in pod.spec.imagePullSecrets:
         for server, login in _logins(pod.metadata.namespace or "", ref.name or "", refs):

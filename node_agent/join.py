@@ -1,4 +1,4 @@
-"""Becomes a node: a key of our own, a signing request, and a bootstrap token for a certificate. Run once; needs `cryptography`."""
+"""Becomes a node: a key of our own, and a bootstrap token for a certificate. Run once; needs `cryptography`."""
 
 import hashlib
 import hmac

@@ -1,8 +1,8 @@
 """Decides what a pod needs next. Pure: from the pod, what is observed and the time to the steps wanted now.
 
-The decision is level-triggered: it is made anew whenever anything changed, names every step that is still wanted (also those under
-way), and reaches a fixed point. A pod goes one way: sandbox, volumes and images; init containers in order; main containers; then
-down again. Only a new sandbox begins the way again.
+The decision is level-triggered: it is made anew whenever anything changed, names every step that is still wanted (also
+those under way), and reaches a fixed point. A pod goes one way: sandbox, volumes and images; init containers in order;
+main containers; then down again. Only a new sandbox begins the way again.
 """
 
 from collections.abc import Iterable, Iterator
@@ -278,7 +278,7 @@ def _garbage(view: View) -> Iterator[Step]:
 
 
 def _init_steps(view: View, now: datetime) -> tuple[list[Step], bool]:
-    """What the init containers need, and whether the main ones may follow. Sidecars are kept up for the pod's whole life."""
+    """What the init containers need, and whether the main ones may follow. Sidecars are kept up throughout."""
     steps: list[Step] = []
     initialised = view.initialised()
     for spec in view.pod.spec.initContainers:
@@ -296,13 +296,14 @@ def _init_steps(view: View, now: datetime) -> tuple[list[Step], bool]:
 
 
 def _in_order(view: View, specs: Iterable[core_v1.Container], now: datetime) -> Iterator[Step]:
-    """Made side by side, started one after the other: each waits for the start and postStart hook of those before it."""
+    """Made side by side, started one by one: each waits for the start and postStart hook of those before."""
     blocked = False
     for spec in specs:
         wanted = _container_steps(view, spec, now)
         yield from (s for s in wanted if not (blocked and isinstance(s, StartContainer)))
         blocked = blocked or any(
-            isinstance(s, EnsureImage | CreateContainer | StartContainer) and not _waits(s, view.observed, now) for s in wanted
+            isinstance(s, EnsureImage | CreateContainer | StartContainer) and not _waits(s, view.observed, now)
+            for s in wanted
         )
 
 
@@ -366,7 +367,7 @@ def _stop_for_cause(view: View, spec: core_v1.Container, container: Container) -
 
 
 def _wind_down(view: View, now: datetime) -> list[Step]:
-    """The pod has come to its end: stop what still runs, give everything back, keep the ended containers for their logs."""
+    """The pod is at its end: stop what runs, give everything back, keep the ended containers for their logs."""
     stops = _stop_all(view, now)
     if stops:
         return stops

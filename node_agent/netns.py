@@ -1,4 +1,4 @@
-"""Connects to a port inside a pod's network namespace, so that what listens on the pod's localhost only is reached too."""
+"""Connects to a port inside a pod's network namespace, so that what listens on localhost only is reached too."""
 
 import asyncio
 import ctypes

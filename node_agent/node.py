@@ -156,9 +156,7 @@ class Node:
         now, before = utc_now(), self._status
         self._status = node_status(self._config, machine, runtime, now, before)
         self._settings.memory_bytes = machine.memory_bytes
-        self._settings.facts = NodeFacts(
-            self._config.name, self._config.addresses, allocatable_amounts(self._status)
-        )
+        self._settings.facts = NodeFacts(self._config.name, self._config.addresses, allocatable_amounts(self._status))
         if self._status != before or now - self._sent_at > FULL_REPORT:
             self._sent_at = now
             self.outbox.node(stamped(self._status, now))

@@ -21,7 +21,7 @@ MAX_IMAGES = 50
 MAX_PODS = 110
 MEMORY_PRESSURE_BYTES = 100 * 1024 * 1024
 DISK_PRESSURE_PART = 0.10
-"""Below so much free memory, or free part of the disk, there is pressure. Source: the kubelet's default eviction thresholds."""
+"""Below so much free memory, or free part of the disk, there is pressure, by the kubelet's default thresholds."""
 
 PID_PRESSURE_PART = 0.95
 
@@ -186,7 +186,9 @@ def _ready(runtime: RuntimeState) -> core_v1.NodeCondition:
     if runtime.network_problem:
         problems.append(f"container runtime network not ready: {runtime.network_problem}")
     if problems:
-        return core_v1.NodeCondition(type="Ready", status="False", reason="KubeletNotReady", message="; ".join(problems))
+        return core_v1.NodeCondition(
+            type="Ready", status="False", reason="KubeletNotReady", message="; ".join(problems)
+        )
     text_ = "kubelet is posting ready status"
     return core_v1.NodeCondition(type="Ready", status="True", reason="KubeletReady", message=text_)
 

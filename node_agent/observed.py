@@ -26,7 +26,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a running container's probes say so far. ``failed`` names the kind of probe that condemned it, if one did."""
+    """What a running container's probes say so far. ``failed`` names the kind of probe that condemned it."""
 
     started: bool = False
     ready: bool = False
@@ -38,10 +38,10 @@ class Health:
 class Observed:
     """Everything that the decisions look at.
 
-    ``address_sure`` is False while the address is only what the pod's last status says, after the agent's start;
-    ``images`` holds the names of containers whose image is there for their next attempt; ``busy`` the steps that are under
-    way; ``volumes_until`` when the volumes' contents must be looked at again; ``previous`` the status last reported, which keeps phases and transition times; ``messages`` the termination
-    messages by container id.
+    ``previous`` is the status last reported, which keeps phases and transition times. ``address_sure`` is False while the
+    address is only what that says, after the agent's start. ``volumes_until`` tells when the volumes' contents must be
+    looked at again. ``images`` holds the names of containers whose image is there for their next attempt, ``busy`` the
+    steps that are under way, ``messages`` the termination messages by container id.
     """
 
     runtime: ObservedPod

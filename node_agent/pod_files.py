@@ -67,7 +67,9 @@ def resolv_text(pod: core_v1.Pod, host: str) -> str:
     lines = [f"search {' '.join(searches)}"] if searches else []
     lines += [f"nameserver {server}" for server in servers]
     if options:
-        lines.append("options " + " ".join(name if value is None else f"{name}:{value}" for name, value in options.items()))
+        lines.append(
+            "options " + " ".join(name if value is None else f"{name}:{value}" for name, value in options.items())
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -24,7 +24,7 @@ class ProbeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How a probe stands: its result so far, and how often in a row the last verdict came. Results change at the thresholds only."""
+    """How a probe stands: its result, which changes at the thresholds only, and how often in a row the last verdict came."""
 
     result: bool
     last: Verdict = Verdict.UNKNOWN
@@ -161,7 +161,7 @@ class ProbeManager:
 
 
 def _first_delay(probe: core_v1.Probe, started_at: datetime) -> float:
-    """What is left of the initial delay; an adopted container that has passed it begins within one period, spread out."""
+    """What is left of the initial delay; an adopted container that has passed it begins within one period."""
     since = (utc_now() - started_at).total_seconds()
     left = float(probe.initialDelaySeconds or 0) - since
     if left > 0 or since < float(probe.periodSeconds or 10):

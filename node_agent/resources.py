@@ -1,4 +1,4 @@
-"""From a container's resources to the runtime's limits. Pure; the conversions are the kubelet's (cm/helpers_linux, qos/policy)."""
+"""From a container's resources to the runtime's limits. Pure, as the kubelet converts (cm/helpers_linux, qos/policy)."""
 
 from node_agent.runtimes.base import Resources
 from timonel.api.podresources import amount, qos_class
@@ -38,7 +38,7 @@ def cpu_quota(milli_cpu: int) -> int:
 
 
 def oom_score_adj(pod: core_v1.Pod, container: core_v1.Container, node_memory_bytes: int) -> int:
-    """How soon the kernel kills the container when memory runs out: the less it asked for of what it may use, the sooner."""
+    """How soon the kernel kills the container when memory runs out: the less it asked for, the sooner."""
     qos = qos_class(pod.spec)
     if qos == "Guaranteed":
         return GUARANTEED_OOM_SCORE

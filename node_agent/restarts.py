@@ -1,7 +1,7 @@
 """Whether and when an ended container is started again, and how long failed steps wait. Pure.
 
-The rules are the kubelet's: 10 s doubling to 300 s, forgotten after 10 minutes of good running. The delay is journaled on each
-container as a label, so it survives the agent.
+The rules are the kubelet's: 10 s doubling to 300 s, forgotten after 10 minutes of good running. The delay is journaled
+on each container as a label, so it survives the agent.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ PULL_ERROR_SHOWN = timedelta(seconds=2)
 
 
 def spec_hash(container: core_v1.Container) -> str:
-    """Changes when the container must be replaced. Like the kubelet's, it covers only what may change in place: the image."""
+    """Changes when the container must be replaced. As the kubelet's, it covers what may change in place: the image."""
     return hashlib.sha256(f"{container.name}\0{container.image}".encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""From the pod's and the container's security contexts to what the runtime applies. Pure but for seccomp profiles, which are files."""
+"""From the security contexts of pod and container to what the runtime applies. Pure but for seccomp profiles' files."""
 
 from dataclasses import dataclass
 from pathlib import Path

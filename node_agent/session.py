@@ -1,4 +1,4 @@
-"""The node's side of the session: dial the master, say hello, take assignments in, report, and come back after every loss."""
+"""The node's side of the session: dial the master, take assignments in, report, and come back after every loss."""
 
 import asyncio
 import logging
@@ -59,6 +59,7 @@ class Session:
         self._parts = parts
         self._connected = False
         self._resyncing = False
+        self._trouble = ""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -83,12 +84,18 @@ class Session:
             try:
                 await self._talk()
             except* (grpc.RpcError, OSError, TimeoutError, ValueError, asyncio.InvalidStateError) as errors:
-                logger.warning("the session with %s ended: %s", self._address, _words(errors))
+                self._tell(_words(errors))
             except* Exception:
                 logger.exception("the session with %s failed", self._address)
             delay = FIRST_RETRY if self._connected else min(delay * 2, LONGEST_RETRY)
             self._connected = False
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311  # spreading, not secrecy
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # spreading, not secrecy
+
+    def _tell(self, why: str) -> None:
+        """Log why there is no session, once for each outage and reason."""
+        if self._connected or why != self._trouble:
+            logger.warning("no session with %s: %s", self._address, why)
+        self._trouble = why
 
     async def _talk(self) -> None:
         """One session, from dialling to its end. Raises ExceptionGroup."""
@@ -176,7 +183,7 @@ class Session:
                 await asyncio.sleep(RENEW_RETRY)
 
     async def _renew_now(self, stub: "NodeAsyncStub") -> None:
-        from node_agent.join import JoinFailure, signing_request, store  # noqa: PLC0415  # needs cryptography, rarely
+        from node_agent.join import JoinFailure, signing_request, store  # needs cryptography, rarely
 
         name = (await self._parts.hello()).node_name
         key, request = await asyncio.to_thread(signing_request, name)

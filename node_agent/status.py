@@ -15,7 +15,7 @@ _OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "Contain
 
 
 def pod_status(pod: core_v1.Pod, observed: Observed, now: datetime, host_ips: Sequence[str]) -> core_v1.PodStatus:
-    """The whole PodStatus. ``observed.previous`` gives what must not change: start time, a phase reached, transition times."""
+    """The whole PodStatus. ``observed.previous`` gives what must not change: start time, phase, transition times."""
     view = View(pod, observed)
     previous = observed.previous
     status = core_v1.PodStatus(
@@ -170,9 +170,7 @@ def _ready(
     ]
     if not unmet:
         return core_v1.PodCondition(type="Ready", status="True")
-    return core_v1.PodCondition(
-        type="Ready", status="False", reason="ReadinessGatesNotReady", message=", ".join(unmet)
-    )
+    return core_v1.PodCondition(type="Ready", status="False", reason="ReadinessGatesNotReady", message=", ".join(unmet))
 
 
 def _gate_problem(gate: str, value: str | None) -> str:

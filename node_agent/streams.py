@@ -37,7 +37,7 @@ Call = grpc.aio.StreamStreamCall[node_pb2.Frame, node_pb2.Frame]
 
 
 class Conversation:
-    """The frames of one stream. Its reading is one task for as long as the call lives: a cancelled read would end the call."""
+    """The frames of one stream. One task reads for as long as the call lives: a cancelled read would end the call."""
 
     def __init__(self, call: Call) -> None:
         self._call = call

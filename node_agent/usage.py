@@ -10,7 +10,7 @@ from node_agent.runtimes.base import Container, PodId, Stats, UsageSample
 from node_agent.worker import PodWorker
 from timonel.rpc import node_pb2
 
-SAMPLE_SECONDS = 10.0
+SAMPLE_SECONDS = 5.0
 """Heartbeats in between carry no usage."""
 
 _NANOSECONDS_PER_TICK = 10_000_000
@@ -34,7 +34,7 @@ def rate(before: UsageSample | None, now: UsageSample) -> Rate | None:
 
 
 class UsageMeter:
-    """Samples all running containers. ``shared`` when several nodes are on this machine: a node is then what its pods use."""
+    """Samples all running containers. ``shared`` when several nodes are on this machine: each is what its pods use."""
 
     def __init__(self, stats: Stats, *, shared: bool) -> None:
         self._stats = stats

@@ -1,7 +1,7 @@
 """One task a pod: look, decide, act, report; woken by assignments, the runtime's events, probes and time.
 
-Decisions are made one after the other; the steps that they name run side by side, never two of the same key. A step's failure is
-remembered with a time to try again, and shows in the pod's status and events.
+Decisions are made one after the other; the steps that they name run side by side, never two of the same key. A step's
+failure is remembered with a time to try again, and shows in the pod's status and events.
 """
 
 import asyncio
@@ -74,6 +74,7 @@ class PodWorker:
         self._must_look = True
         self._woken = asyncio.Event()
         self._running: dict[Key, tuple[Step, asyncio.Task[None]]] = {}
+        self._ended_steps = 0
         self._reported = b""
         self._effects = Effects(tools, self._memory, lambda: self._looked, self.look)
         self._probes = ProbeManager(tools.streams, self._woken.set, self._unhealthy)
@@ -145,7 +146,9 @@ class PodWorker:
         """What the pod refers to may have changed: look at volumes and failed containers again."""
         if self._memory.volumes is not None:
             self._memory.volumes_until = self._tools.clock()
-        for key in [k for k, f in self._memory.failures.items() if k[0] == "volumes" or f.reason == "CreateContainerConfigError"]:
+        for key in [
+            k for k, f in self._memory.failures.items() if k[0] == "volumes" or f.reason == "CreateContainerConfigError"
+        ]:
             del self._memory.failures[key]
         self._woken.set()
 
@@ -197,13 +200,7 @@ class PodWorker:
         """Raises RuntimeUnavailable."""
         memory = self._memory
         if self._must_look:
-            self._must_look = False
-            try:
-                async with asyncio.timeout(STEP_SECONDS):
-                    self._looked = await self._tools.runtime.pod(self.id)
-            except (RuntimeFailure, TimeoutError) as failure:
-                self._must_look = True
-                raise RuntimeUnavailable(str(failure)) from failure
+            await self._look_now()
             self._assume_address()
             await self._read_messages()
         observed = self._as_observed()
@@ -211,6 +208,19 @@ class PodWorker:
             memory.stopping_since = self._tools.clock()
             observed = self._as_observed()
         return observed
+
+    async def _look_now(self) -> None:
+        """Look until no step of ours has ended meanwhile: a look from before its end would show it as not done."""
+        ended = -1
+        while ended != self._ended_steps:
+            ended = self._ended_steps
+            self._must_look = False
+            try:
+                async with asyncio.timeout(STEP_SECONDS):
+                    self._looked = await self._tools.runtime.pod(self.id)
+            except (RuntimeFailure, TimeoutError) as failure:
+                self._must_look = True
+                raise RuntimeUnavailable(str(failure)) from failure
 
     def _assume_address(self) -> None:
         if not self._running and not self._memory.released:
@@ -286,6 +296,7 @@ class PodWorker:
 
     def _done(self, key: Key) -> None:
         step, _ = self._running.pop(key)
+        self._ended_steps += 1
         if isinstance(step, EnsureImage | MountVolumes | PlugNetwork):
             self._woken.set()
         else:
@@ -300,7 +311,9 @@ class PodWorker:
         except VolumeFailure as failure:
             self._failed(step, "FailedMount", f'MountVolume.SetUp failed for volume "{failure.volume}" : {failure.why}')
         except TimeoutError:
-            self._failed(step, "DeadlineExceeded", f"{type(step).__name__} did not end in time: context deadline exceeded")
+            self._failed(
+                step, "DeadlineExceeded", f"{type(step).__name__} did not end in time: context deadline exceeded"
+            )
         except OSError as error:
             self._failed(step, "CreateContainerError", str(error))
         except Exception as error:  # whatever happens to one step, the pod must still be looked after
@@ -364,7 +377,7 @@ class PodWorker:
         self._probes.keep_only(wanted)
 
     def _health_before(self, container: Container) -> Health | None:
-        """What the last reported status said of this very container: an agent that starts anew takes nobody's readiness away."""
+        """What the last status said of this very container: an agent that starts anew takes no readiness away."""
         status = self._memory.previous
         for known in (*status.initContainerStatuses, *status.containerStatuses):
             if known.containerID and known.containerID.endswith(container.id) and known.started:
@@ -385,9 +398,7 @@ class PodWorker:
             self._tools.report(self.id, status)
 
 
-def backoff_texts(
-    pod: core_v1.Pod, before: core_v1.PodStatus, after: core_v1.PodStatus
-) -> Iterator[tuple[str, str]]:
+def backoff_texts(pod: core_v1.Pod, before: core_v1.PodStatus, after: core_v1.PodStatus) -> Iterator[tuple[str, str]]:
     """(container, text) for each container that has begun to wait for its next start or pull."""
     reasons = {s.name: _waiting_reason(s) for s in _statuses(before)}
     images = {c.name: c.image for c in container_specs(pod)}
@@ -414,7 +425,7 @@ def _waiting_reason(status: core_v1.ContainerStatus) -> tuple[str, int]:
 
 
 def _is_superseded(running: Step, wanted: Step | None) -> bool:
-    """Whether a step under way is to be given up: a pull or a hook that nobody wants any more, or a stop that must be quicker."""
+    """Whether a step under way is to be given up: a pull or hook no longer wanted, or a stop that must be quicker."""
     if wanted is None:
         return isinstance(running, EnsureImage | StartContainer)
     if isinstance(running, StopContainer) and isinstance(wanted, StopContainer):

@@ -1,7 +1,7 @@
-"""Replaces a volume's files all at once, as the kubelet does it (its atomic_writer), so that programs that watch ``..data`` work.
+"""Replaces a volume's files all at once, as the kubelet's atomic_writer does, for programs that watch ``..data``.
 
-``<name>`` links to ``..data/<name>``, and ``..data`` links to a dated directory with the files; renaming a new ``..data`` over the old
-one switches all files at once.
+``<name>`` links to ``..data/<name>``, and ``..data`` links to a dated directory with the files; renaming a new ``..data``
+over the old one switches all files at once.
 """
 
 import os
@@ -22,8 +22,8 @@ _LONGEST_NAME = 255
 def write_payload(directory: Path, payload: Payload, adjust: Callable[[Path], None] = lambda _: None) -> bool:
     """Make ``directory`` hold exactly the payload; whether anything changed.
 
-    ``adjust`` is given the new files' directory before they are seen, to set owners. Raises ValueError for a path that leaves the
-    volume, OSError.
+    ``adjust`` is given the new files' directory before they are seen, to set owners. Raises ValueError for a path that
+    leaves the volume, OSError.
     """
     for path in payload:
         check_path(path)
@@ -58,7 +58,7 @@ def check_path(path: str) -> None:
 
 def _current(directory: Path) -> Path | None:
     try:
-        current = directory / os.readlink(directory / _DATA)
+        current = directory / (directory / _DATA).readlink()
     except OSError:
         return None
     return current if current.is_dir() else None

@@ -97,7 +97,7 @@ class VolumeType(Protocol):
 
 
 def give_to_group(path: Path, group: int, *, read_only: bool) -> None:
-    """Let the fsGroup own a tree, readable and (unless read-only) writable, inherited by new files. Source: volume_linux.go."""
+    """Let the fsGroup own a tree, readable and (unless read-only) writable, new files too. Source: volume_linux.go."""
     mask = 0o440 if read_only else 0o660
     for directory, _, files in os.walk(path):
         os.chown(directory, -1, group, follow_symlinks=False)

@@ -48,7 +48,9 @@ def secret_files(
     return _selected(data, items, optional, mode, "secret")
 
 
-def downward_files(context: VolumeContext, items: Sequence[core_v1.DownwardAPIVolumeFile], mode: int) -> dict[str, File]:
+def downward_files(
+    context: VolumeContext, items: Sequence[core_v1.DownwardAPIVolumeFile], mode: int
+) -> dict[str, File]:
     """The pod's own fields as files. Raises MissingReference for a field that does not exist."""
     return {i.path: File(_downward(context, i).encode(), mode if i.mode is None else i.mode) for i in items}
 

@@ -53,7 +53,7 @@ class PodVolumes:
         return self._root / uid
 
     async def set_up(self, context: VolumeContext) -> VolumeSet:
-        """Make all of the pod's volumes, or bring them up to date. Raises VolumeFailure for the first that cannot be."""
+        """Make all of the pod's volumes, or bring them up to date. Raises VolumeFailure at the first that fails."""
         base = self.directory(context.pod.metadata.uid or "") / "volumes"
         paths: dict[str, Path] = {}
         ages: list[datetime] = []
@@ -80,7 +80,7 @@ class PodVolumes:
         ]
 
     async def tear_down(self, uid: str) -> None:
-        """Unmount and remove everything of the pod; what is gone already is success. Raises OSError when something is in use."""
+        """Unmount and remove everything of the pod; what is gone is success. Raises OSError when one is in use."""
         directory = self.directory(uid)
         self._projected.forget(uid)
         await asyncio.to_thread(_remove_tree, directory)
@@ -106,7 +106,9 @@ class PodVolumes:
     ) -> Path:
         path = volumes.paths.get(mount.name)
         if path is None:
-            raise VolumeFailure(mount.name, f'container {container.name} mounts volume "{mount.name}", which the pod has not')
+            raise VolumeFailure(
+                mount.name, f'container {container.name} mounts volume "{mount.name}", which the pod has not'
+            )
         sub_path = expand(mount.subPathExpr, env) if mount.subPathExpr else mount.subPath
         if not sub_path:
             return path
@@ -114,7 +116,9 @@ class PodVolumes:
         volume = next((v for v in pod.spec.volumes if v.name == mount.name), None)
         writable = volume is not None and (volume.emptyDir is not None or volume.hostPath is not None)
         try:
-            return await asyncio.to_thread(bind_subpath, path, sub_path, target / f"{attempt}-{position}", make=writable)
+            return await asyncio.to_thread(
+                bind_subpath, path, sub_path, target / f"{attempt}-{position}", make=writable
+            )
         except (OSError, ValueError) as error:
             raise VolumeFailure(mount.name, f"failed to prepare subPath {sub_path}: {error}") from error
 

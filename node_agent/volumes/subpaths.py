@@ -1,7 +1,7 @@
-"""Mounts a part of a volume so that no symbolic link in it leads out, now or later. Source of the method: the kubelet's subpath package.
+"""Mounts a part of a volume so that no symbolic link in it leads out, now or later, as the kubelet's subpath package.
 
-The part is opened step by step without following links, and bound from the open descriptor to a place of our own; what the runtime
-then mounts cannot be swapped by a container that writes to the volume.
+The part is opened step by step without following links, and bound from the open descriptor to a place of our own; what
+the runtime then mounts cannot be swapped by a container that writes to the volume.
 """
 
 import os

@@ -108,7 +108,7 @@ class FakeTokens:
 
 @dataclass
 class NodeHarness:
-    """One node on the fake runtime; ``statuses`` are the newest by pod name, ``gone`` the pods of which nothing is left."""
+    """One node on the fake runtime; ``statuses`` are the newest by pod name, ``gone`` the pods that are no more."""
 
     world: World
     state_dir: Path

@@ -36,7 +36,9 @@ EXITED, RUNNING, CREATED = State.EXITED, State.RUNNING, State.CREATED
 
 def up(runtime: ObservedPod, **changes: Any) -> Observed:
     """Observed with all that a started pod has."""
-    return Observed(runtime, **({"address": "10.1.0.2", "volumes_ready": True, "images": frozenset({"c0", "c1"})} | changes))
+    return Observed(
+        runtime, **({"address": "10.1.0.2", "volumes_ready": True, "images": frozenset({"c0", "c1"})} | changes)
+    )
 
 
 def kinds(steps: list[Step]) -> list[type[Step]]:
@@ -82,7 +84,9 @@ def test_containers_start_in_order_each_after_the_hook_of_the_one_before(build: 
 
 def test_a_container_whose_image_cannot_be_pulled_does_not_hold_up_the_next(build: Any) -> None:
     failure = Failure("ErrImagePull", "no", build.now, 1, build.now + timedelta(seconds=10))
-    observed = up(build.observe(build.container("c1", CREATED)), images=frozenset(), failures={("image", "c0"): failure})
+    observed = up(
+        build.observe(build.container("c1", CREATED)), images=frozenset(), failures={("image", "c0"): failure}
+    )
     assert kinds(decide(build.pod({}, {}), observed, build.now)) == [StartContainer, Wake]
 
 
@@ -133,7 +137,13 @@ class TestRestarts:
 
     @pytest.mark.parametrize(
         ("policy", "exit_code", "again"),
-        [("Always", 0, True), ("Always", 1, True), ("OnFailure", 0, False), ("OnFailure", 1, True), ("Never", 1, False)],
+        [
+            ("Always", 0, True),
+            ("Always", 1, True),
+            ("OnFailure", 0, False),
+            ("OnFailure", 1, True),
+            ("Never", 1, False),
+        ],
     )
     def test_policies(self, build: Any, policy: str, exit_code: int, again: bool) -> None:
         steps = decide(
@@ -151,7 +161,9 @@ class TestRestarts:
         other = replace(ended, exit_code=1)
         assert kinds(decide(pod, up(build.observe(other)), build.now)) == [StopSandbox]
 
-    @pytest.mark.parametrize(("journaled", "waits", "next_"), [("0", 0, 10), ("10", 10, 20), ("160", 160, 300), ("300", 300, 300)])
+    @pytest.mark.parametrize(
+        ("journaled", "waits", "next_"), [("0", 0, 10), ("10", 10, 20), ("160", 160, 300), ("300", 300, 300)]
+    )
     def test_the_back_off_is_journaled_and_doubles(self, build: Any, journaled: str, waits: int, next_: int) -> None:
         labels = {"timonel.io/sandbox-attempt": "0", "timonel.io/backoff-seconds": journaled}
         ended = build.container(state=EXITED, exit_code=1, labels=labels)
@@ -164,7 +176,9 @@ class TestRestarts:
 
     def test_ten_good_minutes_are_forgiven(self, build: Any) -> None:
         labels = {"timonel.io/sandbox-attempt": "0", "timonel.io/backoff-seconds": "300"}
-        ended = build.container(state=EXITED, labels=labels, started=build.now - timedelta(minutes=11), finished=build.now)
+        ended = build.container(
+            state=EXITED, labels=labels, started=build.now - timedelta(minutes=11), finished=build.now
+        )
         assert only(decide(build.pod(), up(build.observe(ended)), build.now), CreateContainer).backoff == 10
 
     def test_a_new_image_replaces_the_container(self, build: Any) -> None:
@@ -173,7 +187,10 @@ class TestRestarts:
         stop = only(decide(build.pod(), up(build.observe(running)), build.now), StopContainer)
         assert stop.why is StopReason.DEFINITION_CHANGED
         ended = build.container(state=EXITED, labels=labels | {"timonel.io/backoff-seconds": "300"})
-        assert only(decide(build.pod(restartPolicy="Never"), up(build.observe(ended)), build.now), CreateContainer).attempt == 1
+        assert (
+            only(decide(build.pod(restartPolicy="Never"), up(build.observe(ended)), build.now), CreateContainer).attempt
+            == 1
+        )
 
     def test_the_count_goes_on_when_the_container_was_removed_by_hand(self, build: Any) -> None:
         known = core_v1.ContainerStatus(name="c0", containerID="docker://x", restartCount=4)
@@ -187,7 +204,9 @@ class TestProbes:
     def test_the_grace_is_the_probes_own_where_it_has_one(self, build: Any) -> None:
         probe = {"tcpSocket": {"port": 1}, "terminationGracePeriodSeconds": 3}
         health = {"c0-0": Health(started=True, failed="liveness", failed_at=build.now)}
-        steps = decide(build.pod({"livenessProbe": probe}), up(build.observe(build.container()), health=health), build.now)
+        steps = decide(
+            build.pod({"livenessProbe": probe}), up(build.observe(build.container()), health=health), build.now
+        )
         stop = only(steps, StopContainer)
         assert (stop.why, stop.grace) == (StopReason.LIVENESS, 3)
 
@@ -354,8 +373,14 @@ class Machine:
 
 
 @settings(max_examples=300, deadline=None)
-@given(data=st.data(), policy=st.sampled_from(["Always", "OnFailure", "Never"]), fate=st.sampled_from(["stay", "deleted", "unassigned"]))
-def test_every_situation_comes_to_rest_and_phases_never_go_back(build: Any, data: st.DataObject, policy: str, fate: str) -> None:
+@given(
+    data=st.data(),
+    policy=st.sampled_from(["Always", "OnFailure", "Never"]),
+    fate=st.sampled_from(["stay", "deleted", "unassigned"]),
+)
+def test_every_situation_comes_to_rest_and_phases_never_go_back(
+    build: Any, data: st.DataObject, policy: str, fate: str
+) -> None:
     pod = whole_pod(build, policy)
     if fate == "deleted":
         pod.metadata.deletionTimestamp = "2026-01-01T12:00:00Z"

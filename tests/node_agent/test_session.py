@@ -244,12 +244,12 @@ class TestSession:
         await master[1].stop(0)
         (container,) = world.containers.values()
         await world.end(container, 1)
-        async with asyncio.timeout(5):
-            while sum(c.running for c in world.containers.values()) != 1:
-                await asyncio.sleep(0.01)
+        await scripted.until(lambda: sum(c.running for c in world.containers.values()) == 1)
         server, _ = await serve(scripted, scripted.pki, master[2])
         scripted.heard.clear()
-        await scripted.until(lambda: scripted.statuses() and scripted.statuses()[-1].containerStatuses[0].restartCount == 1)
+        await scripted.until(
+            lambda: scripted.statuses() and scripted.statuses()[-1].containerStatuses[0].restartCount == 1
+        )
         await server.stop(0)
 
     async def test_a_runtime_that_is_away_shows_in_the_node(self, ready: Any, node: Any) -> None:
@@ -262,7 +262,9 @@ class TestSession:
         message = next(c.message for c in status.conditions if c.type == "Ready")
         assert message == "container runtime is down: Docker does not answer: start it"
 
-    async def test_a_token_is_asked_for_and_reaches_the_pod(self, master: Any, node: Any, build: Any, tmp_path: Path) -> None:
+    async def test_a_token_is_asked_for_and_reaches_the_pod(
+        self, master: Any, node: Any, build: Any, tmp_path: Path
+    ) -> None:
         scripted: ScriptedMaster = master[0]
         sources = [{"serviceAccountToken": {"path": "token"}}]
         pod = build.pod(volumes=[{"name": "sa", "projected": {"sources": sources}}], serviceAccountName="robot")
@@ -367,7 +369,9 @@ class TestJoin:
         yield f"localhost:{port}"
         await server.stop(0)
 
-    async def test_a_token_gives_credentials_that_only_we_can_read(self, pki: Pki, bootstrap: str, tmp_path: Path) -> None:
+    async def test_a_token_gives_credentials_that_only_we_can_read(
+        self, pki: Pki, bootstrap: str, tmp_path: Path
+    ) -> None:
         token = "abcdef.0123456789abcdef"
         found = await asyncio.to_thread(join, bootstrap, "node-9", token, pki.ca_hash, tmp_path / "n9")
         certificate, key, ca = found.read()
@@ -390,7 +394,9 @@ class TestJoin:
         with pytest.raises(JoinFailure, match="cannot reach the master"):
             await asyncio.to_thread(join, "localhost:1", "node-9", "a.b", "sha256:0", tmp_path / "n9")
 
-    async def test_a_certificate_near_its_end_is_renewed(self, ready: Any, credentials: NodeCredentials, node: Any) -> None:
+    async def test_a_certificate_near_its_end_is_renewed(
+        self, ready: Any, credentials: NodeCredentials, node: Any
+    ) -> None:
         before = credentials.read()[0]
         (credentials.directory / "renew-at").write_text("2020-01-01T00:00:00Z")
         ready[0].hang_up.set()
