@@ -13,7 +13,8 @@ from master.registry.objects import Call, Reader
 from master.registry.subresources import Action, Change, Connect, Part, Projection, Report, Subresource, TokenMinter
 from master.registry.write import Make, Plan, Writer, manager_of, refuse
 from timonel.api import codec, managed_fields
-from timonel.api.errors import BadRequest, Conflict, MethodNotAllowed, NoSuchPath
+from timonel.api.errors import BadRequest, Conflict, Invalid, MethodNotAllowed, NoSuchPath
+from timonel.api.fields import Path, required
 
 
 class Forms:
@@ -90,9 +91,8 @@ class Forms:
         sub = self._subresource(call)
         struct = _struct(call, sub)
         if not options.field_manager:
-            raise BadRequest(
-                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
-            )
+            fault = required(Path("fieldManager"), "is required for apply patch")
+            raise Invalid("PatchOptions.meta.k8s.io", "", [fault])
         applied = _mapping(body)
         if options.field_validation != "Ignore":
             bodies.decode(body, struct, call, options)

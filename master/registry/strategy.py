@@ -49,8 +49,6 @@ class Strategy(Generic[T]):
     """Whether an update of an absent object creates it."""
     unconditional_update: bool = True
     """Whether an update without a resourceVersion is accepted."""
-    needs_namespace: bool = True
-    """False for what may be created in a namespace that is ending, or absent."""
     has_generation: bool = False
     """Whether ``metadata.generation`` counts the changes of what `counted` gives."""
     virtual: "Virtual[T] | None" = None

@@ -6,7 +6,7 @@ from master.registry.admission.base import Attributes, Plugin
 from timonel.api.types import core_v1
 
 SECONDS = 3
-"""Kubernetes waits for 300. Here lost pods are replaced within seconds: see docs/decisions."""
+"""Kubernetes waits for 300. Here a lost node's pods are to run elsewhere within 15 seconds of the loss."""
 TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 NO_EXECUTE = "NoExecute"
 

@@ -15,7 +15,6 @@ NODES = "system:nodes"
 PREFIX = "system:node:"
 LEASES = "kube-node-lease"
 READ = frozenset({"get", "list", "watch"})
-PODS_ANYWHERE = frozenset({"get"})
 USED_BY_PODS = (core_v1.ConfigMap, core_v1.Secret)
 
 

@@ -66,13 +66,17 @@ class Nodes(Strategy[core_v1.Node]):
             new.spec.podCIDR, new.spec.podCIDRs = old.spec.podCIDR, list(old.spec.podCIDRs)
 
     def default(self, obj: core_v1.Node, old: core_v1.Node | None) -> None:
-        """The first pod network stands in both fields; what is allocatable is the capacity unless told otherwise."""
+        """The first pod network stands in both fields."""
         if obj.spec.podCIDR and not obj.spec.podCIDRs:
             obj.spec.podCIDRs = [obj.spec.podCIDR]
         elif obj.spec.podCIDRs and not obj.spec.podCIDR:
             obj.spec.podCIDR = obj.spec.podCIDRs[0]
-        if obj.status.capacity and not obj.status.allocatable:
-            obj.status.allocatable = dict(obj.status.capacity)
+        if old is None:
+            _default_allocatable(obj)
+
+    def prepare_status(self, new: core_v1.Node, old: core_v1.Node, call: Call) -> None:
+        """What is allocatable is the capacity unless told otherwise."""
+        _default_allocatable(new)
 
     def validate(self, obj: core_v1.Node, old: core_v1.Node | None) -> Iterator[FieldError]:
         """Taints are well formed and not given twice; networks are networks and stay."""
@@ -88,6 +92,11 @@ class Nodes(Strategy[core_v1.Node]):
         if old and old.spec.providerID and obj.spec.providerID != old.spec.providerID:
             why = 'node updates may not change providerID except from "" to valid'
             yield forbidden(SPEC.child("providerID"), why)
+
+
+def _default_allocatable(node: core_v1.Node) -> None:
+    if node.status.capacity and not node.status.allocatable:
+        node.status.allocatable = dict(node.status.capacity)
 
 
 def _taints(taints: list[core_v1.Taint], path: Path) -> Iterator[FieldError]:
