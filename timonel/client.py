@@ -294,17 +294,17 @@ class Kind(Generic[T]):
         path = (await self._resource()).path(namespace, name, subresource)
         return self._one(await self._client.call("GET", path))
 
-    async def list(self, namespace: str = "", *, labels: str = "", fields: str = "") -> Listing[T]:
-        """All objects that the selectors choose, fetched page by page."""
+    async def list(self, namespace: str = "", *, labels: str = "", fields: str = "", page: int = PAGE) -> Listing[T]:
+        """All objects that the selectors choose, fetched by `page` at a time (0: all at once)."""
         path = (await self._resource()).path(namespace)
-        query = _selectors(labels, fields) | {"limit": str(PAGE)}
+        query = _selectors(labels, fields) | ({"limit": str(page)} if page else {})
         items: list[T] = []
         while True:
-            page = _page.decode((await self._client.call("GET", path, query=query)).body)
-            items.extend(self._decode(bytes(raw)) for raw in page.items)
-            if not page.metadata.get("continue"):
-                return Listing(items, str(page.metadata.get("resourceVersion", "")))
-            query["continue"] = page.metadata["continue"]
+            part = _page.decode((await self._client.call("GET", path, query=query)).body)
+            items.extend(self._decode(bytes(raw)) for raw in part.items)
+            if not part.metadata.get("continue"):
+                return Listing(items, str(part.metadata.get("resourceVersion", "")))
+            query["continue"] = part.metadata["continue"]
 
     async def table(
         self,
@@ -375,10 +375,11 @@ class Kind(Generic[T]):
     async def apply(self, obj: Any, *, force: bool = False, dry_run: bool = False, validation: str = "") -> T:
         """Server-side apply: create the object, or bring the fields that `obj` names to what it says.
 
+        An object of a namespaced kind that names no namespace goes to that of the access.
         Raises ApplyConflict when other managers own some of them and `force` is False.
         """
         meta = _metadata(obj)
-        namespace, name = str(meta.get("namespace") or ""), str(meta.get("name") or "")
+        namespace, name = str(meta.get("namespace") or self._client.access.namespace), str(meta.get("name") or "")
         return await self.patch(namespace, name, obj, "apply", force=force, dry_run=dry_run, validation=validation)
 
     async def delete(
@@ -518,7 +519,7 @@ def _refusal(code: int, body: bytes) -> StatusError:
 
 def _warnings(response: aiohttp.ClientResponse) -> list[str]:
     """The texts of `299 - "text"` headers."""
-    texts = [header.partition('"')[2].rstrip('"') for header in response.headers.getall("Warning", [])]
+    texts = [header.partition('"')[2].removesuffix('"') for header in response.headers.getall("Warning", [])]
     return [text.replace('\\"', '"').replace("\\\\", "\\") for text in texts]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,14 @@ if TYPE_CHECKING:
 
 class CliError(Exception):
     """A command cannot do what it was asked; the text says why and what to do."""
+
+
+def raise_all(errors: Sequence[Exception]) -> None:
+    """Raise the errors that several objects met with, if there are any."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ExceptionGroup("several objects met with errors", errors)
 
 
 def explain(error: BaseException) -> str:
@@ -45,20 +54,22 @@ def _explain(error: BaseException) -> str:
 
 def _refusal(error: StatusError) -> str:
     """The server's refusal, in kubectl's words, the causes one a line."""
-    causes = [f"* {cause.field}: {cause.message}" if cause.field else f"* {cause.message}" for cause in error.causes]
+    causes = [f"{cause.field}: {cause.message}" if cause.field else cause.message or "" for cause in error.causes]
     match error.reason:
         case "Unauthorized":
             return f"{_label('error')} You must be logged in to the server ({error.message})"
-        case "Invalid" if len(causes) > 1:
-            kind, name = error.kind, error.name
-            return "\n".join([f'{_label(None)}The {kind} "{name}" is invalid:', *causes])
-        case "Invalid":
-            return f"{_label(None)}The {error.message}"
+        case "Invalid" if causes and error.kind:
+            return _with_causes(f'The {error.kind} "{error.name}" is invalid:', causes)
         case "Conflict" if causes:
-            return "\n".join([f"{_label('error')} {error.message.splitlines()[0]}", *causes])
+            return _with_causes(f"{_label('error')} the server refuses to take fields over from others:", causes)
     where = f"Error from server ({error.reason}):" if error.reason else "Error from server:"
     return f"{click.style(where, fg='red')} {error.message}"
 
 
-def _label(text: str | None) -> str:
-    return click.style(f"{text}:", fg="red") if text else ""
+def _with_causes(headline: str, causes: Sequence[str]) -> str:
+    """One cause behind the headline, or several below it."""
+    return f"{headline} {causes[0]}" if len(causes) == 1 else "\n".join([headline, *(f"* {cause}" for cause in causes)])
+
+
+def _label(text: str) -> str:
+    return click.style(f"{text}:", fg="red")

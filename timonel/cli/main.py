@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except Exception as error:  # noqa: BLE001  # the last resort: users get words, never a traceback
+    except Exception as error:  # the last resort: users get words, never a traceback
         if os.environ.get("TIMONEL_DEBUG"):
             raise
         return _fail(error)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from timonel.cli import jsonpath
 from timonel.cli.errors import CliError
 from timonel.cli.output.table import Aligner
 
+T = TypeVar("T")
 Object = dict[str, Any]
 FORMS = "wide, yaml, json, name, jsonpath=TEMPLATE, custom-columns=NAME:PATH,..."
 NONE = "<none>"
+NO_WRAPPING = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,8 @@ class Printer:
         return ("" if self._first else "---\n") + yaml_text(whole)
 
     def _custom(self, objects: Sequence[Object]) -> str:
-        rows = [[name for name, _ in self._columns]] if self._first and self._headers else []
-        for obj in objects:
-            rows.append([_cell(jsonpath.find(path, obj)) for _, path in self._columns])
+        head = [[name for name, _ in self._columns]] if self._first and self._headers else []
+        rows = [*head, *([_cell(jsonpath.find(path, obj)) for _, path in self._columns] for obj in objects)]
         return "".join(f"{line}\n" for line in self._aligner.lines(rows))
 
 
@@ -116,7 +117,7 @@ def yaml_text(value: Any) -> str:
     import yaml
 
     text: str = yaml.dump(
-        value, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=2**31, default_flow_style=False
+        value, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=NO_WRAPPING, default_flow_style=False
     )
     return text
 
@@ -143,11 +144,15 @@ def _custom_columns(wanted: Form) -> list[tuple[str, jsonpath.Path]]:
         name, colon, path = part.partition(":")
         if not colon or not name or not path:
             raise CliError(f"unexpected custom-columns spec: {part!r}, expected <header>:<json-path-expr>")
-        columns.append((name, _checked(wanted, lambda path=path: jsonpath.relaxed(path))))  # type: ignore[misc]
+        columns.append((name, _relaxed(wanted, path)))
     return columns
 
 
-def _checked(wanted: Form, step: Callable[[], Any]) -> Any:
+def _relaxed(wanted: Form, path: str) -> jsonpath.Path:
+    return _checked(wanted, lambda: jsonpath.relaxed(path))
+
+
+def _checked(wanted: Form, step: Callable[[], T]) -> T:
     try:
         return step()
     except jsonpath.JsonPathError as error:

@@ -1,0 +1,127 @@
+"""Applies manifests: what is sent where, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from timonel.api.errors import Conflict, NotFound, StatusError
+from timonel.cli import fieldnames
+from timonel.cli.errors import CliError
+from timonel.cli.manifests import Manifest
+from timonel.client import Client
+from timonel.discovery import ApiResource, Discovery, UnknownResource
+
+Object = dict[str, Any]
+
+
+class Outcome(StrEnum):
+    """What applying did."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """An object that is to be as a manifest says."""
+
+    manifest: Manifest
+    resource: ApiResource
+    namespace: str
+    """Empty for what belongs to the whole cluster."""
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return self.manifest.name
+
+
+def goals(found: Discovery, manifests: Iterable[Manifest], namespace: str, *, asked: bool) -> list[Goal]:
+    """Where each manifest's object belongs.
+
+    Args:
+        found: what the server has.
+        manifests: what is to be.
+        namespace: where to put what names no namespace.
+        asked: whether the user named the namespace; then objects must not name another.
+
+    Raises:
+        CliError: kinds are unknown, or a namespace contradicts the user's; the text names each place.
+    """
+    made: list[Goal] = []
+    faults: list[str] = []
+    for manifest in manifests:
+        try:
+            resource = found.of(manifest.gvk)
+        except UnknownResource as error:
+            faults.append(f"{manifest.where('kind')}: {error}")
+            continue
+        own = str(manifest.object["metadata"].get("namespace") or "")
+        if asked and resource.namespaced and own and own != namespace:
+            faults.append(f'{manifest.where("metadata.namespace")}: it says "{own}", but you asked for "{namespace}"')
+        made.append(Goal(manifest, resource, (own or namespace) if resource.namespaced else ""))
+    if faults:
+        raise CliError("\n".join(faults))
+    return made
+
+
+def check(manifests: Iterable[Manifest]) -> list[str]:
+    """All that is wrong with the manifests' fields, with places."""
+    return [problem for manifest in manifests for problem in fieldnames.problems(manifest)]
+
+
+async def current(client: Client, goal: Goal) -> Object | None:
+    """The object as it is; None when there is none."""
+    try:
+        return await client.kind(goal.resource).get(goal.namespace, goal.name)
+    except NotFound:
+        return None
+
+
+async def apply(
+    client: Client, goal: Goal, *, force: bool = False, dry_run: bool = False, validation: str = "Strict"
+) -> tuple[Object, Outcome]:
+    """Server-side apply of one manifest: the object after it, and what has changed.
+
+    Raises:
+        StatusError: the server refuses; notes say where in the manifests the cause is.
+    """
+    before = await current(client, goal)
+    body = goal.manifest.object
+    if goal.namespace:
+        body = {**body, "metadata": {**body["metadata"], "namespace": goal.namespace}}
+    try:
+        after = await client.kind(goal.resource).patch(
+            goal.namespace, goal.name, body, "apply", force=force, dry_run=dry_run, validation=validation
+        )
+    except StatusError as error:
+        _locate(error, goal.manifest)
+        raise
+    if before is None:
+        return after, Outcome.CREATED
+    return after, Outcome.UNCHANGED if _same(before, after) else Outcome.CONFIGURED
+
+
+def _same(before: Object, after: Object) -> bool:
+    """Whether a write changed nothing; a dry run's answer bears the old resourceVersion in any case."""
+    return without_bookkeeping(before) == without_bookkeeping(after)
+
+
+def without_bookkeeping(obj: Object) -> Object:
+    """The object without what the server notes about its writes."""
+    noted = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
+    metadata = {key: value for key, value in obj["metadata"].items() if key not in noted}
+    return {**obj, "metadata": metadata}
+
+
+def _locate(error: StatusError, manifest: Manifest) -> None:
+    """Note where in the manifests the causes of a refusal are."""
+    fields = [cause.field or "" for cause in error.causes] or [""]
+    for place in dict.fromkeys(manifest.where(field.lstrip(".")) for field in fields):
+        error.add_note(f"in {place}")
+    if isinstance(error, Conflict) and error.causes:
+        error.add_note("Others own these fields: --force-conflicts takes them over; or leave them out of the manifest.")
