@@ -26,10 +26,7 @@ grace_period = click.option(
     "--grace-period", type=int, default=-1, metavar="SECONDS", help="How long pods get to end; -1: their own time."
 )
 selector = click.option("-l", "--selector", metavar="LABELS", default="", help="Only what has these labels: a=b,c!=d.")
-field_grace_period = click.option(
-    "--grace-period", type=int, default=-1, metavar="SECONDS", help="How long pods get to end; -1: their own time."
-)
-selector = click.option("--field-selector", metavar="FIELDS", default="", help="Only what has these fields.")
+field_selector = click.option("--field-selector", metavar="FIELDS", default="", help="Only what has these fields.")
 
 
 def selectors(function: F) -> F:

@@ -41,9 +41,7 @@ _no_headers = click.option("--no-headers", is_flag=True, help="Leave the headers
 @_sort_by
 @_no_headers
 @connected
-async def node(
-    session: Session, names: tuple[str, ...], *, selector: str, sort_by: str | None, no_headers: bool
-) -> None:
+async def node(session: Session, names: tuple[str, ...], selector: str, **shown: Any) -> None:
     """Show what nodes use, also as a share of what they have for pods."""
     metrics = await _metrics(session, "nodes.metrics.k8s.io", "", names, selector)
     listing = await session.client.kind("nodes").list(labels=selector)
