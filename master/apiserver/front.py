@@ -20,6 +20,10 @@ from timonel.api.errors import BadRequest, InternalError, StatusError, Unauthori
 
 log = logging.getLogger(__name__)
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+UNKNOWN = frozenset({401, 404})
+"""Codes of requests whose path may be anything, and is no label of a metric for that reason."""
+
 
 class Front:
     """The one handler of the HTTP server."""
@@ -56,9 +60,10 @@ class Front:
             why = f"an error in the server; its log tells more of incident {incident}"
             response = responses.failure(http, InternalError(why))
         is_long = isinstance(response, web.WebSocketResponse) or response.chunked
-        resource = target.resource if target else ""
         seconds = None if is_long else time.monotonic() - started
-        self._metrics.observe(http.method, resource if response.status != 404 else "", response.status, seconds)
+        known = target is not None and response.status not in UNKNOWN
+        method = http.method if http.method in METHODS else "other"
+        self._metrics.observe(method, target.resource if target and known else "", response.status, seconds)
         return response
 
     async def _serve(self, http: web.BaseRequest, target: paths.Target | None) -> web.StreamResponse:

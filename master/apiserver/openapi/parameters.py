@@ -28,7 +28,7 @@ FIELD_VALIDATION = Parameter(
 )
 FORCE = Parameter("force", BOOLEAN, "For apply only: take over fields that other managers own.")
 
-LISTING = (
+LISTING: tuple[Parameter, ...] = (
     Parameter("allowWatchBookmarks", BOOLEAN, "Whether a watch gets BOOKMARK events."),
     Parameter("continue", STRING, "The token of a former page; the answer is the next one."),
     Parameter("fieldSelector", STRING, "Restricts the objects by their fields."),
@@ -44,14 +44,14 @@ LISTING = (
     Parameter("timeoutSeconds", INTEGER, "Seconds after which the server ends the call."),
     Parameter("watch", BOOLEAN, "Answer with a stream of changes in place of a list."),
 )
-DELETING = (
+DELETING: tuple[Parameter, ...] = (
     DRY_RUN,
     Parameter("gracePeriodSeconds", INTEGER, "Seconds before the object goes; 0 is at once."),
     Parameter("orphanDependents", BOOLEAN, "Deprecated: use propagationPolicy."),
     Parameter("propagationPolicy", STRING, "What becomes of dependents: Orphan, Background or Foreground."),
 )
-WRITING = (DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION)
-PATCHING = (*WRITING, FORCE)
+WRITING: tuple[Parameter, ...] = (DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION)
+PATCHING: tuple[Parameter, ...] = (*WRITING, FORCE)
 
 COMMAND = Parameter("command", STRING, "The command, one argument each.")
 CONTAINER = Parameter("container", STRING, "The container; the only one when there is one.")
