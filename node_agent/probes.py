@@ -24,7 +24,7 @@ class ProbeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How a probe stands: its result, which changes at the thresholds only, and how often in a row the last verdict came."""
+    """How a probe stands: its result, which changes at the thresholds, and how often in a row the last verdict came."""
 
     result: bool
     last: Verdict = Verdict.UNKNOWN

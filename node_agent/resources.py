@@ -1,4 +1,4 @@
-"""From a container's resources to the runtime's limits. Pure, as the kubelet converts (cm/helpers_linux, qos/policy)."""
+"""From a container's resources to the runtime's limits. Pure, as the kubelet has it (cm/helpers_linux, qos/policy)."""
 
 from node_agent.runtimes.base import Resources
 from timonel.api.podresources import amount, qos_class

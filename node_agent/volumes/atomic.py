@@ -1,7 +1,7 @@
 """Replaces a volume's files all at once, as the kubelet's atomic_writer does, for programs that watch ``..data``.
 
-``<name>`` links to ``..data/<name>``, and ``..data`` links to a dated directory with the files; renaming a new ``..data``
-over the old one switches all files at once.
+``<name>`` links to ``..data/<name>``, and ``..data`` links to a dated directory with the files; renaming a new
+``..data`` over the old one switches all files at once.
 """
 
 import os

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -162,22 +163,31 @@ def credentials(tmp_path: Path, pki: Pki) -> NodeCredentials:
     return store(tmp_path / "pki", key, reply)
 
 
+@dataclass
+class Served:
+    """The master, and the server and port that it is reached at now."""
+
+    scripted: ScriptedMaster
+    server: grpc.aio.Server
+    port: int
+
+
 @pytest.fixture
-async def master(pki: Pki) -> AsyncIterator[tuple[ScriptedMaster, grpc.aio.Server, int]]:
+async def master(pki: Pki) -> AsyncIterator[Served]:
     scripted = ScriptedMaster(pki)
-    server, port = await serve(scripted, pki)
-    yield scripted, server, port
-    await server.stop(0)
+    served = Served(scripted, *await serve(scripted, pki))
+    yield served
+    await served.server.stop(0)
 
 
 @pytest.fixture
 async def node(
-    tmp_path: Path, master: tuple[ScriptedMaster, grpc.aio.Server, int], credentials: NodeCredentials
+    tmp_path: Path, master: Served, credentials: NodeCredentials
 ) -> AsyncIterator[tuple[Node, World]]:
     world = World()
     fake = FakeRuntime(world)
     config = NodeConfig("node-1", tmp_path, ["10.0.0.1"], cpus=2.0, memory_bytes=1 << 30)
-    node = Node(config, Backend(fake, fake, fake, fake, FakeNetwork()), f"localhost:{master[2]}", credentials)
+    node = Node(config, Backend(fake, fake, fake, fake, FakeNetwork()), f"localhost:{master.port}", credentials)
     await node.start()
     yield node, world
     await node.close()
@@ -194,7 +204,7 @@ def node_object() -> core_v1.Node:
 @pytest.fixture
 async def ready(master: Any, node: Any, build: Any) -> tuple[ScriptedMaster, World]:
     """The master, and the world of a node with one ready pod."""
-    scripted: ScriptedMaster = master[0]
+    scripted: ScriptedMaster = master.scripted
     scripted.assign(node_object(), build.pod(), complete=True)
     await scripted.until(scripted.is_ready)
     return scripted, node[1]
@@ -241,16 +251,15 @@ class TestSession:
 
     async def test_cut_off_it_still_restarts_containers(self, ready: Any, master: Any) -> None:
         scripted, world = ready
-        await master[1].stop(0)
+        await master.server.stop(0)
         (container,) = world.containers.values()
         await world.end(container, 1)
         await scripted.until(lambda: sum(c.running for c in world.containers.values()) == 1)
-        server, _ = await serve(scripted, scripted.pki, master[2])
+        master.server, _ = await serve(scripted, scripted.pki, master.port)
         scripted.heard.clear()
         await scripted.until(
             lambda: scripted.statuses() and scripted.statuses()[-1].containerStatuses[0].restartCount == 1
         )
-        await server.stop(0)
 
     async def test_a_runtime_that_is_away_shows_in_the_node(self, ready: Any, node: Any) -> None:
         scripted, world = ready
@@ -265,7 +274,7 @@ class TestSession:
     async def test_a_token_is_asked_for_and_reaches_the_pod(
         self, master: Any, node: Any, build: Any, tmp_path: Path
     ) -> None:
-        scripted: ScriptedMaster = master[0]
+        scripted: ScriptedMaster = master.scripted
         sources = [{"serviceAccountToken": {"path": "token"}}]
         pod = build.pod(volumes=[{"name": "sa", "projected": {"sources": sources}}], serviceAccountName="robot")
         scripted.assign(node_object(), pod, complete=True)
@@ -308,7 +317,7 @@ class TestStreams:
         return data, codec.decode(meta_v1.Status, data.pop(Frame.STATUS))
 
     async def test_logs(self, master: Any, node: Any, build: Any) -> None:
-        scripted: ScriptedMaster = master[0]
+        scripted: ScriptedMaster = master.scripted
         node[1].behaviours["app:1"] = Behaviour(output=[(1, b"one\n"), (1, b"two\n")])
         scripted.assign(node_object(), build.pod(), complete=True)
         await scripted.until(scripted.is_ready)
@@ -323,7 +332,7 @@ class TestStreams:
         assert status.code == 400
 
     async def test_exec_gives_output_and_exit_code(self, master: Any, node: Any, build: Any) -> None:
-        scripted: ScriptedMaster = master[0]
+        scripted: ScriptedMaster = master.scripted
         result = Command(output=[(1, b"out"), (2, b"err")], exit_code=7)
         node[1].behaviours["app:1"] = Behaviour(commands=lambda _: result)
         scripted.assign(node_object(), build.pod(), complete=True)
@@ -336,7 +345,7 @@ class TestStreams:
         assert [(c.reason, c.message) for c in status.details.causes] == [("ExitCode", "7")]
 
     async def test_exec_takes_input_until_it_is_closed(self, master: Any, node: Any, build: Any) -> None:
-        scripted: ScriptedMaster = master[0]
+        scripted: ScriptedMaster = master.scripted
         node[1].behaviours["app:1"] = Behaviour(commands=lambda _: Command(echo=True))
         scripted.assign(node_object(), build.pod(), complete=True)
         await scripted.until(scripted.is_ready)
