@@ -11,8 +11,9 @@ from timonel.api.errors import Conflict, NotFound, StatusError
 from timonel.cli import fieldnames
 from timonel.cli.errors import CliError
 from timonel.cli.manifests import Manifest
+from timonel.cli.targets import Ref
 from timonel.client import Client
-from timonel.discovery import ApiResource, Discovery, UnknownResource
+from timonel.discovery import Discovery, UnknownResource
 
 Object = dict[str, Any]
 
@@ -30,14 +31,7 @@ class Goal:
     """An object that is to be as a manifest says."""
 
     manifest: Manifest
-    resource: ApiResource
-    namespace: str
-    """Empty for what belongs to the whole cluster."""
-
-    @property
-    def name(self) -> str:
-        """The object's name."""
-        return self.manifest.name
+    ref: Ref
 
 
 def goals(found: Discovery, manifests: Iterable[Manifest], namespace: str, *, asked: bool) -> list[Goal]:
@@ -63,7 +57,8 @@ def goals(found: Discovery, manifests: Iterable[Manifest], namespace: str, *, as
         own = str(manifest.object["metadata"].get("namespace") or "")
         if asked and resource.namespaced and own and own != namespace:
             faults.append(f'{manifest.where("metadata.namespace")}: it says "{own}", but you asked for "{namespace}"')
-        made.append(Goal(manifest, resource, (own or namespace) if resource.namespaced else ""))
+        place = (own or namespace) if resource.namespaced else ""
+        made.append(Goal(manifest, Ref(resource, place, manifest.name)))
     if faults:
         raise CliError("\n".join(faults))
     return made
@@ -74,10 +69,10 @@ def check(manifests: Iterable[Manifest]) -> list[str]:
     return [problem for manifest in manifests for problem in fieldnames.problems(manifest)]
 
 
-async def current(client: Client, goal: Goal) -> Object | None:
+async def current(client: Client, ref: Ref) -> Object | None:
     """The object as it is; None when there is none."""
     try:
-        return await client.kind(goal.resource).get(goal.namespace, goal.name)
+        return await client.kind(ref.resource).get(ref.namespace, ref.name)
     except NotFound:
         return None
 
@@ -90,13 +85,13 @@ async def apply(
     Raises:
         StatusError: the server refuses; notes say where in the manifests the cause is.
     """
-    before = await current(client, goal)
-    body = goal.manifest.object
-    if goal.namespace:
-        body = {**body, "metadata": {**body["metadata"], "namespace": goal.namespace}}
+    ref, body = goal.ref, goal.manifest.object
+    before = await current(client, ref)
+    if ref.namespace:
+        body = {**body, "metadata": {**body["metadata"], "namespace": ref.namespace}}
     try:
-        after = await client.kind(goal.resource).patch(
-            goal.namespace, goal.name, body, "apply", force=force, dry_run=dry_run, validation=validation
+        after = await client.kind(ref.resource).patch(
+            ref.namespace, ref.name, body, "apply", force=force, dry_run=dry_run, validation=validation
         )
     except StatusError as error:
         _locate(error, goal.manifest)

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from timonel.api import codec, selectors
 from timonel.api.types import meta_v1
 from timonel.cli import readiness
-from timonel.cli.applying import Goal
 from timonel.cli.errors import CliError
 from timonel.cli.readiness import Progress, Stage
+from timonel.cli.targets import Ref
 from timonel.cli.watching import Objects, views
 from timonel.client import Client
 from timonel.discovery import ApiResource
@@ -34,9 +34,9 @@ class PodState:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far a goal is."""
+    """How far an object is."""
 
-    goal: Goal
+    ref: Ref
     progress: Progress
     pods: tuple[PodState, ...] = ()
 
@@ -48,7 +48,7 @@ class View(Protocol):
         """Show these states in place of the last ones."""
 
 
-async def wait_ready(client: Client, goals: Sequence[Goal], seconds: float, view: View) -> None:
+async def wait_ready(client: Client, refs: Sequence[Ref], seconds: float, view: View) -> None:
     """Wait until all objects are ready, at most so long (0: for ever); the view follows each change.
 
     Raises:
@@ -57,7 +57,7 @@ async def wait_ready(client: Client, goals: Sequence[Goal], seconds: float, view
     states: list[State] = []
     try:
         async with asyncio.timeout(seconds or None):
-            await _follow_until_decided(client, goals, states, view)
+            await _follow_until_decided(client, refs, states, view)
     except TimeoutError:
         raise CliError("\n".join(["timed out; not ready are:", *complaints(states)])) from None
     if any(state.progress.stage is Stage.FAILED for state in states):
@@ -69,17 +69,17 @@ def complaints(states: Sequence[State]) -> list[str]:
     lines = []
     for state in states:
         if not state.progress.ready:
-            lines.append(f"{state.goal.resource.singular}/{state.goal.name}: {state.progress.text or 'not seen yet'}")
+            lines.append(f"{state.ref}: {state.progress.text or 'not seen yet'}")
             waiting = (pod for pod in state.pods if not pod.progress.ready)
             lines += [f"  pod/{pod.name}: {pod.trouble or pod.progress.text}" for pod in waiting]
     return lines
 
 
-async def _follow_until_decided(client: Client, goals: Sequence[Goal], states: list[State], view: View) -> None:
+async def _follow_until_decided(client: Client, refs: Sequence[Ref], states: list[State], view: View) -> None:
     """Keep `states` up to date until all are ready or one has failed."""
     pods = await client.resource("pods")
-    places: set[Place] = {(goal.resource, goal.namespace) for goal in goals}
-    places |= {(pods, goal.namespace) for goal in goals if goal.namespace}
+    places: set[Place] = {(ref.resource, ref.namespace) for ref in refs}
+    places |= {(pods, ref.namespace) for ref in refs if ref.namespace}
     seen: dict[Place, Objects] = {}
     changed = asyncio.Event()
 
@@ -95,7 +95,7 @@ async def _follow_until_decided(client: Client, goals: Sequence[Goal], states: l
             await changed.wait()
             changed.clear()
             if len(seen) == len(places):
-                states[:] = [_state(goal, seen, pods) for goal in goals]
+                states[:] = [_state(ref, seen, pods) for ref in refs]
                 view.show(states)
         for follower in followers:
             follower.cancel()
@@ -106,12 +106,12 @@ def _decided(states: Sequence[State]) -> bool:
     return failed or (bool(states) and all(state.progress.ready for state in states))
 
 
-def _state(goal: Goal, seen: dict[Place, Objects], pods: ApiResource) -> State:
-    obj = seen[goal.resource, goal.namespace].get((goal.namespace, goal.name))
+def _state(ref: Ref, seen: dict[Place, Objects], pods: ApiResource) -> State:
+    obj = seen[ref.resource, ref.namespace].get((ref.namespace, ref.name))
     if obj is None:
-        return State(goal, Progress(Stage.WAITING, "not seen yet"))
-    own = pods_of(obj, seen.get((pods, goal.namespace)) or {})
-    return State(goal, readiness.progress({"kind": goal.resource.gvk.kind, **obj}), tuple(map(_pod_state, own)))
+        return State(ref, Progress(Stage.WAITING, "not seen yet"))
+    own = pods_of(obj, seen.get((pods, ref.namespace)) or {})
+    return State(ref, readiness.progress({"kind": ref.resource.gvk.kind, **obj}), tuple(map(_pod_state, own)))
 
 
 def pods_of(obj: Object, pods: Objects) -> list[Object]:

@@ -25,6 +25,18 @@ class Target:
         return namespace if self.resource.namespaced else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One object. The namespace is empty for what belongs to the whole cluster."""
+
+    resource: ApiResource
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return label(self.resource, self.name)
+
+
 def parse(found: Discovery, words: Sequence[str]) -> list[Target]:
     """The targets that a command line names.
 
@@ -50,6 +62,11 @@ def named(found: Discovery, words: Sequence[str], default: str = "") -> list[Tar
     return targets
 
 
+def refs(wanted: Sequence[Target], namespace: str) -> list[Ref]:
+    """The objects that targets name."""
+    return [Ref(target.resource, target.namespace(namespace), name) for target in wanted for name in target.names]
+
+
 def label(resource: ApiResource, name: str) -> str:
     """An object as results name it: `pod/web-1`, `deployment.apps/web`."""
     return f"{type_name(resource)}/{name}"
@@ -73,6 +90,14 @@ async def get(session: Session, target: Target, name: str) -> dict[str, Any]:
     except NotFound as error:
         await suggest_name(session, target, name, error)
         raise
+
+
+async def select(session: Session, target: Target, namespace: str, *, labels: str, fields: str) -> list[Ref]:
+    """All objects of a target's resource that the selectors choose."""
+    kind = session.client.kind(target.resource)
+    listing = await kind.list(target.namespace(namespace), labels=labels, fields=fields)
+    metas = [item["metadata"] for item in listing.items]
+    return [Ref(target.resource, meta.get("namespace", ""), meta["name"]) for meta in metas]
 
 
 async def suggest_name(session: Session, target: Target, name: str, error: NotFound) -> None:

@@ -42,7 +42,7 @@ class Lines:
     def show(self, states: Sequence[State]) -> None:
         """Say what is new."""
         for state in states:
-            self._say(f"{state.goal.resource.singular}/{state.goal.name}", state.progress, "")
+            self._say(str(state.ref), state.progress, "")
             for pod in state.pods:
                 if pod.trouble:
                     self._say(f"pod/{pod.name}", pod.progress, pod.trouble)
@@ -71,11 +71,11 @@ def tree(states: Sequence[State]) -> Tree:
     from rich.tree import Tree
 
     root = Tree("", hide_root=True)
-    ordered = sorted(states, key=lambda state: state.goal.resource.gvk.kind)
-    for kind, group in groupby(ordered, key=lambda state: state.goal.resource.gvk.kind):
+    ordered = sorted(states, key=lambda state: state.ref.resource.gvk.kind)
+    for kind, group in groupby(ordered, key=lambda state: state.ref.resource.gvk.kind):
         branch = root.add(Text(kind, style="bold"))
         for state in group:
-            leaf = branch.add(_line(state.goal.name, state.progress, state.progress.text))
+            leaf = branch.add(_line(state.ref.name, state.progress, state.progress.text))
             for pod in state.pods:
                 leaf.add(_line(pod.name, pod.progress, ": ".join(filter(None, (pod.progress.text, pod.trouble)))))
     return root

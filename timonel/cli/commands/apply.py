@@ -12,6 +12,7 @@ from timonel.cli.applying import Goal, Outcome
 from timonel.cli.context import ApiCommand, Session, connected, warn
 from timonel.cli.errors import CliError, raise_all
 from timonel.cli.output import objects
+from timonel.cli.targets import Ref
 
 Object = dict[str, Any]
 
@@ -70,9 +71,9 @@ def _check(goals: list[Goal], validate: str) -> None:
 
 async def _apply_all(
     session: Session, goals: list[Goal], printer: objects.Printer | None, chosen: dict[str, Any]
-) -> list[Goal]:
+) -> list[Ref]:
     """Apply each; what is refused does not hold up the others and is told at the end."""
-    applied: list[Goal] = []
+    applied: list[Ref] = []
     results: list[Object] = []
     refused: list[Exception] = []
     for goal in goals:
@@ -81,10 +82,10 @@ async def _apply_all(
         except StatusError as error:
             refused.append(error)
             continue
-        applied.append(goal)
+        applied.append(goal.ref)
         results.append(objects.without_managed_fields(obj))
         if printer is None:
-            click.echo(f"{targets.label(goal.resource, goal.name)} {outcome}{_dry(chosen['dry_run'])}")
+            click.echo(f"{goal.ref} {outcome}{_dry(chosen['dry_run'])}")
     if printer is not None:
         click.echo(printer.one(results[0]) if len(results) == 1 else printer.many(results), nl=False)
     raise_all(refused)
@@ -93,7 +94,7 @@ async def _apply_all(
 
 async def _apply(session: Session, goal: Goal, chosen: dict[str, Any]) -> tuple[Object, Outcome]:
     if chosen["dry_run"] == "client":
-        known = await applying.current(session.client, goal)
+        known = await applying.current(session.client, goal.ref)
         return goal.manifest.object, Outcome.CREATED if known is None else Outcome.CONFIGURED
     return await applying.apply(
         session.client,
@@ -113,5 +114,5 @@ def _printer(output: str, goals: list[Goal]) -> objects.Printer | None:
     form = objects.form(output)
     if form.is_table:
         return None
-    by_kind = {goal.resource.gvk.kind: goal.resource for goal in goals}
+    by_kind = {goal.ref.resource.gvk.kind: goal.ref.resource for goal in goals}
     return objects.Printer(form, lambda obj: targets.label(by_kind[obj["kind"]], obj["metadata"]["name"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -13,19 +12,10 @@ from timonel.api.errors import NotFound
 from timonel.cli import applying, completion, manifests, options, targets
 from timonel.cli.context import ApiCommand, Session, connected, deadline, warn
 from timonel.cli.errors import CliError, raise_all
+from timonel.cli.targets import Ref
 from timonel.cli.watching import states
-from timonel.discovery import ApiResource
 
 PROPAGATION = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan"}
-
-
-@dataclass(frozen=True, slots=True)
-class Doomed:
-    """An object that is to be deleted."""
-
-    resource: ApiResource
-    namespace: str
-    name: str
 
 
 @click.command(cls=ApiCommand)
@@ -63,7 +53,7 @@ async def command(session: Session, what: tuple[str, ...], sources: tuple[str, .
     grace = _grace(chosen)
     doomed = await _doomed(session, what, sources, chosen)
     missing: list[Exception] = []
-    deleted: list[tuple[Doomed, str]] = []
+    deleted: list[tuple[Ref, str]] = []
     for each in doomed:
         try:
             deleted.append((each, await _delete(session, each, grace, chosen)))
@@ -95,7 +85,7 @@ def _grace(chosen: dict[str, Any]) -> int | None:
 
 async def _doomed(
     session: Session, what: tuple[str, ...], sources: tuple[str, ...], chosen: dict[str, Any]
-) -> list[Doomed]:
+) -> list[Ref]:
     """The objects that the command line means."""
     found = await session.client.discover()
     if sources:
@@ -103,29 +93,23 @@ async def _doomed(
             raise CliError("name objects, or give manifests by -f; not both")
         loaded = manifests.load(sources, recursive=chosen["recursive"])
         goals = applying.goals(found, loaded, session.namespace, asked=bool(session.settings.namespace))
-        return [Doomed(goal.resource, goal.namespace, goal.name) for goal in goals]
+        return [goal.ref for goal in goals]
     selected = bool(chosen["selector"] or chosen["field_selector"] or chosen["everything"])
     namespace = "" if chosen["all_namespaces"] else session.namespace
-    doomed: list[Doomed] = []
+    doomed: list[Ref] = []
     for target in targets.parse(found, what):
         if target.names and selected:
             raise CliError("name objects, or select them by -l, --field-selector or --all; not both")
         if not target.names and not selected:
             raise CliError("say which: names, -l, --field-selector or --all")
-        doomed += [Doomed(target.resource, target.namespace(namespace), name) for name in target.names]
+        doomed += targets.refs([target], namespace)
         if selected:
-            doomed += await _selected(session, target, namespace, chosen)
+            labels, fields = chosen["selector"], chosen["field_selector"]
+            doomed += await targets.select(session, target, namespace, labels=labels, fields=fields)
     return doomed
 
 
-async def _selected(session: Session, target: targets.Target, namespace: str, chosen: dict[str, Any]) -> list[Doomed]:
-    kind = session.client.kind(target.resource)
-    listing = await kind.list(target.namespace(namespace), labels=chosen["selector"], fields=chosen["field_selector"])
-    metas = [item["metadata"] for item in listing.items]
-    return [Doomed(target.resource, meta.get("namespace", ""), meta["name"]) for meta in metas]
-
-
-async def _delete(session: Session, each: Doomed, grace: int | None, chosen: dict[str, Any]) -> str:
+async def _delete(session: Session, each: Ref, grace: int | None, chosen: dict[str, Any]) -> str:
     """Delete one object, say so, and give its uid."""
     kind = session.client.kind(each.resource)
     if chosen["dry_run"] == "client":
@@ -140,7 +124,7 @@ async def _delete(session: Session, each: Doomed, grace: int | None, chosen: dic
         )
         uid = str((answer.get("details") or {}).get("uid") or (answer.get("metadata") or {}).get("uid") or "")
     if chosen["output"] == "name":
-        click.echo(targets.label(each.resource, each.name))
+        click.echo(str(each))
     else:
         dry = {"client": " (dry run)", "server": " (server dry run)"}.get(chosen["dry_run"], "")
         done = "force deleted" if chosen["force"] else "deleted"
@@ -148,13 +132,13 @@ async def _delete(session: Session, each: Doomed, grace: int | None, chosen: dic
     return uid
 
 
-async def _wait_gone(session: Session, deleted: list[tuple[Doomed, str]]) -> None:
+async def _wait_gone(session: Session, deleted: list[tuple[Ref, str]]) -> None:
     async with asyncio.TaskGroup() as group:
         for each, uid in deleted:
             group.create_task(_until_gone(session, each, uid))
 
 
-async def _until_gone(session: Session, each: Doomed, uid: str) -> None:
+async def _until_gone(session: Session, each: Ref, uid: str) -> None:
     """Return once the object with that uid is not there; a new one of its name is another."""
     seen = states(session.client.kind(each.resource), each.namespace, each.name)
     async with aclosing(seen):

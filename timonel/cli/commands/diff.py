@@ -43,11 +43,11 @@ async def command(session: Session, sources: tuple[str, ...], *, recursive: bool
 
 async def _difference(session: Session, goal: Goal, *, force: bool) -> list[str]:
     """The unified diff from the object as it is to what the server would make of it."""
-    live = await applying.current(session.client, goal)
+    live = await applying.current(session.client, goal.ref)
     merged, _ = await applying.apply(session.client, goal, force=force, dry_run=True)
-    name = ".".join(filter(None, (goal.resource.gvk.api_version.replace("/", "."), goal.resource.gvk.kind)))
-    path = f"{name}.{goal.namespace}.{goal.name}"
-    return list(_unified(live, merged, path))
+    gvk = goal.ref.resource.gvk
+    parts = (gvk.group, gvk.version, gvk.kind, goal.ref.namespace, goal.ref.name)
+    return list(_unified(live, merged, ".".join(filter(None, parts))))
 
 
 def _unified(live: dict[str, Any] | None, merged: dict[str, Any], path: str) -> Iterator[str]:
