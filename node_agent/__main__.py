@@ -65,6 +65,7 @@ async def run(options: argparse.Namespace, credentials: NodeCredentials) -> None
         memory_bytes=options.memory,
         pods=options.max_pods,
         labels=dict(options.label),
+        secrets_in_memory=options.runtime != "fake",
     )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -79,7 +79,7 @@ class Node:
             streams=backend.streams,
             network=backend.network,
             images=ImageKeeper(backend.images, assignments, events),
-            volumes=PodVolumes(config.state_dir / "pods"),
+            volumes=PodVolumes(config.state_dir / "pods", secrets_in_memory=config.secrets_in_memory),
             tokens=tokens,
             refs=assignments,
             events=events,

@@ -39,6 +39,8 @@ class NodeConfig:
     memory_bytes: int | None = None
     pods: int = MAX_PODS
     labels: dict[str, str] = field(default_factory=dict)
+    secrets_in_memory: bool = True
+    """Whether Secrets and tokens are written to a tmpfs, never to a disk; a node that pretends needs none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,9 @@ class Observed:
     """Everything that the decisions look at.
 
     ``previous`` is the status last reported, which keeps phases and transition times. ``address_sure`` is False while
-    the address is only what that says, after the agent's start. ``volumes_until`` tells when the volumes' contents must be
-    looked at again. ``images`` holds the names of containers whose image is there for their next attempt, ``busy`` the
-    steps that are under way, ``messages`` the termination messages by container id.
+    the address is only what that says, after the agent's start. ``volumes_until`` tells when the volumes' contents must
+    be looked at again. ``images`` holds the names of containers whose image is there for their next attempt, ``busy``
+    the steps that are under way, ``messages`` the termination messages by container id.
     """
 
     runtime: ObservedPod

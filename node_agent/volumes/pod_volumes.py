@@ -34,14 +34,14 @@ class VolumeSet:
 class PodVolumes:
     """Volumes under ``<root>/<uid>/volumes/<type>/<name>``, laid out as the kubelet's."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, secrets_in_memory: bool = True) -> None:
         self._root = root
-        self._projected = ProjectedVolume()
+        self._projected = ProjectedVolume(in_memory=secrets_in_memory)
         self._types: dict[str, tuple[str, VolumeType]] = {
             "emptyDir": ("kubernetes.io~empty-dir", EmptyDirVolume()),
             "hostPath": ("kubernetes.io~host-path", HostPathVolume()),
             "configMap": ("kubernetes.io~configmap", ConfigMapVolume()),
-            "secret": ("kubernetes.io~secret", SecretVolume()),
+            "secret": ("kubernetes.io~secret", SecretVolume(in_memory=secrets_in_memory)),
             "downwardAPI": ("kubernetes.io~downward-api", DownwardAPIVolume()),
             "projected": ("kubernetes.io~projected", self._projected),
         }

@@ -13,7 +13,8 @@ from timonel.api.types import core_v1
 class ProjectedVolume:
     """A token is asked for once and kept until most of its life has passed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_memory: bool) -> None:
+        self._in_memory = in_memory
         self._tokens: dict[tuple[str, str], tuple[File, datetime]] = {}
 
     async def set_up(self, context: VolumeContext, volume: core_v1.Volume, directory: Path) -> Made:
@@ -32,7 +33,9 @@ class ProjectedVolume:
             except (LookupError, TimeoutError) as error:
                 raise VolumeFailure(volume.name, str(error) or "the master gave no token in time") from error
         refresh_at = min(ages, default=None)
-        return await make_generated(context, volume.name, directory, files, in_memory=True, refresh_at=refresh_at)
+        return await make_generated(
+            context, volume.name, directory, files, in_memory=self._in_memory, refresh_at=refresh_at
+        )
 
     def forget(self, uid: str) -> None:
         """The pod is gone: drop its tokens."""

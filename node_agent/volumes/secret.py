@@ -10,7 +10,10 @@ from timonel.api.types import core_v1
 
 
 class SecretVolume:
-    """Each key is a file, in memory only; changes appear while the pod runs."""
+    """Each key is a file, ``in_memory`` only; changes appear while the pod runs."""
+
+    def __init__(self, *, in_memory: bool) -> None:
+        self._in_memory = in_memory
 
     async def set_up(self, context: VolumeContext, volume: core_v1.Volume, directory: Path) -> Made:
         """Write the Secret's files. Raises VolumeFailure."""
@@ -20,4 +23,4 @@ class SecretVolume:
             files = secret_files(context, source.secretName or "", source.items, source.optional, mode)
         except MissingReference as error:
             raise VolumeFailure(volume.name, str(error)) from error
-        return await make_generated(context, volume.name, directory, files, in_memory=True)
+        return await make_generated(context, volume.name, directory, files, in_memory=self._in_memory)

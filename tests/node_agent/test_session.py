@@ -181,9 +181,7 @@ async def master(pki: Pki) -> AsyncIterator[Served]:
 
 
 @pytest.fixture
-async def node(
-    tmp_path: Path, master: Served, credentials: NodeCredentials
-) -> AsyncIterator[tuple[Node, World]]:
+async def node(tmp_path: Path, master: Served, credentials: NodeCredentials) -> AsyncIterator[tuple[Node, World]]:
     world = World()
     fake = FakeRuntime(world)
     config = NodeConfig("node-1", tmp_path, ["10.0.0.1"], cpus=2.0, memory_bytes=1 << 30)

@@ -26,16 +26,16 @@ def visible(directory: Path) -> dict[str, str]:
 def test_files_are_seen_through_the_data_link(tmp_path: Path) -> None:
     assert write_payload(tmp_path, files(a="1", d__b="2"))
     assert visible(tmp_path) == {"a": "1", "d/b": "2"}
-    assert os.readlink(tmp_path / "a") == "..data/a"
-    assert os.readlink(tmp_path / "d") == "..data/d"
+    assert str((tmp_path / "a").readlink()) == "..data/a"
+    assert str((tmp_path / "d").readlink()) == "..data/d"
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
 
 
 def test_the_same_again_changes_nothing(tmp_path: Path) -> None:
     write_payload(tmp_path, files(a="1"))
-    before = os.readlink(tmp_path / "..data")
+    before = (tmp_path / "..data").readlink()
     assert not write_payload(tmp_path, files(a="1"))
-    assert os.readlink(tmp_path / "..data") == before
+    assert (tmp_path / "..data").readlink() == before
 
 
 def test_a_change_replaces_everything_and_leaves_no_litter(tmp_path: Path) -> None:

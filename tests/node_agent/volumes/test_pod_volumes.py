@@ -115,7 +115,9 @@ class TestConfigMap:
     @root_only
     async def test_the_fs_group_may_read(self, bench: Bench) -> None:
         bench.refs.put(config(a="1"))
-        path = await bench.make({"configMap": {"name": "settings", "defaultMode": 0o400}}, securityContext={"fsGroup": 77})
+        path = await bench.make(
+            {"configMap": {"name": "settings", "defaultMode": 0o400}}, securityContext={"fsGroup": 77}
+        )
         found = (path / "a").stat()
         assert (found.st_gid, found.st_mode & 0o777) == (77, 0o440)
 
@@ -207,7 +209,7 @@ class TestHostPath:
 
     async def test_what_does_not_fit_is_refused(self, bench: Bench, tmp_path: Path) -> None:
         (tmp_path / "f").touch()
-        with pytest.raises(VolumeFailure, match="hostPath type check failed: .* is not a directory"):
+        with pytest.raises(VolumeFailure, match=r"hostPath type check failed: .* is not a directory"):
             await bench.make({"hostPath": {"path": str(tmp_path / "f"), "type": "Directory"}})
         with pytest.raises(VolumeFailure, match="must be absolute and without"):
             await bench.make({"hostPath": {"path": "/tmp/../etc"}})
@@ -221,7 +223,8 @@ class TestHostPath:
         pod.spec.containers[0].volumeMounts = [core_v1.VolumeMount(name="v", mountPath="/v", subPath="sub")]
         made = await bench.make_set({"hostPath": {"path": str(host)}})
         (mount,) = await bench.volumes.mounts(pod, pod.spec.containers[0], 0, made, {})
-        assert Path(mount.host_path, "data").read_text() == "precious"
+        seen = Path(mount.host_path, "data")
+        assert seen.read_text() == "precious"
         await bench.volumes.tear_down("uid-web")
         assert (host / "sub/data").read_text() == "precious"
         assert not (bench.root / "uid-web").exists()
