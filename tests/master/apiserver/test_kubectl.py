@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import termios
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +17,7 @@ pytestmark = pytest.mark.kubectl
 
 Kubectl = Callable[..., Awaitable[Any]]
 Pod = Callable[..., Awaitable[core_v1.Pod]]
+Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
 
 MAP = """
 apiVersion: v1
@@ -194,3 +197,39 @@ async def test_exec(served: Any, kubectl: Kubectl, running_pod: Pod) -> None:
     await ok(kubectl, "patch", "pod", "p", "--subresource=status", "-p", '{"status":{"phase":"Running"}}')
     forwarded = await kubectl("port-forward", "p", "8080:80")
     assert "SPDY is not served here" in forwarded.err
+
+
+async def test_exec_in_a_terminal(served: Any, kubectl: Kubectl, running_pod: Pod, eventually: Eventually) -> None:
+    sizes: list[dict[str, int]] = []
+
+    async def script(stream: Any) -> None:
+        text = b""
+        while not text.endswith(b"\r"):
+            frame = await stream.heard.get()
+            if frame.channel is Channel.RESIZE:
+                sizes.append(json.loads(frame.data))
+            else:
+                text += frame.data
+        stream.say(Channel.STDOUT, b"you said " + text.strip() + b"\r\n")
+        stream.say(Channel.STATUS, codec.encode(meta_v1.Status(status="Success")))
+
+    served.nodes.script = script
+    await running_pod("p")
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(ours, (24, 80))
+    process = await asyncio.create_subprocess_exec(
+        *("kubectl", "exec", "-it", "p", "--", "sh"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "KUBECONFIG": str(served.kubeconfig)},
+    )
+    os.close(theirs)
+    await eventually(lambda: bool(sizes))  # by then the terminal is raw
+    os.write(ours, b"hello\r")
+    async with asyncio.timeout(15):
+        assert await process.wait() == 0
+    assert b"you said hello" in os.read(ours, 4096)
+    os.close(ours)
+    assert sizes[0] == {"Width": 80, "Height": 24}
+    assert served.nodes.streams[0].request == Exec(("sh",), stdin=True, stderr=False, tty=True)
