@@ -1,0 +1,232 @@
+"""Pods as containers: what a container finds, and what becomes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Namespace, Object
+
+Builder = Callable[..., dict[str, Any]]
+
+
+def state(pod: Object, name: str = "c", kind: str = "containerStatuses") -> Object:
+    """The status of one container; as that of one that was never started where there is none yet."""
+    new: Object = {"restartCount": 0, "state": {}}
+    return next((status for status in pod["status"].get(kind) or () if status["name"] == name), new)
+
+
+def test_a_pod_runs_and_ends(ns: Namespace) -> None:
+    ns.pod("p", "echo hello; cat /etc/image; exit 0", restartPolicy="Never")
+    pod = ns.ended("p")
+    assert ns.logs("p").splitlines()[0] == "hello"
+    assert "busybox:1.35.0" in ns.logs("p")
+    ended = state(pod)["state"]["terminated"]
+    assert (ended["exitCode"], ended["reason"]) == (0, "Completed")
+    assert pod["status"]["qosClass"] == "BestEffort"
+
+
+def test_environment(ns: Namespace) -> None:
+    ns.config_map("settings", colour="blue", **{"not.a.name": "x"})
+    ns.secret("login", password="sesame")
+    env = [
+        {"name": "PLAIN", "value": "a"},
+        {"name": "COMPOSED", "value": "$(PLAIN)-$(COLOUR)-$$(PLAIN)-$(NOBODY)"},
+        {"name": "COLOUR", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "colour"}}},
+        {"name": "LATE", "value": "$(PLAIN)-$(COLOUR)-$$(PLAIN)-$(NOBODY)"},
+        {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "login", "key": "password"}}},
+        {"name": "ABSENT", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "no", "optional": True}}},
+        {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "LABEL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
+        {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        {"name": "MILLIS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}},
+        {"name": "MEMORY", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Mi"}}},
+    ]
+    ns.pod(
+        "p",
+        labels={"app": "web"},
+        command=["sh", "-c", 'env; echo "args=$0"; sleep 1000', "$(PLAIN) $(COLOUR)"],
+        env=env,
+        envFrom=[{"prefix": "CM_", "configMapRef": {"name": "settings"}}, {"secretRef": {"name": "login"}}],
+        resources={"limits": {"cpu": "250m", "memory": "64Mi"}},
+    )
+    pod = ns.ready("p")
+    found = dict(line.split("=", 1) for line in ns.logs("p").splitlines() if "=" in line)
+    assert found["COMPOSED"] == "a-$(COLOUR)-$(PLAIN)-$(NOBODY)", "a variable refers to those before it only"
+    assert found["LATE"] == "a-blue-$(PLAIN)-$(NOBODY)"
+    assert (found["PASSWORD"], found["password"], found["CM_colour"]) == ("sesame", "sesame", "blue")
+    assert "ABSENT" not in found
+    assert (found["POD"], found["LABEL"], found["NODE"]) == ("p", "web", pod["spec"]["nodeName"])
+    assert found["IP"] == pod["status"]["podIP"]
+    assert (found["MILLIS"], found["MEMORY"]) == ("250", "64")
+    assert found["args"] == "a blue"
+
+
+def test_a_missing_key_holds_the_container_back_until_it_is_there(ns: Namespace) -> None:
+    ns.pod("p", env=[{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "late", "key": "a"}}}])
+
+    def refused(pod: Object) -> bool:
+        waiting = state(pod)["state"].get("waiting", {})
+        return waiting.get("reason") == "CreateContainerConfigError" and "late" in waiting["message"]
+
+    ns.wait_pod("p", refused)
+    ns.config_map("late", a="1")
+    ns.ready("p")
+    assert ns.exec("p", "echo $A") == "1\n"
+
+
+def test_init_containers_run_in_order_and_sidecars_beside(ns: Namespace, containers: Builder) -> None:
+    mount = {"volumeMounts": [{"name": "log", "mountPath": "/log"}]}
+    side = "echo side >> /log/all; trap 'echo side-ends >> /host/ends; exit 0' TERM; while :; do sleep 0.1; done"
+    ends = [{"name": "ends", "mountPath": "/host"}]
+    main = "echo main >> /log/all; trap 'echo main-ends >> /host/ends; exit 0' TERM; while :; do sleep 0.1; done"
+    folder = ns.host.directory / "ends" / ns.name
+    sidecar = containers("side", side, restartPolicy="Always", volumeMounts=mount["volumeMounts"] + ends)
+    ns.pod(
+        "p",
+        main,
+        volumeMounts=mount["volumeMounts"] + ends,
+        initContainers=[
+            containers("one", "sleep 0.3; echo one >> /log/all", **mount),
+            sidecar,
+            containers("two", "echo two >> /log/all", **mount),
+        ],
+        volumes=[
+            {"name": "log", "emptyDir": {}},
+            {"name": "ends", "hostPath": {"path": str(folder), "type": "DirectoryOrCreate"}},
+        ],
+        terminationGracePeriodSeconds=5,
+    )
+    pod = ns.ready("p")
+    assert ns.exec("p", "cat /log/all").split() == ["one", "side", "two", "main"]
+    assert state(pod, "one", "initContainerStatuses")["state"]["terminated"]["reason"] == "Completed"
+    assert "running" in state(pod, "side", "initContainerStatuses")["state"]
+    ns.delete("pods", "p")
+    ns.gone("p")
+    assert (folder / "ends").read_text().split() == ["main-ends", "side-ends"], "sidecars are stopped last"
+
+
+def test_a_failing_init_container_ends_or_repeats(ns: Namespace, containers: Builder) -> None:
+    ns.pod("never", "true", restartPolicy="Never", initContainers=[containers("i", "exit 3")])
+    ns.pod("always", "true", initContainers=[containers("i", "exit 3")])
+    failed = ns.ended("never", "Failed")
+    assert state(failed, "i", "initContainerStatuses")["state"]["terminated"]["exitCode"] == 3
+    assert "waiting" in state(failed)["state"]
+    ns.wait_pod("always", lambda p: state(p, "i", "initContainerStatuses")["restartCount"] >= 1)
+
+
+def test_termination_messages(ns: Namespace, containers: Builder) -> None:
+    spec = {"restartPolicy": "Never"}
+    ns.pod("file", "printf why > /dev/termination-log; exit 1", **spec)
+    ns.pod("own", "printf why > /tmp/end; exit 1", terminationMessagePath="/tmp/end", **spec)
+    ns.pod("logs", "echo from the log; exit 1", terminationMessagePolicy="FallbackToLogsOnError", **spec)
+    ns.pod("none", "echo from the log; exit 1", **spec)
+    messages = {name: state(ns.ended(name, "Failed"))["state"]["terminated"].get("message") for name in
+                ("file", "own", "logs", "none")}  # fmt: skip
+    assert messages == {"file": "why", "own": "why", "logs": "from the log\n", "none": None}
+
+
+def test_grace_period(ns: Namespace) -> None:
+    ns.pod("deaf", "trap '' TERM; while :; do sleep 0.1; done", terminationGracePeriodSeconds=2)
+    ns.pod("polite", terminationGracePeriodSeconds=30)
+    ns.ready("deaf")
+    ns.ready("polite")
+    began = time.monotonic()
+    ns.delete("pods", "deaf")
+    ns.delete("pods", "polite")
+    ns.gone("polite", 5)
+    ns.gone("deaf", 10)
+    assert time.monotonic() - began >= 2, "the grace period was not given"
+
+
+def test_pre_stop_runs_before_the_end_and_post_start_at_the_begin(ns: Namespace) -> None:
+    folder = ns.host.directory / "hooks" / ns.name
+    hook = {"exec": {"command": ["sh", "-c", "echo pre >> /host/log; sleep 0.3"]}}
+    ns.pod(
+        "p",
+        "trap 'echo term >> /host/log; exit 0' TERM; while :; do sleep 0.1; done",
+        lifecycle={"preStop": hook, "postStart": {"exec": {"command": ["sh", "-c", "echo post >> /host/log"]}}},
+        volumeMounts=[{"name": "host", "mountPath": "/host"}],
+        volumes=[{"name": "host", "hostPath": {"path": str(folder), "type": "DirectoryOrCreate"}}],
+        terminationGracePeriodSeconds=10,
+    )
+    ns.ready("p")
+    assert (folder / "log").read_text().split() == ["post"]
+    ns.delete("pods", "p")
+    ns.gone("p")
+    assert (folder / "log").read_text().split() == ["post", "pre", "term"]
+
+
+def test_a_failing_post_start_hook_restarts_the_container(ns: Namespace) -> None:
+    ns.pod("p", lifecycle={"postStart": {"exec": {"command": ["sh", "-c", "exit 7"]}}})
+    ns.wait_event("FailedPostStartHook")
+    ns.wait_pod("p", lambda pod: state(pod)["restartCount"] >= 1)
+
+
+def test_the_deadline_of_a_pod(ns: Namespace) -> None:
+    ns.pod("p", activeDeadlineSeconds=1)
+    pod = ns.ended("p", "Failed")
+    assert pod["status"]["reason"] == "DeadlineExceeded"
+
+
+def test_images_that_may_not_or_cannot_be_pulled(ns: Namespace) -> None:
+    ns.pod("never", image="nobody.example/none:1", imagePullPolicy="Never")
+    ns.pod("always", imagePullPolicy="Always")
+    ns.pod("wrong", image="Not A Name")
+
+    def waits_for(reason: str) -> Callable[[Object], bool]:
+        return lambda pod: state(pod)["state"].get("waiting", {}).get("reason") == reason
+
+    ns.wait_pod("never", waits_for("ErrImageNeverPull"))
+    ns.wait_pod("always", waits_for("ErrImagePull"))
+    ns.wait_pod("wrong", waits_for("InvalidImageName"))
+    pod = ns.wait_pod("always", waits_for("ImagePullBackOff"))
+    assert "busybox" in state(pod)["state"]["waiting"]["message"]
+
+
+def test_memory_over_the_limit_is_oom_killed(ns: Namespace) -> None:
+    ns.pod("p", "x=$(yes | head -c 100000000)", resources={"limits": {"memory": "20Mi"}}, restartPolicy="Never")
+    ended = state(ns.ended("p", "Failed"))["state"]["terminated"]
+    assert ended["reason"] == "OOMKilled"
+
+
+def cgroup(ns: Namespace, pod: Object, controller: str, file: str) -> str:
+    """A value of the container's cgroup, version 1 or 2."""
+    pid = ns.host.docker("inspect", "-f", "{{.State.Pid}}", state(pod)["containerID"].removeprefix("docker://"))
+    paths = dict(line.split(":", 2)[1:] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines())
+    found = next((path for names, path in paths.items() if controller in names.split(",")), None)
+    if found is None:
+        pytest.skip(f"no cgroup v1 controller {controller} on this machine")
+    return (Path("/sys/fs/cgroup") / controller / found.lstrip("/") / file).read_text().strip()
+
+
+def test_resources_reach_the_cgroups(ns: Namespace) -> None:
+    limits = {"cpu": "500m", "memory": "64Mi"}
+    ns.pod("burst", resources={"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": limits})
+    ns.pod("sure", resources={"limits": limits})
+    pod = ns.ready("burst")
+    assert pod["status"]["qosClass"] == "Burstable"
+    assert cgroup(ns, pod, "cpu", "cpu.shares") == "102"
+    assert cgroup(ns, pod, "cpu", "cpu.cfs_quota_us") == "50000"
+    assert cgroup(ns, pod, "cpu", "cpu.cfs_period_us") == "100000"
+    assert cgroup(ns, pod, "memory", "memory.limit_in_bytes") == str(64 << 20)
+    assert cgroup(ns, pod, "memory", "memory.memsw.limit_in_bytes") == str(64 << 20), "a limit is no leave to swap"
+    assert ns.ready("sure")["status"]["qosClass"] == "Guaranteed"
+
+
+def test_top(ns: Namespace, wait: Callable[..., Any]) -> None:
+    ns.pod("busy", "while :; do :; done", resources={"limits": {"cpu": "200m"}})
+    ns.ready("busy")
+
+    def used() -> bool:
+        lines = ns.kubectl("top", "pods", "--no-headers", check=False).split()
+        return len(lines) == 3 and lines[0] == "busy" and 100 <= int(lines[1].removesuffix("m")) <= 260
+
+    wait(used, 40, "kubectl top shows what the pod uses")
+    assert "node-1" in ns.kubectl("top", "nodes")
