@@ -26,7 +26,7 @@ from master.kubeconfig import admin_kubeconfig, to_yaml
 from master.pki import Pki, server_hosts
 from master.registry import authz
 from master.registry.base import component
-from master.registry.bootstrap import KUBERNETES_SERVICE_IP, bootstrap
+from master.registry.bootstrap import KUBERNETES_SERVICE_IP, bootstrap, publish_api
 from master.registry.validation.service import NETWORK as SERVICE_NETWORK
 from master.registry.verbs import Registry
 from master.scheduler.loop import Scheduler
@@ -118,7 +118,8 @@ class Master:
         settings = self._settings
         make_private_directory(settings.data_dir)
         pki = Pki.open(settings.data_dir / "pki")
-        hosts = server_hosts([*settings.hosts, *_own_addresses()], KUBERNETES_SERVICE_IP)
+        own_addresses = _own_addresses()
+        hosts = server_hosts([*settings.hosts, *own_addresses], KUBERNETES_SERVICE_IP)
         issuer = TokenIssuer(pki.service_account_key)
 
         store = await _open_store(settings)
@@ -163,6 +164,7 @@ class Master:
         for part in (dispatcher, Engine(registry), scheduler, api):
             self._stack.push_async_callback(part.close)
             await part.start()
+        await publish_api(registry, own_addresses or ["127.0.0.1"], api.port)
         self._endpoints = Endpoints(
             api=f"https://127.0.0.1:{api.port}",
             bootstrap_port=dispatcher.bootstrap_port,
@@ -197,13 +199,13 @@ async def _admit(registry: Registry, text: str) -> None:
 
 
 def _own_addresses() -> list[str]:
-    """The addresses of this machine's interfaces, for the server's certificate."""
-    addresses = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(socket.gethostname(), None)}
+    """The IPv4 addresses by which this machine is reached from others, the one that leads out first."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             # Connecting a datagram socket sends nothing: it only makes the kernel choose the address that leads out.
             probe.connect(("192.0.2.1", 9))
-            addresses.add(probe.getsockname()[0])
+            out = [str(probe.getsockname()[0])]
         except OSError:
-            log.debug("this machine has no route to other networks")
-    return sorted(addresses)
+            out = []
+    named = [str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
+    return list(dict.fromkeys(address for address in out + named if not address.startswith("127.")))

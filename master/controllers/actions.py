@@ -19,9 +19,10 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Replace an object by a changed copy of it, if it has not changed since it was seen."""
+    """Replace an object, or a subresource of it, by a changed copy, if it has not changed since it was seen."""
 
     obj: APIObject
+    subresource: str = ""
 
 
 @dataclass(frozen=True, slots=True)

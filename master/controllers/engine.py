@@ -260,7 +260,9 @@ class _Run:
             case Create():
                 return await self._registry.create(self._user, kind, namespace, obj, options)
             case Update():
-                return await self._registry.update(self._user, kind, namespace, name, obj, options)
+                return await self._registry.update(
+                    self._user, kind, namespace, name, obj, options, subresource=action.subresource
+                )
             case SetStatus():
                 return await self._registry.update(
                     self._user, kind, namespace, name, obj, options, subresource="status"
@@ -294,7 +296,9 @@ class _Run:
 def _already_done(action: Write, error: errors.StatusError) -> bool:
     match action:
         case Create():
-            return isinstance(error, errors.AlreadyExists)
+            # Into a namespace that is ending nothing needs to be created any more.
+            ending = any(cause.reason == "NamespaceTerminating" for cause in error.causes)
+            return ending or isinstance(error, errors.AlreadyExists)
         case Delete():
             # A uid that no longer matches means that this very object is gone.
             return isinstance(error, errors.NotFound | errors.Conflict)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from master.controllers.actions import Action, Delete, Patch, RequeueAfter
+from master.controllers.actions import Action, Delete, Patch, RequeueAfter, Update
 from master.controllers.controller import controller
 from master.controllers.view import View
+from timonel.api import codec
 from timonel.api import time as api_time
 from timonel.api.types import core_v1
 
@@ -28,9 +29,9 @@ def namespace(ns: core_v1.Namespace, view: View, now: datetime) -> Iterator[Acti
     left = [obj for kind in view.kinds() if view.namespaced(kind) for obj in view.list(kind, name)]
     yield from (Delete(obj, propagation="Background") for obj in left if not obj.metadata.deletionTimestamp)
     if not left:
-        yield Patch(
-            ns, {"spec": {"finalizers": [f for f in ns.spec.finalizers if f != FINALIZER]}}, subresource="finalize"
-        )
+        released = codec.copy(ns)
+        released.spec.finalizers.remove(FINALIZER)
+        yield Update(released, subresource="finalize")
         return
     yield RequeueAfter(LOOK_AGAIN)
     counts: dict[str, int] = {}

@@ -99,7 +99,8 @@ class EventRecorder:
             try:
                 await self._write(told)
             except errors.StatusError as error:
-                log.warning("event not written: %s: %s", told.reason, error)
+                ending = any(cause.reason == "NamespaceTerminating" for cause in error.causes)
+                log.log(logging.DEBUG if ending else logging.WARNING, "event not written: %s: %s", told.reason, error)
             except Exception:
                 log.exception("event not written: %s", told.reason)
 

@@ -1,0 +1,153 @@
+"""A whole master in this process, on either store, with nodes that pretend to run containers; and a real kubectl."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from etcd_server import EtcdServer, etcd_server
+
+from master.bootstrap_tokens import BootstrapToken
+from master.master import Master, Settings
+from node_agent.credentials import NodeCredentials
+from node_agent.join import join
+from node_agent.network.fake import FakeNetwork
+from node_agent.node import Backend, Node
+from node_agent.node_status import NodeConfig
+from node_agent.runtimes.fake import FakeRuntime
+from node_agent.runtimes.fake import World as Daemon
+from node_agent.volumes.mounts import unmount_all_under
+from timonel import kubeconfig
+from timonel.client import Client
+
+
+async def wait_until(condition: Callable[[], Awaitable[Any]], why: str, seconds: float = 20.0) -> Any:
+    """What `condition` gives once it is true; fails with `why` and the last value after a while."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = await condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{why}: still {value!r} after {seconds} s"
+        await asyncio.sleep(0.02)
+
+
+@dataclass
+class Cluster:
+    """A master and its nodes, which can be stopped and started again."""
+
+    directory: Path
+    etcd: tuple[str, ...]
+    token: str
+    master: Master
+    nodes: dict[str, Node] = field(default_factory=dict)
+    daemons: dict[str, Daemon] = field(default_factory=dict)
+    ports: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.directory / "master" / "admin.kubeconfig"
+
+    def client(self) -> Client:
+        return Client(kubeconfig.load(self.kubeconfig))
+
+    async def start_master(self) -> None:
+        """Start a master on the same data and the same ports as before."""
+        api, bootstrap, node = self.ports
+        settings = Settings(
+            data_dir=self.directory / "master",
+            etcd=self.etcd,
+            address="127.0.0.1",
+            api_port=api,
+            bootstrap_port=bootstrap,
+            node_port=node,
+            join_token=self.token,
+        )
+        self.master = Master(settings)
+        await self.master.start()
+        endpoints = self.master.endpoints
+        self.ports = (int(endpoints.api.rpartition(":")[2]), endpoints.bootstrap_port, endpoints.node_port)
+
+    async def start_node(self, name: str) -> None:
+        """Start a node's agent, joining at first; what its daemon ran before is there again."""
+        endpoints = self.master.endpoints
+        directory = self.directory / name
+        credentials = NodeCredentials(directory / "pki")
+        if not credentials.exist:
+            address = f"127.0.0.1:{endpoints.bootstrap_port}"
+            await asyncio.to_thread(join, address, name, self.token, endpoints.ca_hash, directory / "pki")
+        daemon = self.daemons.setdefault(name, Daemon())
+        runtime = FakeRuntime(daemon, node=name)
+        config = NodeConfig(name=name, state_dir=directory, addresses=["127.0.0.1"])
+        backend = Backend(runtime, runtime, runtime, runtime, FakeNetwork())
+        self.nodes[name] = Node(config, backend, f"127.0.0.1:{endpoints.node_port}", credentials)
+        await self.nodes[name].start()
+
+    async def stop_node(self, name: str) -> None:
+        """Stop a node's agent; its pods run on."""
+        await self.nodes.pop(name).close()
+
+    async def close(self) -> None:
+        for name in list(self.nodes):
+            await self.stop_node(name)
+        await self.master.close()
+
+    async def kubectl(self, *arguments: str, stdin: str = "", fails: bool = False) -> str:
+        """What kubectl prints; with `fails` what it complains of, and it must fail."""
+        process = await asyncio.create_subprocess_exec(
+            "kubectl",
+            f"--kubeconfig={self.kubeconfig}",
+            f"--cache-dir={self.directory / 'cache'}",
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(60):
+            out, err = await process.communicate(stdin.encode())
+        assert bool(process.returncode) == fails, f"kubectl {' '.join(arguments)}: {err.decode()}{out.decode()}"
+        return err.decode() if fails else out.decode()
+
+    async def get(self, *arguments: str) -> Any:
+        """An object or a list as kubectl gets it."""
+        return json.loads(await self.kubectl("get", *arguments, "-o", "json"))
+
+
+@pytest.fixture
+def etcd(tmp_path: Path) -> Iterator[EtcdServer]:
+    """An empty etcd for one test."""
+    (tmp_path / "etcd").mkdir()
+    yield from etcd_server(tmp_path / "etcd")
+
+
+@pytest.fixture(params=["embedded", pytest.param("etcd", marks=pytest.mark.etcd)])
+async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cluster]:
+    """A master with two nodes."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("no kubectl on this machine (Debian: kubernetes-client)")
+    etcd: tuple[str, ...] = ()
+    if request.param == "etcd":
+        server: EtcdServer = request.getfixturevalue("etcd")
+        etcd = (server.endpoint,)
+    made = Cluster(tmp_path, etcd, str(BootstrapToken.new()), Master(Settings(tmp_path)))
+    await made.start_master()
+    try:
+        for name in ("one", "two"):
+            await made.start_node(name)
+        yield made
+    finally:
+        await made.close()
+        unmount_all_under(tmp_path)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[Any]]:
+    """Waits for a condition; see `wait_until`."""
+    return wait_until
