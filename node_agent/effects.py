@@ -8,9 +8,10 @@ from node_agent.container_spec import container_spec, host_ports, sandbox_spec
 from node_agent.env import EnvContext, environment
 from node_agent.handlers import Target
 from node_agent.hooks import run_hook
-from node_agent.lifecycle import DEFAULT_GRACE, find_spec
+from node_agent.lifecycle import DEFAULT_GRACE
 from node_agent.memory import PodMemory
 from node_agent.pod_files import hostname_of
+from node_agent.pod_spec import find_spec
 from node_agent.resources import container_resources
 from node_agent.runtimes.base import ObservedPod, RuntimeFailure
 from node_agent.security import container_security, verify_non_root
@@ -150,7 +151,7 @@ class Effects:
         if image is None or memory.volumes is None:
             raise PodGone(f"image or volumes of container {step.container} are gone")
         verify_non_root(pod, spec, image.user)
-        env = environment(EnvContext(pod, tools.refs, settings.facts, self._addresses(pod), settings.api_server), spec)
+        env = environment(EnvContext(pod, tools.refs, settings.facts, self._addresses(pod)), spec)
         try:
             volume_mounts = await tools.volumes.mounts(pod, spec, step.attempt, memory.volumes, env)
         except VolumeFailure as failure:

@@ -6,24 +6,24 @@ from dataclasses import dataclass
 
 from node_agent.expansion import expand
 from node_agent.fieldrefs import FieldError, NodeFacts, field_value, resource_value
-from node_agent.lifecycle import find_spec
+from node_agent.pod_spec import find_spec
 from node_agent.references import MissingReference, References, config_map_data, secret_data
 from node_agent.runtimes.base import RuntimeFailure
 from timonel.api.types import core_v1
 
 CONFIG_ERROR = "CreateContainerConfigError"
+API_NAMESPACE, API_SERVICE = "default", "kubernetes"
 _RELAXED_NAME = re.compile(r"[ -<>-~]+")
 
 
 @dataclass(frozen=True, slots=True)
 class EnvContext:
-    """What values are taken from. ``api_server`` is host and port of the API for pods, when it has any."""
+    """What values are taken from."""
 
     pod: core_v1.Pod
     refs: References
     node: NodeFacts
     pod_ips: Sequence[str] = ()
-    api_server: tuple[str, int] | None = None
 
 
 def environment(context: EnvContext, container: core_v1.Container) -> dict[str, str]:
@@ -52,14 +52,14 @@ def command_line(parts: Sequence[str], env: Mapping[str, str]) -> list[str] | No
 
 
 def service_variables(context: EnvContext) -> dict[str, str]:
-    """FOO_SERVICE_HOST and the like for the Services of the namespace, and those of the API server."""
+    """FOO_SERVICE_HOST and the like for the namespace's Services, and always for the API's, default/kubernetes."""
     result: dict[str, str] = {}
     if context.pod.spec.enableServiceLinks is not False:
         for service in context.refs.services(context.pod.metadata.namespace or ""):
             result.update(_variables_of(service))
-    if context.api_server is not None:
-        host, port = context.api_server
-        result.update(_endpoint_variables("KUBERNETES", host, [("https", port, "TCP")]))
+    for service in context.refs.services(API_NAMESPACE):
+        if service.metadata.name == API_SERVICE:
+            result.update(_variables_of(service))
     return result
 
 

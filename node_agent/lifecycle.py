@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from node_agent.observed import LABEL_SANDBOX_ATTEMPT, Observed, has_ended, is_running, number_label
+from node_agent.pod_spec import container_specs, from_ephemeral, uses_pod_address
 from node_agent.restarts import is_outdated, next_backoff, next_look, restart_at, wants_restart
 from node_agent.runtimes.base import Container, Sandbox
 from node_agent.steps import (
@@ -166,30 +167,6 @@ class View:
     def in_hook(self, name: str) -> bool:
         """Whether the container's start, its postStart hook included, is under way."""
         return isinstance(self.observed.busy.get(("container", name)), StartContainer)
-
-
-def container_specs(pod: core_v1.Pod) -> Iterator[core_v1.Container]:
-    """All containers of the pod: init, main, ephemeral."""
-    yield from pod.spec.initContainers
-    yield from pod.spec.containers
-    yield from (from_ephemeral(c) for c in pod.spec.ephemeralContainers)
-
-
-def find_spec(pod: core_v1.Pod, name: str) -> core_v1.Container | None:
-    """The container of that name."""
-    return next((c for c in container_specs(pod) if c.name == name), None)
-
-
-def from_ephemeral(ephemeral: core_v1.EphemeralContainer) -> core_v1.Container:
-    """An ephemeral container as a container that is never started again."""
-    shared = {name: getattr(ephemeral, name) for name in core_v1.Container.__struct_fields__}
-    return core_v1.Container(**(shared | {"restartPolicy": "Never"}))
-
-
-def uses_pod_address(container: core_v1.Container) -> bool:
-    """Whether its environment can be known only once the pod has its address."""
-    refs = (v.valueFrom.fieldRef for v in container.env if v.valueFrom is not None)
-    return any(ref is not None and ref.fieldPath in ("status.podIP", "status.podIPs") for ref in refs)
 
 
 def _due(steps: Iterable[Step], observed: Observed, now: datetime) -> list[Step]:

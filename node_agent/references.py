@@ -22,7 +22,7 @@ class References(Protocol):
         """The Secret of that name."""
 
     def services(self, namespace: str) -> Iterable[core_v1.Service]:
-        """The Services of the namespace, and the cluster's own ``kubernetes`` where the master sent it."""
+        """The Services of the namespace."""
 
 
 def config_map_data(refs: References, namespace: str, name: str) -> Mapping[str, bytes]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from node_agent.container_status import container_status
-from node_agent.lifecycle import TERMINAL_PHASES, View, from_ephemeral, is_going, is_over, past_deadline
+from node_agent.lifecycle import TERMINAL_PHASES, View, is_going, is_over, past_deadline
 from node_agent.observed import Observed, is_running
+from node_agent.pod_spec import from_ephemeral
 from timonel.api.podresources import is_sidecar, qos_class
 from timonel.api.time import text as to_text
 from timonel.api.types import core_v1

@@ -27,8 +27,6 @@ class NodeSettings:
     pids_limit: int | None = None
     seccomp_root: Path = Path("/var/lib/kubelet/seccomp")
     cluster_domain: str = "cluster.local"
-    api_server: tuple[str, int] | None = None
-    """Host and port of the API for pods."""
 
 
 Report = Callable[[PodId, core_v1.PodStatus | None], None]

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 from node_agent.effects import HOOK_SECONDS, Effects
 from node_agent.handlers import Outcome, Target
-from node_agent.lifecycle import TERMINAL_PHASES, View, container_specs, decide, is_going, is_over, past_deadline
+from node_agent.lifecycle import TERMINAL_PHASES, View, decide, is_going, is_over, past_deadline
 from node_agent.memory import PodMemory
 from node_agent.observed import Failure, Health, Observed, has_ended, is_running
+from node_agent.pod_spec import container_specs
 from node_agent.probes import ProbeKind, ProbeManager
 from node_agent.restarts import retry_delay
 from node_agent.runtimes.base import (

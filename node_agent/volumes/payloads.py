@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from node_agent.fieldrefs import FieldError, field_value, resource_value
-from node_agent.lifecycle import find_spec
+from node_agent.pod_spec import find_spec
 from node_agent.references import MissingReference, config_map_data, secret_data
 from node_agent.volumes.base import File, VolumeContext
 from timonel.api.types import core_v1

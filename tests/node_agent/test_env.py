@@ -32,6 +32,7 @@ class Refs:
         ports = [{"name": "http-web", "port": 80}, {"name": "dns", "port": 53, "protocol": "UDP"}]
         services = [
             {"metadata": {"name": "my-db"}, "spec": {"clusterIP": "10.96.0.9", "ports": ports}},
+            {"metadata": {"name": "kubernetes"}, "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 443}]}},
             {"metadata": {"name": "headless"}, "spec": {"clusterIP": "None", "ports": ports}},
         ]
         return [codec.convert(core_v1.Service, s) for s in services]
@@ -40,7 +41,7 @@ class Refs:
 def env_of(build: Any, container: dict[str, Any], **spec: Any) -> dict[str, str]:
     pod = build.pod(container, **spec)
     pod.metadata.annotations = {"note": "a b"}
-    context = EnvContext(pod, Refs(), NODE, ["10.1.0.2"], ("10.96.0.1", 443))
+    context = EnvContext(pod, Refs(), NODE, ["10.1.0.2"])
     return environment(context, pod.spec.containers[0])
 
 
