@@ -311,6 +311,31 @@ class TestRuntimeTrouble:
         await node.until(lambda: node.world.calls["pod"] > 3 and not node.agent.worker("uid-web")._must_look)
         assert node.history == []
 
+    async def test_a_look_from_before_a_step_s_end_is_not_believed(self, node: Any, build: Any) -> None:
+        go_on, stale = asyncio.Event(), asyncio.Event()
+        go_on.set()
+        look = node.runtime.pod
+
+        async def slow_look(pod: PodId) -> Any:
+            seen = await look(pod)
+            if not go_on.is_set():
+                stale.set()
+                await go_on.wait()
+            return seen
+
+        node.runtime.pod = slow_look
+        release = node.world.hang("run_sandbox")
+        node.assign(build.pod())
+        await node.until(lambda: node.world.calls.get("run_sandbox"))
+        go_on.clear()
+        node.agent.worker("uid-web").look()
+        await stale.wait()
+        release()
+        await node.until(lambda: ("sandbox",) not in node.agent.worker("uid-web")._running)
+        go_on.set()
+        await ready(node)
+        assert "SandboxChanged" not in node.reasons()
+
     async def test_two_pods_of_one_name_do_not_mix(self, node: Any, build: Any) -> None:
         first, second = build.pod(uid="uid-1"), build.pod(uid="uid-2")
         node.assign(first)
