@@ -7,11 +7,12 @@
 - `Connect`: a stream that the HTTP layer serves; only its name and verbs are known here (log, exec).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from master.registry.base import DeleteOptions, Result, Verb
+from master.registry.authz.base import Authorizer
+from master.registry.base import DeleteOptions, Result, User, Verb
 from master.registry.objects import APIObject, Call, Reader, Sources, T
 from timonel.api.fields import FieldError
 from timonel.api.gvk import GVK
@@ -100,6 +101,14 @@ class Actor(Protocol):
     def minter(self) -> "TokenMinter | None":
         """Who signs tokens, where somebody does."""
 
+    @property
+    def verifier(self) -> "TokenVerifier | None":
+        """Who knows whose a token is, where somebody does."""
+
+    @property
+    def authorizer(self) -> Authorizer:
+        """Who may do what."""
+
     async def modify(self, call: Call, namespace: str, name: str, change: Change) -> Result:
         """Change the call's parent object by the guaranteed-update loop; ``change`` gets an own copy and may raise."""
 
@@ -160,3 +169,18 @@ class TokenMinter(Protocol):
 
     async def mint(self, claims: TokenClaims) -> MintedToken:
         """Sign a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """Whose a token is, and for which of the audiences that were asked about."""
+
+    user: User
+    audiences: tuple[str, ...]
+
+
+class TokenVerifier(Protocol):
+    """Who knows whose a bearer token is."""
+
+    async def verify(self, token: str, audiences: Sequence[str]) -> VerifiedToken | None:
+        """Whose the token is; None when nobody's. No ``audiences``: the API server's own."""

@@ -12,11 +12,12 @@ from master.registry.base import DeleteOptions, ListOptions, ListResult, Resourc
 from master.registry.bodies import APPLY_PATCH, Body
 from master.registry.core import AnyCache, Clock, Core, new_uid, utc_now
 from master.registry.deletion import Deleter
+from master.registry.faces import Face, Seen
 from master.registry.forms import Forms
 from master.registry.listing import Lister
 from master.registry.objects import Call, Explainer, Reader
 from master.registry.strategy import AnyStrategy
-from master.registry.subresources import TokenMinter
+from master.registry.subresources import TokenMinter, TokenVerifier
 from master.registry.usage import UsageSource
 from master.registry.virtual import Virtuals
 from master.registry.watching import Watcher, WatchFrames
@@ -80,7 +81,7 @@ class Registry:
 
     def cache(self, kind: Kind) -> AnyCache:
         """The watch cache of a stored resource; informers listen to it."""
-        return self.core.cache(self.resources.of(kind))
+        return self.core.cache(self.resources.stored(self.resources.of(kind)))
 
     def strategy(self, kind: Kind) -> AnyStrategy:
         """The rules of a resource: its verbs, columns and subresources."""
@@ -106,6 +107,10 @@ class Registry:
         """Let ``minter`` sign ServiceAccount tokens; without one the token subresource is unavailable."""
         self.core.minter = minter
 
+    def use_verifier(self, verifier: TokenVerifier) -> None:
+        """Let ``verifier`` answer TokenReviews; without one they are unavailable."""
+        self.core.verifier = verifier
+
     # Reading
 
     async def get(
@@ -130,7 +135,7 @@ class Registry:
             item = await self._lister.get(call, resource_version)
         if item is None:
             raise NotFound(call.resource.group_resource, name)
-        return self._forms.shown(call, item.raw, item)
+        return _seen(call, self._forms.shown(call, item.raw, item))
 
     async def list(self, who: User, resource: Kind, namespace: str, options: ListOptions = ListOptions()) -> ListResult:  # noqa: B008
         """A page of objects, of all namespaces where ``namespace`` is empty.
@@ -142,7 +147,10 @@ class Registry:
         with in_api_words():
             if self._is_virtual(call):
                 return self._virtuals.list(call, options)
-            return await self._lister.list(call, options)
+            if call.face is None:
+                return await self._lister.list(call, options)
+            seen = Seen(call.face)
+            return seen.list(await self._lister.list(call, seen.options(options)))
 
     async def watch(
         self,
@@ -157,10 +165,11 @@ class Registry:
             Expired: the revision to begin after, or a slow reader, has fallen behind what is kept.
         """
         call = self._call(who, Verb.WATCH, resource, namespace, fields=options.field_selector)
+        seen = Seen(call.face) if call.face else None
         with in_api_words():
-            async with aclosing(self._watcher.watch(call, options)) as batches:
+            async with aclosing(self._watcher.watch(call, seen.options(options) if seen else options)) as batches:
                 async for frames in batches:
-                    yield frames
+                    yield seen.frames(frames) if seen else frames
 
     # Writing
 
@@ -182,7 +191,7 @@ class Registry:
         """
         call = self._call(who, Verb.CREATE, resource, namespace, name, subresource, options)
         with in_api_words():
-            return await self._forms.create(call, body, options)
+            return _seen(call, await self._forms.create(call, body, options))
 
     async def update(
         self,
@@ -202,7 +211,7 @@ class Registry:
         """
         call = self._call(who, Verb.UPDATE, resource, namespace, name, subresource, options)
         with in_api_words():
-            return await self._forms.update(call, body, options)
+            return _seen(call, await self._forms.update(call, body, options))
 
     async def patch(
         self,
@@ -224,8 +233,8 @@ class Registry:
         call = self._call(who, Verb.PATCH, resource, namespace, name, subresource, options)
         with in_api_words():
             if patch_type == APPLY_PATCH:
-                return await self._forms.apply(call, body, options)
-            return await self._forms.patch(call, patch_type, body, options)
+                return _seen(call, await self._forms.apply(call, body, options))
+            return _seen(call, await self._forms.patch(call, patch_type, body, options))
 
     async def apply(
         self,
@@ -256,7 +265,7 @@ class Registry:
         """
         call = self._call(who, Verb.DELETE, resource, namespace, name, options=options)
         with in_api_words():
-            return await self._deleter.delete(call, options)
+            return _seen(call, await self._deleter.delete(call, options))
 
     async def delete_collection(
         self,
@@ -269,11 +278,12 @@ class Registry:
         """Delete what ``selection`` chooses; gives the objects as they were."""
         call = self._call(who, Verb.DELETECOLLECTION, resource, namespace, options=options)
         with in_api_words():
-            chosen = await self._lister.list(call, selection)
+            seen = Seen(call.face) if call.face else None
+            chosen = await self._lister.list(call, seen.options(selection) if seen else selection)
             for start in range(0, len(chosen.items), DELETES_AT_ONCE):
                 batch = chosen.items[start : start + DELETES_AT_ONCE]
                 await asyncio.gather(*(self._deleter.delete_listed(call, raw, options) for raw in batch))
-        return chosen
+        return seen.list(chosen) if seen else chosen
 
     # Helpers
 
@@ -299,7 +309,8 @@ class Registry:
         return Call(
             user=who,
             verb=verb,
-            resource=resource,
+            resource=self.resources.stored(resource),
+            face=strategy if isinstance(strategy, Face) else None,
             namespace=namespace if resource.namespaced else "",
             name=name,
             subresource=subresource,
@@ -310,6 +321,11 @@ class Registry:
 
     def _is_virtual(self, call: Call) -> bool:
         return self.core.strategy(call.resource).virtual is not None
+
+
+def _seen(call: Call, result: Result) -> Result:
+    """A result as the kind that the caller speaks of."""
+    return Seen(call.face).result(result) if call.face else result
 
 
 @contextmanager

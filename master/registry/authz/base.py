@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from master.registry.base import Resource, User
 from master.registry.objects import Reader
 from timonel.api.errors import Forbidden
+from timonel.api.types import rbac_v1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,22 @@ class ReadsObjects(Protocol):
         """Judge by these objects."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a user may do, as rules, and what of it could not be found out."""
+
+    rules: Sequence[rbac_v1.PolicyRule] = ()
+    problems: Sequence[str] = ()
+
+
+@runtime_checkable
+class KnowsRules(Protocol):
+    """An authorizer that can say beforehand all that a user may do."""
+
+    def rules_for(self, user: User, namespace: str) -> Rules:
+        """What the user may do in a namespace, or where it is empty in the cluster."""
+
+
 class Union:
     """Asks authorizers in order; what none allows is refused."""
 
@@ -82,6 +99,13 @@ class Union:
             if verdict.reason:
                 reasons.append(verdict.reason)
         return Verdict(Decision.NO_OPINION, ", ".join(reasons)) if reasons else NO_OPINION
+
+    def rules_for(self, user: User, namespace: str) -> Rules:
+        """The rules of all that know some."""
+        known = [a.rules_for(user, namespace) for a in self._authorizers if isinstance(a, KnowsRules)]
+        return Rules(
+            [rule for found in known for rule in found.rules], [why for found in known for why in found.problems]
+        )
 
 
 def refusal(asked: Attributes, reason: str) -> Forbidden:
