@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from node_agent.observed import Failure
+from node_agent.pod_spec import container_specs
 from node_agent.runtimes.base import Image, PodId
 from node_agent.steps import Key
 from node_agent.volumes.pod_volumes import VolumeSet
@@ -38,6 +39,15 @@ class PodMemory:
                 ended = state.terminated if state is not None else None
                 if ended is not None and ended.containerID and ended.message:
                     self.messages[ended.containerID.rpartition("//")[2]] = ended.message
+
+    def take(self, pod: core_v1.Pod) -> None:
+        """The pod's newest state; what was found out about an image that it no longer asks for is forgotten."""
+        before = {c.name: c.image for c in container_specs(self.pod)} if self.pod is not None else {}
+        for container in container_specs(pod):
+            if before.get(container.name, container.image) != container.image:
+                self.images.pop(container.name, None)
+                self.failures.pop(("image", container.name), None)
+        self.pod, self.assigned = pod, True
 
     def assume_address(self, sandbox: str) -> None:
         """Take the address that the last status says for that of the running sandbox, until the network confirms it."""

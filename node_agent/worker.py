@@ -6,17 +6,16 @@ failure is remembered with a time to try again, and shows in the pod's status an
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from node_agent.effects import HOOK_SECONDS, Effects
+from node_agent.backoffs import all_statuses, backoff_texts
+from node_agent.effects import Effects
 from node_agent.handlers import Outcome, Target
 from node_agent.lifecycle import TERMINAL_PHASES, View, decide, is_going, is_over, past_deadline
 from node_agent.memory import PodMemory
 from node_agent.observed import Failure, Health, Observed, has_ended, is_running
 from node_agent.pod_spec import container_specs
 from node_agent.probes import ProbeKind, ProbeManager
-from node_agent.restarts import retry_delay
 from node_agent.runtimes.base import (
     Container,
     LogQuery,
@@ -27,6 +26,7 @@ from node_agent.runtimes.base import (
     RuntimeUnavailable,
 )
 from node_agent.status import pod_status
+from node_agent.step_limits import STEP_SECONDS, deadline, is_superseded, retry_seconds
 from node_agent.steps import (
     CreateContainer,
     EnsureImage,
@@ -46,16 +46,6 @@ from timonel.api import codec
 from timonel.api.types import core_v1
 
 logger = logging.getLogger(__name__)
-
-_RETRIES: dict[type[Step], tuple[float, float]] = {
-    EnsureImage: (10.0, 300.0),
-    MountVolumes: (0.5, 122.0),
-    CreateContainer: (2.0, 30.0),
-}
-"""Seconds to wait after the first failure, and at most; others wait 1 to 60 s."""
-
-STEP_SECONDS = 120.0
-"""The deadline of a step that has none of its own."""
 
 UNAVAILABLE_SECONDS = 1.0
 """How long a worker waits for a runtime that does not answer, before it looks again."""
@@ -103,7 +93,7 @@ class PodWorker:
 
     def container_statuses(self) -> list[core_v1.ContainerStatus]:
         """The containers' statuses as last reported."""
-        return list(_statuses(self._memory.previous))
+        return list(all_statuses(self._memory.previous))
 
     def running(self, name: str) -> str:
         """The id of the running container of that name. Raises NotRunning."""
@@ -135,7 +125,7 @@ class PodWorker:
             memory.adopt(pod)
         if not memory.assigned:
             memory.released, memory.stopping_since = False, None
-        memory.pod, memory.assigned = pod, True
+        memory.take(pod)
         self.refresh()
 
     def unassign(self) -> None:
@@ -287,7 +277,7 @@ class PodWorker:
         """Start the steps that are not under way; cancel those that are no longer wanted, where that can be done."""
         wanted = {step.key: step for step in steps if not isinstance(step, Wake | Finish)}
         for key, (step, task) in self._running.items():
-            if _is_superseded(step, wanted.get(key)):
+            if is_superseded(step, wanted.get(key)):
                 task.cancel()
         for key, step in wanted.items():
             if key not in self._running:
@@ -305,7 +295,7 @@ class PodWorker:
 
     async def _run(self, step: Step) -> None:
         try:
-            async with asyncio.timeout(_deadline(step)):
+            async with asyncio.timeout(deadline(step)):
                 await self._effects.run(step)
         except RuntimeFailure as failure:
             self._failed(step, failure.reason, failure.message)
@@ -327,8 +317,7 @@ class PodWorker:
         before = self._memory.failures.get(step.key)
         count = before.count + 1 if before is not None else 1
         now = self._tools.clock()
-        first, longest = _RETRIES.get(type(step), (1.0, 60.0))
-        retry_at = now + timedelta(seconds=retry_delay(count, first, longest))
+        retry_at = now + timedelta(seconds=retry_seconds(step, count))
         self._memory.failures[step.key] = Failure(reason, message, now, count, retry_at)
         logger.info("pod %s/%s: %s: %s: %s", self.id.namespace, self.id.name, type(step).__name__, reason, message)
         self._tell_failure(step, reason, message)
@@ -397,51 +386,3 @@ class PodWorker:
         if encoded != self._reported:
             self._reported = encoded
             self._tools.report(self.id, status)
-
-
-def backoff_texts(pod: core_v1.Pod, before: core_v1.PodStatus, after: core_v1.PodStatus) -> Iterator[tuple[str, str]]:
-    """(container, text) for each container that has begun to wait for its next start or pull."""
-    reasons = {s.name: _waiting_reason(s) for s in _statuses(before)}
-    images = {c.name: c.image for c in container_specs(pod)}
-    for status in _statuses(after):
-        reason = _waiting_reason(status)
-        if reason == reasons.get(status.name, ("", 0)):
-            continue
-        if reason[0] == "CrashLoopBackOff":
-            where = f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
-            yield status.name, f"Back-off restarting failed container {status.name} in pod {where}"
-        elif reason[0] == "ImagePullBackOff":
-            yield status.name, f'Back-off pulling image "{images.get(status.name)}"'
-
-
-def _statuses(status: core_v1.PodStatus) -> Iterator[core_v1.ContainerStatus]:
-    yield from status.initContainerStatuses
-    yield from status.containerStatuses
-    yield from status.ephemeralContainerStatuses
-
-
-def _waiting_reason(status: core_v1.ContainerStatus) -> tuple[str, int]:
-    waiting = status.state.waiting if status.state is not None else None
-    return (waiting.reason or "" if waiting is not None else "", status.restartCount)
-
-
-def _is_superseded(running: Step, wanted: Step | None) -> bool:
-    """Whether a step under way is to be given up: a pull or hook no longer wanted, or a stop that must be quicker."""
-    if wanted is None:
-        return isinstance(running, EnsureImage | StartContainer)
-    if isinstance(running, StopContainer) and isinstance(wanted, StopContainer):
-        return wanted.until is not None and (running.until is None or wanted.until < running.until)
-    return False
-
-
-def _deadline(step: Step) -> float | None:
-    """Seconds that a step may take. Pulls have a deadline of their own, for standing still."""
-    match step:
-        case EnsureImage():
-            return None
-        case StartContainer():
-            return STEP_SECONDS + HOOK_SECONDS
-        case StopContainer():
-            return STEP_SECONDS + step.grace
-        case _:
-            return STEP_SECONDS

@@ -150,6 +150,13 @@ class TestImages:
         assert "manifest unknown" in message
         assert [r for r in node.reasons() if r != "Pulling"][:3] == ["Failed", "Failed", "BackOff"]
 
+    async def test_a_corrected_image_is_pulled_at_once(self, node: Any, build: Any) -> None:
+        node.world.pulls["gone:1"] = Pull(error="manifest unknown")
+        node.assign(build.pod({"image": "gone:1"}))
+        await node.until(lambda: node.waiting("web") == "ErrImagePull")
+        node.assign(build.pod({"image": "app:1"}))
+        await ready(node)
+
     async def test_never_means_never(self, node: Any, build: Any) -> None:
         node.assign(build.pod({"imagePullPolicy": "Never"}))
         await node.until(lambda: node.waiting("web") == "ErrImageNeverPull")
