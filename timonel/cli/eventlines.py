@@ -37,10 +37,7 @@ def happening(event: Object) -> Happening:
     series = event.get("series") or {}
     involved = event.get("involvedObject") or {}
     created = event["metadata"].get("creationTimestamp") or ""
-    moment = event.get("eventTime") or event.get("firstTimestamp") or event.get("deprecatedFirstTimestamp") or created
-    last = (
-        series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("deprecatedLastTimestamp") or moment
-    )
+    first = event.get("firstTimestamp") or event.get("eventTime") or created
     source = (event.get("source") or {}).get("component") or event.get("reportingComponent")
     return Happening(
         namespace=event["metadata"].get("namespace", ""),

@@ -22,10 +22,10 @@ _MARKS = {Stage.WAITING: ("yellow", "•"), Stage.READY: ("green", "✓"), Stage
 
 
 @contextmanager
-def view() -> Iterator[View]:
-    """What suits the place that stdout goes to."""
+def view(otherwise: View | None = None) -> Iterator[View]:
+    """What suits the place that stdout goes to: a live tree, or `otherwise`, by default `Lines`."""
     if not sys.stdout.isatty():
-        yield Lines()
+        yield otherwise or Lines()
         return
     from rich.live import Live
 

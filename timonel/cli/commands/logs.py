@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -48,7 +49,10 @@ async def command(session: Session, what: tuple[str, ...], **chosen: Any) -> Non
     timonel logs -l app=web -c http one container of each pod with the label
     """
     found = await pods.find(session, what, chosen["selector"])
-    wanted = [(pod, name) for pod in found for name in _containers(pod, chosen)]
+    remarks: set[str] = set()
+    wanted = [(pod, name) for pod in found for name in _containers(pod, chosen, remarks)]
+    for remark in filter(None, remarks):
+        click.echo(remark, err=True)
     if len(wanted) > MOST:
         raise CliError(f"these are {len(wanted)} logs; at most {MOST} are read at once: select fewer pods")
     prefixed = len(wanted) > 1 if chosen["prefix"] is None else chosen["prefix"]
@@ -74,14 +78,13 @@ async def command(session: Session, what: tuple[str, ...], **chosen: Any) -> Non
     raise_all(refused)
 
 
-def _containers(pod: dict[str, Any], chosen: dict[str, Any]) -> list[str]:
+def _containers(pod: dict[str, Any], chosen: dict[str, Any], remarks: set[str]) -> list[str]:
     if chosen["all_containers"]:
         return pods.containers(pod)
     if chosen["container"]:
         return [chosen["container"]]
     name, remark = pods.default_container(pod)
-    if remark:
-        click.echo(remark, err=True)
+    remarks.add(remark)
     return [name]
 
 
@@ -90,7 +93,7 @@ def _query(chosen: dict[str, Any]) -> dict[str, str | bool | int]:
     if chosen["since"] and chosen["since_time"]:
         raise CliError("at most one of --since and --since-time can be said")
     tail = chosen["tail"]
-    if tail is None and chosen["selector"] and not chosen["follow"]:
+    if tail is None and chosen["selector"]:
         tail = TAIL_OF_MANY
     query: dict[str, str | bool | int] = {name: True for name in ("follow", "previous", "timestamps") if chosen[name]}
     if tail is not None and tail >= 0:
@@ -113,8 +116,8 @@ def _checked_time(text: str) -> str:
 
 
 def _write(piece: bytes) -> None:
-    click.get_binary_stream("stdout").write(piece)
-    click.get_binary_stream("stdout").flush()
+    sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
 
 
 def _prefixed(pod: str, container: str) -> Write:
