@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -41,6 +42,10 @@ PODS_BY_NODE: Index[core_v1.Pod] = Index(core_v1.Pod, lambda pod: (pod.spec.node
 
 class View(Protocol):
     """The state that a controller decides upon. Everything it gives is shared: copy before changing."""
+
+    @property
+    def since(self) -> datetime:
+        """When this view began: before that, nobody could have been heard."""
 
     def get(self, kind: type[T], namespace: str, name: str) -> T | None:
         """One object, or None."""
@@ -101,6 +106,7 @@ class CacheView:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self.since = datetime.now(UTC)
         self._indexes: dict[Index[Any], _Indexed[Any]] = {}
 
     def get(self, kind: type[T], namespace: str, name: str) -> T | None:
@@ -128,12 +134,12 @@ class CacheView:
     def kinds(self) -> Sequence[type[Any]]:
         """Every kind whose objects are stored."""
         resources = self._registry.resources
-        return [r.struct for r in resources if r.struct is not None and resources.strategy(r).virtual is None]
+        return [r.struct for r in resources if r.struct is not None and resources.strategy(r).is_stored]
 
     def kind(self, api_version: str, name: str) -> type[Any] | None:
         """The stored kind that a reference names; None when it is not served."""
         resource = self._registry.resources.of_gvk(GVK.parse(api_version, name))
-        return resource.struct if resource else None
+        return self._registry.resources.stored(resource).struct if resource else None
 
     def namespaced(self, kind: type[Any]) -> bool:
         """Whether objects of a kind are in namespaces."""

@@ -14,7 +14,7 @@ from master.registry.base import Resource
 from master.registry.objects import Call, Sources, T
 from master.registry.resources import Resources
 from master.registry.strategy import AnyStrategy
-from master.registry.subresources import TokenMinter
+from master.registry.subresources import TokenMinter, TokenVerifier
 from master.store.base import KeyValue, Store
 from master.store.cache import Item, WatchCache, labels_of, with_revision
 from master.store.items import Decoding
@@ -62,8 +62,9 @@ class Core:
         self.clock = clock
         self.uid = uid
         self.minter: TokenMinter | None = None
+        self.verifier: TokenVerifier | None = None
         self.sources = Sources(self)
-        stored = [r for r in resources if r.struct is not None and resources.strategy(r).virtual is None]
+        stored = [r for r in resources if r.struct is not None and resources.strategy(r).is_stored]
         self._decoders = {resource: partial(codec.decode_stored, _struct(resource)) for resource in stored}
         self._caches: dict[Resource, AnyCache] = {
             resource: WatchCache(store, resource.prefix, self._decoders[resource]) for resource in stored
@@ -103,7 +104,8 @@ class Core:
 
     def authorize_call(self, call: Call) -> None:
         """`authorize` for a call."""
-        self.authorize(Attributes(call.user, call.verb, call.resource, call.subresource, call.namespace, call.name))
+        resource = call.face.resource if call.face else call.resource
+        self.authorize(Attributes(call.user, call.verb, resource, call.subresource, call.namespace, call.name))
 
     async def read(self, resource: Resource, key: str) -> AnyItem | None:
         """An object from the store itself."""

@@ -4,13 +4,25 @@ from typing import Any
 
 import msgspec
 
-from master.registry import bodies
+from master.registry import bodies, metadata
+from master.registry.authz.base import Authorizer
 from master.registry.base import DeleteOptions, Resource, Result, Verb, WriteOptions
 from master.registry.bodies import Body
 from master.registry.core import AnyItem, Core
 from master.registry.deletion import Deleter
 from master.registry.objects import Call, Reader
-from master.registry.subresources import Action, Change, Connect, Part, Projection, Report, Subresource, TokenMinter
+from master.registry.seen import Seen
+from master.registry.subresources import (
+    Action,
+    Change,
+    Connect,
+    Part,
+    Projection,
+    Report,
+    Subresource,
+    TokenMinter,
+    TokenVerifier,
+)
 from master.registry.write import Make, Plan, Writer, manager_of, refuse
 from timonel.api import codec, managed_fields
 from timonel.api.errors import BadRequest, Conflict, Invalid, MethodNotAllowed, NoSuchPath
@@ -54,12 +66,22 @@ class Forms:
         """Create an object, or carry out an action."""
         sub = self._subresource(call)
         if sub is None:
-            struct = call.resource.struct
-            assert struct is not None  # custom resources come with their own bodies
-            return await self._writer.create(call, lambda _: bodies.decode(body, struct, call, options), options)
+            return await self._create(call, body, options)
         if not isinstance(sub, Action) or sub.struct is None:
             raise MethodNotAllowed(f"{call.resource.group_resource}/{call.subresource}", call.verb)
         done = await sub.run(self, call, bodies.decode(body, sub.struct, call, options))
+        return Result(codec.encode(done), created=True, warnings=tuple(call.warnings))
+
+    async def _create(self, call: Call, body: Body, options: WriteOptions) -> Result:
+        struct = _struct(call, None)
+        action = self._core.strategy(call.resource).performs
+        if action is None:
+            return await self._writer.create(
+                call, lambda _: _kept(call, bodies.decode(body, struct, call, options), None), options
+            )
+        wanted = bodies.decode(body, struct, call, options)
+        metadata.match_request(wanted, call)
+        done = await action.run(self, call, wanted)
         return Result(codec.encode(done), created=True, warnings=tuple(call.warnings))
 
     async def update(self, call: Call, body: Body, options: WriteOptions) -> Result:
@@ -69,7 +91,11 @@ class Forms:
         if isinstance(sub, Projection):
             return await self._project(call, sub, lambda _: bodies.decode(body, struct, call, options), options)
         creates = self._core.strategy(call.resource).create_on_update
-        plan = Plan(lambda _: bodies.decode(body, struct, call, options), self._part(call, sub), creates=creates)
+        plan = Plan(
+            lambda item: _kept(call, bodies.decode(body, struct, call, options), item),
+            self._part(call, sub),
+            creates=creates,
+        )
         return await self._writer.update(call, plan, options)
 
     async def patch(self, call: Call, patch_type: str, body: bytes, options: WriteOptions) -> Result:
@@ -83,7 +109,7 @@ class Forms:
 
         if isinstance(sub, Projection):
             return await self._project(call, sub, lambda view: make(codec.to_dict(view)), options)
-        plan = Plan(lambda item: make(_document(item)), self._part(call, sub))
+        plan = Plan(lambda item: _kept(call, make(_document(call, item)), item), self._part(call, sub))
         return await self._writer.update(call, plan, options)
 
     async def apply(self, call: Call, body: bytes, options: WriteOptions) -> Result:
@@ -96,6 +122,8 @@ class Forms:
         applied = _mapping(body)
         if options.field_validation != "Ignore":
             bodies.decode(body, struct, call, options)
+        if call.face and struct is call.face.resource.struct:
+            struct, applied = call.face.stored, Seen(call.face).applied(applied)
 
         def make(live: dict[str, Any] | None) -> Any:
             merged = managed_fields.apply(
@@ -113,7 +141,7 @@ class Forms:
         if isinstance(sub, Projection):
             return await self._project(call, sub, lambda view: make(codec.to_dict(view)), options)
         plan = Plan(
-            lambda item: make(_document(item) if item else None),
+            lambda item: make(msgspec.json.decode(item.raw) if item else None),
             self._part(call, sub),
             creates=sub is None,
             tracked=True,
@@ -147,6 +175,16 @@ class Forms:
     async def delete_object(self, call: Call, namespace: str, name: str, options: DeleteOptions) -> Result:
         """See `Actor`."""
         return await self._deleter.delete(call, options)
+
+    @property
+    def verifier(self) -> TokenVerifier | None:
+        """See `Actor`."""
+        return self._core.verifier
+
+    @property
+    def authorizer(self) -> Authorizer:
+        """See `Actor`."""
+        return self._core.authorizer
 
     # Helpers
 
@@ -182,15 +220,27 @@ class Forms:
 
 def _struct(call: Call, sub: Subresource | None) -> type[Any]:
     """The Struct of the request's bodies."""
-    struct = (sub.struct if sub else None) or call.resource.struct
+    struct = (sub.struct if sub else None) or (call.face.resource if call.face else call.resource).struct
     if struct is None or isinstance(sub, Action | Connect):
         raise MethodNotAllowed(f"{call.resource.group_resource}/{call.subresource}", call.verb)
     return struct
 
 
-def _document(item: AnyItem | None) -> Any:
+def _document(call: Call, item: AnyItem | None) -> Any:
     """The current object as plain JSON, as a patch sees it; also without an object a patch must fail as such."""
-    return msgspec.json.decode(item.raw) if item else {}
+    if item is None:
+        return {}
+    return msgspec.json.decode(Seen(call.face).raw(item.raw) if call.face else item.raw)
+
+
+def _kept(call: Call, obj: Any, item: AnyItem | None) -> Any:
+    """The stored form of a body's object, which is to follow ``item``: itself, but for that of a face."""
+    face = call.face
+    if face is None:
+        return obj
+    metadata.match_kind(obj)
+    refuse(obj, list(face.validate(obj, face.show(item.object) if item else None)))
+    return face.put(obj)
 
 
 def _mapping(body: bytes) -> dict[str, Any]:

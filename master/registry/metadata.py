@@ -14,13 +14,12 @@ from timonel.api.types.meta_v1 import ObjectMeta
 METADATA = Path("metadata")
 
 
-def match_request(obj: APIObject, call: Call) -> None:
-    """Make the body's kind, name and namespace those of the request.
+def match_kind(obj: APIObject) -> None:
+    """Make the body's kind that of the request.
 
     Raises:
         BadRequest: the body says otherwise.
     """
-    meta = obj.metadata
     expected = type(obj).gvk
     if (obj.apiVersion or expected.api_version) != expected.api_version:
         raise BadRequest(
@@ -33,6 +32,16 @@ def match_request(obj: APIObject, call: Call) -> None:
             f"no kind {obj.kind!r} is registered for {expected.api_version} at this resource"
         )
     obj.apiVersion, obj.kind = expected.api_version, expected.kind
+
+
+def match_request(obj: APIObject, call: Call) -> None:
+    """Make the body's kind, name and namespace those of the request.
+
+    Raises:
+        BadRequest: the body says otherwise.
+    """
+    match_kind(obj)
+    meta = obj.metadata
     if meta.namespace and meta.namespace != call.namespace:
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
     meta.namespace = call.namespace or None

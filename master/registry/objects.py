@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 from master.registry.base import Resource, User, Verb
 from master.registry.usage import UsageSource
 from timonel.api.gvk import GVK
 from timonel.api.types import meta_v1
+
+if TYPE_CHECKING:
+    from master.registry.faces import AnyFace
 
 
 class APIObject(Protocol):
@@ -32,6 +35,8 @@ class Call:
     namespace: str
     name: str
     subresource: str = ""
+    face: "AnyFace | None" = None
+    """The kind that the caller speaks of, where it is not the stored one, which ``resource`` is."""
     dry_run: bool = False
     field_manager: str = ""
     now: str = ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from master.registry import kinds
 from master.registry.base import Resource
+from master.registry.faces import Face
 from master.registry.strategy import KINDS, AnyStrategy
 from timonel.api.errors import NoSuchPath
 from timonel.api.gvk import GVK
@@ -38,6 +39,11 @@ class Resources:
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         """The resource at a URL's group, version and plural."""
         return self._by_path.get((group, version, plural))
+
+    def stored(self, resource: Resource) -> Resource:
+        """The resource whose objects the store has: itself, or the one that it is a face of."""
+        strategy = self._strategies[resource]
+        return self._by_struct[strategy.stored] if isinstance(strategy, Face) else resource
 
     def of_gvk(self, gvk: GVK) -> Resource | None:
         """The resource whose objects have this kind."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from master.registry.base import DeleteOptions, Resource, Verb
 from master.registry.columns import Column
 from master.registry.objects import Call, Sources, T
-from master.registry.subresources import Subresource
+from master.registry.subresources import Action, Subresource
 from timonel.api import names
 from timonel.api.fields import FieldError
 
@@ -53,6 +53,13 @@ class Strategy(Generic[T]):
     """Whether ``metadata.generation`` counts the changes of what `counted` gives."""
     virtual: "Virtual[T] | None" = None
     """Set for a resource that is computed, not stored."""
+    performs: "Action[T] | None" = None
+    """Set for a kind that is not stored either: creating one does something, as posting a Binding does."""
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the store keeps objects of this kind."""
+        return self.virtual is None and self.performs is None
 
     def default(self, obj: T, old: T | None) -> None:
         """Fill in what the caller left out; must be idempotent."""

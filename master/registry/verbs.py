@@ -12,10 +12,11 @@ from master.registry.base import DeleteOptions, ListOptions, ListResult, Resourc
 from master.registry.bodies import APPLY_PATCH, Body
 from master.registry.core import AnyCache, Clock, Core, new_uid, utc_now
 from master.registry.deletion import Deleter
-from master.registry.faces import Face, Seen
+from master.registry.faces import Face
 from master.registry.forms import Forms
 from master.registry.listing import Lister
 from master.registry.objects import Call, Explainer, Reader
+from master.registry.seen import Seen
 from master.registry.strategy import AnyStrategy
 from master.registry.subresources import TokenMinter, TokenVerifier
 from master.registry.usage import UsageSource
