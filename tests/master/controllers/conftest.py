@@ -41,7 +41,7 @@ class World:
         self.objects: dict[tuple[type[Any], str, str], Any] = {}
         self.told: list[Tell] = []
         self.requeue: float | None = None
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.now = self.since = datetime(2026, 1, 1, tzinfo=UTC)
         self._serial = count(1)
 
     # The view.

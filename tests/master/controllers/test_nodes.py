@@ -93,6 +93,17 @@ def test_a_silent_node_becomes_unknown_is_tainted_and_loses_the_pods_that_do_not
     assert [pod.metadata.name for pod in world.list(core_v1.Pod)] == ["loyal"]
 
 
+def test_a_master_that_was_away_gives_nodes_the_time_to_come_back(world: Any) -> None:
+    add_node(world, "a")
+    renew(world, "a")
+    world.wait(GRACE * 10)
+    world.since = world.now
+    assert shown(settle(world)) == []
+    assert world.requeue == pytest.approx(GRACE, abs=0.1)
+    world.wait(GRACE + 0.1)
+    assert "node.kubernetes.io/unreachable:NoExecute" in shown(settle(world))
+
+
 def test_a_node_that_comes_back_loses_the_taints(world: Any) -> None:
     node = add_node(world, "a", taints=[{"key": "own", "effect": "NoSchedule"}])
     renew(world, "a")
