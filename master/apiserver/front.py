@@ -59,7 +59,7 @@ class Front:
             log.exception("incident %s: %s %s", incident, http.method, http.path_qs)
             why = f"an error in the server; its log tells more of incident {incident}"
             response = responses.failure(http, InternalError(why))
-        is_long = isinstance(response, web.WebSocketResponse) or response.chunked
+        is_long = response.status == 101 or response.chunked
         seconds = None if is_long else time.monotonic() - started
         known = target is not None and response.status not in UNKNOWN
         method = http.method if http.method in METHODS else "other"

@@ -1,21 +1,28 @@
 """Serves the subresources of pods that are streams: log, exec, attach, portforward."""
 
+import logging
+
 from aiohttp import web
 
 from master.apiserver.lifetimes import Lifetimes
 from master.apiserver.paths import Target
-from master.apiserver.streams import channels, logs, options, portforward, remote
+from master.apiserver.spdy.session import Pipe, Session
+from master.apiserver.streams import channels, logs, options, pipes, portforward, remote, spdyforward, spdyremote
 from master.apiserver.streams.targets import container_of, node_of, target_of
 from master.registry.authz.base import Attributes
 from master.registry.base import Resource, User, Verb
 from master.registry.streams import Attach, Exec, NodeStream, NodeStreams, PortForward
+from master.registry.streams import Target as StreamTarget
 from master.registry.subresources import Connect
 from master.registry.verbs import Registry
 from timonel.api.errors import MethodNotAllowed, NotFound, ServiceUnavailable, StatusError
 from timonel.api.types import core_v1
 
+log = logging.getLogger(__name__)
+
 REMOTE = (channels.V5, channels.V4, channels.V4_BASE64)
-FORWARD = (channels.V4, channels.V4_BASE64)
+SPDY = channels.Protocol(spdyforward.TUNNEL)
+FORWARD = (channels.V4, channels.V4_BASE64, SPDY)
 
 
 class StreamApi:
@@ -75,7 +82,8 @@ class StreamApi:
     async def _remote(self, http: web.BaseRequest, pod: core_v1.Pod, asked: Exec | Attach) -> web.StreamResponse:
         """Couple client and node. The handshake comes first: clients take its failure for a lack of WebSocket."""
         target, node = target_of(pod, container_of(pod, http.query.get("container", ""))), node_of(pod)
-        socket = await channels.accept(http, REMOTE)
+        is_spdy = pipes.asks_for_spdy(http)
+        socket = await spdyremote.accept(http, asked) if is_spdy else await channels.accept(http, REMOTE)
         try:
             async with self._lifetimes.limit(None):
                 stream = await self._opener().open_stream(node, target, asked)
@@ -93,21 +101,40 @@ class StreamApi:
         return socket.response
 
     async def _port_forward(self, http: web.BaseRequest, pod: core_v1.Pod) -> web.StreamResponse:
-        channels.check(http, FORWARD)
-        ports, node = options.ports(http.query), node_of(pod)
+        target, node = target_of(pod), node_of(pod)
 
         async def open_port(port: int) -> NodeStream:
-            return await self._opener().open_stream(node, target_of(pod), PortForward(port))
+            return await self._opener().open_stream(node, target, PortForward(port))
 
+        if pipes.asks_for_spdy(http):
+            response, pipe = await pipes.upgrade(http, spdyforward.PROTOCOL)
+            await self._forward_spdy(pipe, target, open_port)
+            return response
+        protocol = channels.check(http, FORWARD)
+        ports = options.ports(http.query) if protocol is not SPDY else []
         socket = await channels.accept(http, FORWARD)
         try:
-            async with self._lifetimes.limit(None):
-                await portforward.couple(socket, ports, open_port)
+            if protocol is SPDY:
+                await self._forward_spdy(pipes.WebSocketPipe(socket.response), target, open_port)
+            else:
+                async with self._lifetimes.limit(None):
+                    await portforward.couple(socket, ports, open_port)
         except (ConnectionError, TimeoutError, StatusError):
             return socket.response
         finally:
             await socket.close()
         return socket.response
+
+    async def _forward_spdy(self, pipe: Pipe, target: StreamTarget, open_port: spdyforward.Open) -> None:
+        session = Session(pipe)
+        session.start()
+        try:
+            async with self._lifetimes.limit(None):
+                await spdyforward.Forwarder(session, target, open_port).serve()
+        except TimeoutError:
+            log.debug("a port-forward to pod %s was ended, for the server closes", target.pod)
+        finally:
+            await session.close()
 
     def _opener(self) -> NodeStreams:
         if self._nodes is None:
@@ -115,7 +142,7 @@ class StreamApi:
         return self._nodes
 
 
-async def _greet(socket: channels.Channels, asked: Exec | Attach) -> None:
+async def _greet(socket: remote.Channels, asked: Exec | Attach) -> None:
     """An empty message on the first channel that the client reads tells it that the other side is there."""
     channel = channels.Remote.ERROR
     if asked.stdout:

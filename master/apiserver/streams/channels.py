@@ -49,6 +49,11 @@ class Channels:
         self.response = socket
         self.protocol = protocol
 
+    @property
+    def closes(self) -> bool:
+        """Whether one channel alone can be ended."""
+        return self.protocol.closes
+
     async def send(self, channel: int, data: bytes) -> None:
         """Send data on a channel.
 
@@ -104,12 +109,7 @@ def check(http: web.BaseRequest, protocols: Sequence[Protocol]) -> Protocol:
     """The protocol that `accept` will speak; raises as it does."""
     names = ", ".join(protocol.name for protocol in protocols)
     if http.headers.get("Upgrade", "").lower() != "websocket":
-        what = (
-            "SPDY is not served here"
-            if "spdy" in http.headers.get("Upgrade", "").lower()
-            else "Upgrade request required"
-        )
-        raise BadRequest(f"{what}: open a WebSocket with one of the sub-protocols {names}")
+        raise BadRequest(f"Upgrade request required: open a WebSocket with one of the sub-protocols {names}")
     header = ",".join(http.headers.getall("Sec-WebSocket-Protocol", []))
     asked = [name.strip() for name in header.split(",") if name.strip()]
     known = {protocol.name: protocol for protocol in protocols}

@@ -1,8 +1,9 @@
-"""Serves exec and attach: the channels of a WebSocket coupled to a node's stream."""
+"""Serves exec and attach: a client's channels coupled to a node's stream."""
 
 import asyncio
+from typing import Protocol
 
-from master.apiserver.streams.channels import Channels, Remote
+from master.apiserver.streams.channels import Remote
 from master.registry.streams import Channel, Frame, NodeStream, StreamEnded
 from timonel.api import codec
 from timonel.api.errors import BadRequest, InternalError, StatusError
@@ -12,6 +13,20 @@ SUCCESS = codec.encode(meta_v1.Status(status="Success"))
 
 _UP = {Remote.STDIN: Channel.STDIN, Remote.RESIZE: Channel.RESIZE}
 _DOWN = {Channel.STDOUT: Remote.STDOUT, Channel.STDERR: Remote.STDERR, Channel.STATUS: Remote.ERROR}
+
+
+class Channels(Protocol):
+    """A client's connection: `channels.Channels` over a WebSocket, `spdyremote.SpdyChannels` over SPDY."""
+
+    @property
+    def closes(self) -> bool:
+        """Whether one channel alone can be ended."""
+
+    async def send(self, channel: int, data: bytes) -> None:
+        """Send data on a channel; raises ConnectionError when the client is gone."""
+
+    async def receive(self) -> tuple[int, bytes] | None:
+        """The next channel and its data; None when the client has ended."""
 
 
 async def couple(channels: Channels, stream: NodeStream) -> None:
@@ -38,7 +53,7 @@ async def _to_client(channels: Channels, stream: NodeStream) -> None:
     while (frame := await stream.read()) is not None:
         if frame.channel in _DOWN:
             await channels.send(_DOWN[frame.channel], frame.data)
-        elif frame.channel is Channel.CLOSE and channels.protocol.closes:
+        elif frame.channel is Channel.CLOSE and channels.closes:
             await _close(channels, frame.data)
         if frame.channel is Channel.STATUS:
             return

@@ -194,9 +194,6 @@ async def test_exec(served: Any, kubectl: Kubectl, running_pod: Pod) -> None:
     assert served.nodes.streams[-1].request == Exec(("false",))
     assert 'pods "absent" not found' in (await kubectl("exec", "absent", "--", "ls")).err
     assert 'node "gone" is not connected' in (await kubectl("exec", "cut-off", "--", "ls")).err
-    await ok(kubectl, "patch", "pod", "p", "--subresource=status", "-p", '{"status":{"phase":"Running"}}')
-    forwarded = await kubectl("port-forward", "p", "8080:80")
-    assert "SPDY is not served here" in forwarded.err
 
 
 async def test_exec_in_a_terminal(served: Any, kubectl: Kubectl, running_pod: Pod, eventually: Eventually) -> None:
