@@ -16,7 +16,7 @@ from master.registry.resources import Resources
 from master.registry.strategy import AnyStrategy
 from master.registry.subresources import TokenMinter, TokenVerifier
 from master.store.base import KeyValue, Store
-from master.store.cache import Item, WatchCache, labels_of, with_revision
+from master.store.cache import CacheEvent, EventType, Item, WatchCache, labels_of, with_revision
 from master.store.items import Decoding
 from timonel.api import codec, time
 
@@ -137,3 +137,13 @@ class Core:
         resource = self.resources.of(kind)
         items: Sequence[AnyItem] = self._caches[resource].list(f"{resource.prefix}{namespace}/" if namespace else "")
         return (item.object for item in items)
+
+    def on_change(self, kind: type[T], seen: Callable[[T | None, T | None], None]) -> None:
+        """See `Reader`."""
+
+        def on_events(events: Sequence[CacheEvent[Any]]) -> None:
+            for event in events:
+                new = None if event.type is EventType.DELETED else event.item.object
+                seen(event.previous.object if event.previous else None, new)
+
+        self._caches[self.resources.of(kind)].add_listener(on_events)

@@ -1,6 +1,6 @@
 """What hooks, subresources and admission work on: an API object, the call being served, and a look at other objects."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
@@ -84,6 +84,9 @@ class Reader(Protocol):
 
     def all_cached(self, kind: type[T], namespace: str = "") -> Iterator[T]:
         """All objects of a kind, of one namespace where given, in key order; they may be a moment old."""
+
+    def on_change(self, kind: type[T], seen: Callable[[T | None, T | None], None]) -> None:
+        """Call ``seen`` with the old and the new state (None: absent) of every object of a kind that changes."""
 
 
 @dataclass(slots=True)

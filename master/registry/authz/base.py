@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from master.registry.base import Resource, User
 from master.registry.objects import Reader
+from timonel.api import selectors
 from timonel.api.errors import Forbidden
 from timonel.api.types import rbac_v1
 
@@ -24,6 +25,21 @@ class Attributes:
     path: str = ""
     field_selector: str = ""
     """Of a list or watch; the node rule reads it."""
+
+    @property
+    def scope(self) -> str:
+        """The namespace that it is about; a Namespace is within itself. Empty for the cluster."""
+        resource = self.resource
+        if resource is not None and resource.plural == "namespaces" and not resource.gvk.group:
+            return self.name
+        return self.namespace
+
+    @property
+    def about(self) -> str:
+        """The name of the one object that it is about; a selector may say it too. Empty for all objects."""
+        if self.name or "metadata.name" not in self.field_selector:
+            return self.name
+        return selectors.parse_fields(self.field_selector).exact("metadata.name") or ""
 
 
 class Decision(Enum):
@@ -116,8 +132,8 @@ def refusal(asked: Attributes, reason: str) -> Forbidden:
         return Forbidden("", "", f"{why}: {reason}" if reason else why)
     what = f"{asked.resource.plural}/{asked.subresource}" if asked.subresource else asked.resource.plural
     why = f'User "{user}" cannot {asked.verb} resource "{what}" in API group "{asked.resource.gvk.group}"'
-    if asked.namespace:
-        why += f' in the namespace "{asked.namespace}"'
+    if asked.scope:
+        why += f' in the namespace "{asked.scope}"'
     else:
         why += " at the cluster scope"
-    return Forbidden(asked.resource.group_resource, asked.name, f"{why}: {reason}" if reason else why)
+    return Forbidden(asked.resource.group_resource, asked.about, f"{why}: {reason}" if reason else why)

@@ -1,4 +1,4 @@
-"""The node rule: a node sees and changes itself, the pods bound to it, and what these use; nothing else.
+"""The node rule: a node sees and changes itself, the pods bound to it, and what these use. All else needs a role.
 
 Source: Kubernetes' node authorizer. Here the answer is read from the caches: a pod's own references say what it uses.
 """
@@ -34,13 +34,13 @@ class NodeRule:
         self._reader = reader
 
     def authorize(self, asked: Attributes) -> Verdict:
-        """Allow what is the node's business, refuse all else that is a resource."""
+        """Allow what is the node's business."""
         node = node_name(asked.user)
         if not node or asked.resource is None or self._reader is None:
             return NO_OPINION
         if self._allowed(node, asked, self._reader):
             return ALLOW
-        return Verdict(Decision.DENY, f"node '{node}' may not do this: it is not about itself or its own pods")
+        return Verdict(Decision.NO_OPINION, f"node '{node}' may not do this: it is not about itself or its own pods")
 
     def _allowed(self, node: str, asked: Attributes, reader: Reader) -> bool:
         struct = asked.resource.struct if asked.resource else None
