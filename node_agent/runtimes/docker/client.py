@@ -1,24 +1,24 @@
 """The Docker daemon as the rest of this package calls it: with a deadline, and with its refusals as our errors.
 
-Short calls use the `docker` package in a bounded pool of threads; streams and long waits use `wire`.
+Calls go over `wire`: the `docker` package takes 9 MiB of an idle agent and a thread for each call. It is imported only
+where an image has to be made.
 """
 
 import asyncio
+import contextlib
+import json
 import logging
 import os
-import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Container, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
-from urllib.parse import urlencode
-
-import docker
-import requests
-from docker.errors import APIError, DockerException
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlencode
 
 from node_agent.runtimes.base import RuntimeFailure, RuntimeUnavailable
 from node_agent.runtimes.docker import wire
+
+if TYPE_CHECKING:
+    import docker
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -29,8 +29,8 @@ QUICK_SECONDS = 15.0
 """For calls that read, or change little."""
 SLOW_SECONDS = 90.0
 """For starts and removals, which queue behind each other in a busy daemon."""
-_QUICK_THREADS, _SLOW_THREADS = 4, 8
-"""Apart, so that a look does not wait behind a hundred starts."""
+_QUICK, _SLOW = 4, 8
+"""How many calls of either kind are under way at once; apart, so that a look does not wait behind a hundred starts."""
 
 
 class Refused(RuntimeFailure):
@@ -50,60 +50,86 @@ class Daemon:
             raise ValueError(f"Docker at {base_url}: the node agent needs its own machine's daemon, at unix:///path")
         self.url = base_url
         self.socket = base_url.removeprefix("unix://")
-        self._quick = ThreadPoolExecutor(_QUICK_THREADS, thread_name_prefix="docker")
-        self._slow = ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="docker-slow")
-        self._client: docker.APIClient | None = None
-        self._connecting = threading.Lock()
+        self._quick, self._slow = asyncio.Semaphore(_QUICK), asyncio.Semaphore(_SLOW)
+        self._api_version = ""
         self._closed = False
 
-    async def call(self, use: Callable[[docker.APIClient], T], *, seconds: float = QUICK_SECONDS) -> T:
-        """Run ``use`` with the client. Raises Refused; RuntimeUnavailable when there is no answer in time."""
-        loop = asyncio.get_running_loop()
-        if self._closed:
-            raise self.unavailable("this client is closed")
-        threads = self._slow if seconds > QUICK_SECONDS else self._quick
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Any = None,
+        seconds: float = QUICK_SECONDS,
+    ) -> Any:
+        """A whole answer, parsed; None for an empty one. Waits its turn: see `_QUICK` and `_SLOW`.
+
+        Raises Refused; RuntimeUnavailable when there is no answer in time.
+        """
+        turn = self._slow if seconds > QUICK_SECONDS else self._quick
         try:
-            async with asyncio.timeout(seconds):
-                return await loop.run_in_executor(threads, self._use, use)
+            async with asyncio.timeout(seconds), turn:
+                answer = await self.send(method, path, query, body=body, seconds=seconds)
+            return json.loads(answer) if answer else None
         except TimeoutError:
             raise self.unavailable(f"no answer within {seconds:g} s") from None
+        except ValueError as error:
+            raise self.unavailable(f"its answer is no JSON: {error}") from error
 
-    def _use(self, use: Callable[[docker.APIClient], T]) -> T:
+    async def with_package(self, use: Callable[["docker.APIClient"], T]) -> T:
+        """Run ``use`` with a client of the `docker` package, in a thread: for what is rare, as the package is big.
+
+        Raises Refused; RuntimeUnavailable when there is no answer in time.
+        """
         try:
-            return use(self._connected())
+            async with asyncio.timeout(SLOW_SECONDS):
+                return await asyncio.to_thread(self._use, use)
+        except TimeoutError:
+            raise self.unavailable(f"no answer within {SLOW_SECONDS:g} s") from None
+
+    def _use(self, use: Callable[["docker.APIClient"], T]) -> T:
+        import docker
+        from docker.errors import APIError, DockerException
+
+        try:
+            client = docker.APIClient(base_url=self.url, version="auto", timeout=int(SLOW_SECONDS))
+            with contextlib.closing(client):
+                return use(client)
         except APIError as error:
             raise Refused(error.status_code or 500, str(error.explanation or error)) from error
-        except (DockerException, requests.RequestException, OSError) as error:
+        except (DockerException, OSError) as error:  # what `requests` raises is an OSError
             raise self.unavailable(str(error)) from error
 
-    def _connected(self) -> docker.APIClient:
-        with self._connecting:
-            if self._client is None:
-                self._client = docker.APIClient(
-                    base_url=self.url,
-                    version="auto",
-                    timeout=int(SLOW_SECONDS),
-                    max_pool_size=_QUICK_THREADS + _SLOW_THREADS,
-                )
-            return self._client
-
     async def create(self, name: str, config: dict[str, Any]) -> str:
-        """Create a container; its id. Raises as `call`."""
+        """Create a container; its id. Raises as `ask`."""
+        made = await self.ask("POST", "/containers/create", {"name": name}, body=config)
+        return str(made["Id"])
 
-        def make(client: docker.APIClient) -> str:
-            return str(client.create_container_from_config(config, name)["Id"])  # type: ignore[no-untyped-call]
+    async def start(self, container: str) -> None:
+        """Start a container; one that runs is success. Raises as `ask`."""
+        await self.ask("POST", f"/containers/{container}/start", seconds=SLOW_SECONDS)
 
-        return await self.call(make)
+    async def kill(self, container: str) -> None:
+        """Send SIGKILL. Raises as `ask`."""
+        await self.ask("POST", f"/containers/{container}/kill")
 
     async def inspect(self, container: str) -> dict[str, Any] | None:
-        """A container by name or id; None when there is none. Raises as `call`."""
+        """A container by name or id; None when there is none. Raises as `ask`."""
+        return await self._find(f"/containers/{container}/json", {404})
+
+    async def inspect_image(self, name: str) -> dict[str, Any] | None:
+        """An image by name or id; None when there is none, or can be none of that name. Raises as `ask`."""
+        return await self._find(f"/images/{name}/json", {400, 404})
+
+    async def _find(self, path: str, absent: Container[int]) -> dict[str, Any] | None:
         try:
-            inspected: dict[str, Any] = await self.call(lambda client: client.inspect_container(container))
+            found: dict[str, Any] = await self.ask("GET", path)
         except Refused as refusal:
-            if refusal.status == 404:
+            if refusal.status in absent:
                 return None
             raise
-        return inspected
+        return found
 
     @asynccontextmanager
     async def open(
@@ -116,7 +142,7 @@ class Daemon:
         headers: Mapping[str, str] | None = None,
         seconds: float = QUICK_SECONDS,
     ) -> AsyncIterator[wire.Reply]:
-        """An answer to stream; ``seconds`` is for its head. Raises as `call`, also when the stream breaks."""
+        """An answer to stream; ``seconds`` is for its head. Raises as `ask`, also when the stream breaks."""
         reply = await self.begin(method, path, query, body=body, headers=headers, seconds=seconds)
         try:
             yield reply
@@ -137,10 +163,12 @@ class Daemon:
         seconds: float = QUICK_SECONDS,
     ) -> wire.Reply:
         """As `open`, but the caller owns the answer and closes it; ``upgrade`` asks for a raw connection both ways."""
-        version = self._client.api_version if self._client else await self.call(lambda client: client.api_version)
-        target = f"/v{version}{path}" + (f"?{urlencode(query)}" if query else "")
+        if self._closed:
+            raise self.unavailable("this client is closed")
         try:
             async with asyncio.timeout(seconds):
+                target = f"/v{await self._version()}{quote(path, safe='/:@')}"
+                target += f"?{urlencode(query)}" if query else ""
                 reply = await wire.request(self.socket, method, target, body=body, headers=headers, upgrade=upgrade)
                 if reply.status < 400:
                     return reply
@@ -149,7 +177,7 @@ class Daemon:
                 raise refusal
         except TimeoutError:
             raise self.unavailable(f"no answer within {seconds:g} s") from None
-        except (OSError, EOFError, asyncio.LimitOverrunError, ValueError) as error:
+        except (OSError, EOFError, asyncio.LimitOverrunError, ValueError, LookupError, TypeError) as error:
             raise self.unavailable(str(error)) from error
 
     async def send(
@@ -161,7 +189,7 @@ class Daemon:
         body: Any = None,
         seconds: float = QUICK_SECONDS,
     ) -> bytes:
-        """A whole answer within ``seconds``, for waits that must not hold a thread. Raises as `call`."""
+        """A whole answer within ``seconds``, for waits that must not hold a thread. Raises as `ask`."""
         try:
             async with (
                 asyncio.timeout(seconds),
@@ -175,10 +203,17 @@ class Daemon:
         """The error for a daemon that does not answer."""
         return RuntimeUnavailable(f"Docker at {self.url} does not answer: {why}; check that the daemon runs")
 
+    async def _version(self) -> str:
+        """The newest API that the daemon speaks."""
+        if not self._api_version:
+            reply = await wire.request(self.socket, "GET", "/version")
+            try:
+                told = json.loads(b"".join([chunk async for chunk in reply.chunks()]))
+            finally:
+                await reply.close()
+            self._api_version = str(told["ApiVersion"])
+        return self._api_version
+
     async def close(self) -> None:
-        """Drop connections. A thread that a hung daemon holds ends with its own time-out."""
+        """Take no more calls."""
         self._closed = True
-        for threads in (self._quick, self._slow):
-            threads.shutdown(wait=False, cancel_futures=True)
-        if self._client:
-            self._client.close()

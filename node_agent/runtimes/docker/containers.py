@@ -6,7 +6,7 @@ from typing import Any
 
 from node_agent.runtimes.base import ContainerSpec, ImageFailure, Resources, RuntimeFailure
 from node_agent.runtimes.docker import config, names
-from node_agent.runtimes.docker.client import SLOW_SECONDS, Daemon, Refused
+from node_agent.runtimes.docker.client import Daemon, Refused
 from node_agent.runtimes.docker.ensure import create_or_find, remove
 from node_agent.runtimes.docker.sandboxes import Sandboxes
 
@@ -54,7 +54,7 @@ class Containers:
                 if state["Status"] != "created" or state["ExitCode"] != 0:
                     return
             self._fresh.discard(container)
-            await self._daemon.call(lambda c: c.start(container), seconds=SLOW_SECONDS)
+            await self._daemon.start(container)
         except Refused as refusal:
             raise RuntimeFailure("RunContainerError", refusal.message) from refusal
 
@@ -66,7 +66,7 @@ class Containers:
                 path, query = f"/containers/{container}/stop", {"t": str(grace)}
                 await self._daemon.send("POST", path, query, seconds=grace + _STOP_MARGIN_SECONDS)
             else:
-                await self._daemon.call(lambda c: c.kill(container))
+                await self._daemon.kill(container)
                 await self._daemon.send("POST", f"/containers/{container}/wait", seconds=_STOP_MARGIN_SECONDS)
         except Refused as refusal:
             if refusal.status not in (404, 409):

@@ -78,18 +78,13 @@ def _auth(credentials: Credentials) -> str:
 
 async def find(daemon: Daemon, name: str) -> Image | None:
     """The image under that name or id, if it is here."""
-    try:
-        told = await daemon.call(lambda c: c.inspect_image(name))  # type: ignore[no-untyped-call]
-    except Refused as refusal:
-        if refusal.status in (400, 404):
-            return None
-        raise
-    return _image(told, str((told.get("Config") or {}).get("User", "")))
+    told = await daemon.inspect_image(name)
+    return None if told is None else _image(told, str((told.get("Config") or {}).get("User", "")))
 
 
 async def every(daemon: Daemon) -> list[Image]:
     """All images; their users are not in a list and stay empty."""
-    return [_image(told, "") for told in await daemon.call(lambda c: c.images())]
+    return [_image(told, "") for told in await daemon.ask("GET", "/images/json")]
 
 
 def _image(told: dict[str, Any], user: str) -> Image:
@@ -100,7 +95,7 @@ def _image(told: dict[str, Any], user: str) -> Image:
 async def remove(daemon: Daemon, image: str) -> None:
     """Remove an unused image; a used or absent one is left."""
     try:
-        await daemon.call(lambda c: c.remove_image(image), seconds=SLOW_SECONDS)
+        await daemon.ask("DELETE", f"/images/{image}", seconds=SLOW_SECONDS)
     except Refused as refusal:
         if refusal.status not in (404, 409):
             raise

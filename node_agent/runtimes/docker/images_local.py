@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import docker
-from docker.errors import ImageNotFound
+if TYPE_CHECKING:
+    import docker
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +35,26 @@ class Pause:
     makes_network: bool
 
 
-def ensure_pause(client: docker.APIClient) -> Pause:
+def pause_name() -> str:
+    """What the pause image is called."""
+    return f"{_PAUSE_REPOSITORY}:{_PAUSE_VERSION}"
+
+
+def pause_of(inspected: Mapping[str, Any]) -> Pause:
+    """The pause image that an inspection found."""
+    labels = inspected["Config"]["Labels"] or {}
+    return Pause(pause_name(), makes_network=labels.get(_MAKES_NETWORK) == "true")
+
+
+def ensure_pause(client: "docker.APIClient") -> Pause:
     """Have the pause image: compiled from pause.c, or without a compiler a shell loop in busybox.
 
     Raises OSError with what to install when there is neither.
     """
-    name = f"{_PAUSE_REPOSITORY}:{_PAUSE_VERSION}"
+    from docker.errors import ImageNotFound
+
     try:
-        labels = client.inspect_image(name)["Config"]["Labels"] or {}  # type: ignore[no-untyped-call]
+        return pause_of(client.inspect_image(pause_name()))  # type: ignore[no-untyped-call]
     except ImageNotFound:
         program = _compiled_pause()
         if program:
@@ -52,15 +65,16 @@ def ensure_pause(client: docker.APIClient) -> Pause:
             changes = [f'ENTRYPOINT ["/busybox", "sh", "-c", "{_SHELL_PAUSE}"]']
             files = {"busybox": _busybox()}
         client.import_image_from_data(_tar(files, {}), _PAUSE_REPOSITORY, _PAUSE_VERSION, changes)
-        return Pause(name, makes_network=program is not None)
-    return Pause(name, makes_network=labels.get(_MAKES_NETWORK) == "true")
+        return Pause(pause_name(), makes_network=program is not None)
 
 
-def build_busybox(client: docker.APIClient, *names: str) -> None:
+def build_busybox(client: "docker.APIClient", *names: str) -> None:
     """Make busybox images under these names (``busybox:latest`` for instance), those that are there already excepted.
 
     Each says its own name in /etc/image, so that a rolling update can be seen. Raises OSError without busybox-static.
     """
+    from docker.errors import ImageNotFound
+
     for name in names:
         try:
             client.inspect_image(name)  # type: ignore[no-untyped-call]

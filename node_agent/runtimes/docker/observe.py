@@ -1,6 +1,7 @@
 """What the daemon has of this node: one list, and an inspection of only what changed since the last look."""
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -49,8 +50,8 @@ class Observer:
 
     async def pods(self, pod: PodId | None = None) -> list[ObservedPod]:
         """Every pod of this node, or the one asked for."""
-        filters = {"label": self._scope.filters(pod)}
-        listed: list[dict[str, Any]] = await self._daemon.call(lambda c: c.containers(all=True, filters=filters))
+        query = {"all": "1", "filters": json.dumps({"label": self._scope.filters(pod)})}
+        listed: list[dict[str, Any]] = await self._daemon.ask("GET", "/containers/json", query)
         found = await asyncio.gather(*(self._look(entry) for entry in listed))
         if pod is None:
             present = {entry["Id"] for entry in listed}

@@ -40,20 +40,25 @@ class DockerRuntime:
         self._sandboxes = Sandboxes(self._daemon, self._scope)
         self._containers = Containers(self._daemon, self._scope, self._sandboxes)
         self._cgroups: dict[str, stats.CgroupFiles] = {}
+        self._about: RuntimeInfo | None = None
 
     async def info(self) -> RuntimeInfo:
-        version = await self._daemon.call(lambda c: c.version())
+        # The daemon's /info waits while a pull looks for its registry's address: a slow name server would make the
+        # node look dead. So it is asked once a version; /version, which waits for nothing, shows that Docker lives.
+        version = await self._daemon.ask("GET", "/version")
         if tuple(int(part) for part in version["ApiVersion"].split(".")) < _OLDEST_API:
             raise RuntimeUnavailable(f"Docker {version['Version']} is too old: install Docker 19.03 or newer")
-        info = await self._daemon.call(lambda c: c.info())
-        return RuntimeInfo(
-            name="docker",
-            version=version["Version"],
-            kernel=info["KernelVersion"],
-            os_image=info["OperatingSystem"],
-            cpus=float(info["NCPU"]),
-            memory_bytes=info["MemTotal"],
-        )
+        if self._about is None or self._about.version != version["Version"]:
+            info = await self._daemon.ask("GET", "/info")
+            self._about = RuntimeInfo(
+                name="docker",
+                version=version["Version"],
+                kernel=info["KernelVersion"],
+                os_image=info["OperatingSystem"],
+                cpus=float(info["NCPU"]),
+                memory_bytes=info["MemTotal"],
+            )
+        return self._about
 
     async def pods(self) -> list[ObservedPod]:
         return await self._observer.pods()

@@ -47,8 +47,12 @@ class Sandboxes:
         """Have the pause image, and know what the daemon can; once."""
         async with self._lock:
             if self._pause is None:
-                self._pause = await self._daemon.call(images_local.ensure_pause, seconds=SLOW_SECONDS)
-                info = await self._daemon.call(lambda client: client.info())
+                image = await self._daemon.inspect_image(images_local.pause_name())
+                if image is None:
+                    self._pause = await self._daemon.with_package(images_local.ensure_pause)
+                else:
+                    self._pause = images_local.pause_of(image)
+                info = await self._daemon.ask("GET", "/info")
                 remapped = {"name=userns", "name=rootless"} & set(info.get("SecurityOptions") or [])
                 own = self._pause.makes_network and not remapped
                 self.abilities = replace(self.abilities, own_network=own)
@@ -83,7 +87,7 @@ class Sandboxes:
         """Start it, created if need be, or return the one that runs."""
         sandbox = self._waiting.pop(self._scope.name(spec.pod, spec.attempt), None) or await self.create(spec)
         try:
-            await self._daemon.call(lambda c: c.start(sandbox), seconds=SLOW_SECONDS)
+            await self._daemon.start(sandbox)
         except Refused as refusal:
             raise RuntimeFailure("CreatePodSandboxError", refusal.message) from refusal
         inspected = await self._daemon.inspect(sandbox)
@@ -123,7 +127,7 @@ class Sandboxes:
     async def stop(self, sandbox: str) -> None:
         """Kill it; done already is success."""
         try:
-            await self._daemon.call(lambda c: c.kill(sandbox))
+            await self._daemon.kill(sandbox)
             await self._daemon.send("POST", f"/containers/{sandbox}/wait", seconds=SLOW_SECONDS)
         except Refused as refusal:
             if refusal.status not in (404, 409):

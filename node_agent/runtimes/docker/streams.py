@@ -115,9 +115,9 @@ async def start_exec(
 ) -> tuple[str, DockerTerminal]:
     """Start a command; its id and its streams. Raises NotRunning, or RuntimeFailure when Docker cannot start it."""
     try:
-        made = await daemon.call(
-            lambda c: c.exec_create(container, list(command), stdin=stdin, tty=tty, detach_keys=_NO_DETACH_KEYS)
-        )
+        wanted: dict[str, Any] = {"AttachStdin": stdin, "AttachStdout": True, "AttachStderr": True, "Tty": tty}
+        wanted |= {"Cmd": list(command), "DetachKeys": _NO_DETACH_KEYS}
+        made = await daemon.ask("POST", f"/containers/{container}/exec", body=wanted)
         path = f"/exec/{made['Id']}"
         body = {"Detach": False, "Tty": tty}
         reply = await daemon.begin("POST", f"{path}/start", body=body, upgrade=True)
@@ -142,7 +142,7 @@ async def _exit_code(daemon: Daemon, identity: str) -> int:
 
 
 async def _inspect_exec(daemon: Daemon, identity: str) -> dict[str, Any]:
-    state: dict[str, Any] = await daemon.call(lambda c: c.exec_inspect(identity))
+    state: dict[str, Any] = await daemon.ask("GET", f"/exec/{identity}/json")
     return state
 
 

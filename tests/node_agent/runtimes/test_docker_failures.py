@@ -80,7 +80,7 @@ async def test_an_absent_daemon_is_named(runtime: DockerRuntime, tmp_path: Path)
 async def test_a_hung_daemon_ends_in_a_timeout(
     daemon: Pretender, runtime: DockerRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client.Daemon.call, "__kwdefaults__", {"seconds": 0.2})
+    monkeypatch.setattr(client.Daemon.ask, "__kwdefaults__", {"body": None, "seconds": 0.2})
     looks = await asyncio.gather(*(runtime.pods() for _ in range(20)), return_exceptions=True)
     assert {type(look) for look in looks} == {RuntimeUnavailable}
     assert "no answer within" in str(looks[0])
@@ -90,6 +90,17 @@ async def test_an_old_daemon_is_refused(daemon: Pretender, runtime: DockerRuntim
     daemon.version = "1.38"
     with pytest.raises(RuntimeUnavailable, match=r"19\.03"):
         await runtime.info()
+
+
+async def test_a_daemon_whose_info_hangs_during_a_pull_still_lives(daemon: Pretender, runtime: DockerRuntime) -> None:
+    async def answer(target: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply({"KernelVersion": "6.1", "OperatingSystem": "Debian", "NCPU": 2, "MemTotal": 1024}))
+
+    daemon.answer = answer
+    about = await runtime.info()
+    daemon.answer = daemon._nothing
+    async with asyncio.timeout(5):
+        assert await runtime.info() == about
 
 
 def test_only_this_machines_daemon_will_do() -> None:

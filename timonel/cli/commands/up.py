@@ -53,7 +53,7 @@ async def _up(
     before = cluster.running_processes(layout)
     token = await _token_for_new_nodes(layout, shape.nodes) if "master" in before else ""
     cluster.start(layout, shape, runtime=runtime, join_token=token)
-    images = asyncio.create_task(asyncio.to_thread(_images)) if runtime == "docker" else None
+    images = asyncio.create_task(_images()) if runtime == "docker" else None
     await asyncio.to_thread(cluster.wait_for_master, layout)
     steps.done("master", f"serves https://127.0.0.1:{shape.api_port}, its state in the {shape.store} store")
     async with Client(kubeconfig.load(layout.kubeconfig)) as client:
@@ -80,10 +80,14 @@ async def _token_for_new_nodes(layout: Layout, nodes: int) -> str:
         return await create_join_token(client, hours=1)
 
 
-def _images() -> str:
+async def _images() -> str:
     from timonel.cli.local.images import BUSYBOX, build
 
-    return f"{', '.join(BUSYBOX)} are there" if build() else "pulled when needed (no static busybox to build them of)"
+    return (
+        f"{', '.join(BUSYBOX)} are there"
+        if await build()
+        else "pulled when needed (no static busybox to build them of)"
+    )
 
 
 async def _apply(client: Client, manifests: tuple[Path, ...], steps: Steps) -> None:

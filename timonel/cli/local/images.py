@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 BUSYBOX = ("busybox:1.35.0", "busybox:1.35", "busybox:latest")
-_STATIC = Path("/bin/busybox")
+_STATIC = "/bin/busybox"
 
 
-def build() -> bool:
+async def build() -> bool:
     """Make the busybox images that are missing; False when this machine has no static busybox to make them of.
 
     Where it has none, Docker pulls them like any other image.
     """
-    if not _STATIC.exists():
+    if not os.access(_STATIC, os.X_OK):
         return False
-    import docker
-
-    from node_agent.runtimes.docker.client import DEFAULT_URL
+    from node_agent.runtimes.docker.client import Daemon
     from node_agent.runtimes.docker.images_local import build_busybox
 
-    client = docker.APIClient(DEFAULT_URL, version="auto")
+    daemon = Daemon()
     try:
-        build_busybox(client, *BUSYBOX)
+        missing = [name for name in BUSYBOX if await daemon.inspect_image(name) is None]
+        if missing:
+            await daemon.with_package(lambda client: build_busybox(client, *missing))
     finally:
-        client.close()
+        await daemon.close()
     return True
