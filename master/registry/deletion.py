@@ -80,7 +80,7 @@ class Deleter:
         strategy = core.strategy(call.resource)
         old = item.object
         metadata.check(options.preconditions, old.metadata, item.revision, call.resource)
-        await core.admission.validate(Attributes(call, None, old, core))
+        await core.admission.validate(Attributes(call, None, old, core, core.authorizer))
         new = codec.copy(old)
         goes = self._mark(call, strategy, new, options)
         if options.dry_run:

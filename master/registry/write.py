@@ -121,7 +121,7 @@ class Writer:
         strategy.default(obj, None)
         metadata.prepare_create(obj, call, strategy, core.uid)
         call = replace(call, name=obj.metadata.name or "")
-        attributes = Attributes(call, obj, None, core)
+        attributes = Attributes(call, obj, None, core, core.authorizer)
         await core.admission.mutate(attributes)
         strategy.prepare_create(obj, call)
         asked = strategy.claims(obj)
@@ -161,7 +161,7 @@ class Writer:
             refuse(new, [invalid(path, 0, "must be specified for an update")])
         metadata.prepare_update(new, old, item.revision, call)
         _prepare(strategy, plan, new, old, call)
-        attributes = Attributes(call, new, old, core)
+        attributes = Attributes(call, new, old, core, core.authorizer)
         await core.admission.mutate(attributes)
         asked = strategy.claims(new)
         if plan.part is None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from master.registry import admission
-from master.registry.base import Verb
+from master.registry.authz import base as authz
+from master.registry.authz.base import Authorizer
+from master.registry.base import Resource, Verb
 from master.registry.objects import Call, Reader
 from timonel.api.errors import Forbidden
 
@@ -23,6 +25,7 @@ class Attributes:
     object: Any
     old: Any
     reader: Reader
+    authorizer: Authorizer
 
     @property
     def operation(self) -> Verb:
@@ -30,6 +33,11 @@ class Attributes:
         if self.object is None:
             return Verb.DELETE
         return Verb.CREATE if self.old is None else Verb.UPDATE
+
+    def may(self, verb: str, resource: Resource, name: str, namespace: str = "") -> bool:
+        """Whether the caller may also do this, for a write that needs more than its own verb."""
+        asked = authz.Attributes(self.call.user, verb, resource, namespace=namespace, name=name)
+        return self.authorizer.authorize(asked).decision is authz.Decision.ALLOW
 
     def forbidden(self, why: str) -> Forbidden:
         """The refusal of this write."""
