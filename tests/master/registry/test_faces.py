@@ -1,0 +1,101 @@
+"""One stored object, seen as several kinds."""
+
+import json
+from typing import Any
+
+import pytest
+
+from master.registry.base import ListOptions, WriteOptions
+from timonel.api.errors import ApplyConflict, Invalid
+from timonel.api.types import core_v1, events_v1
+
+NEW = {
+    "metadata": {"name": "e"},
+    "eventTime": "2026-01-02T03:04:05.000006Z",
+    "reportingController": "example.com/c",
+    "reportingInstance": "c-1",
+    "action": "Sailing",
+    "reason": "Sighted",
+    "type": "Normal",
+    "note": "land",
+    "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
+    "series": {"count": 3, "lastObservedTime": "2026-01-02T03:04:06.000006Z"},
+}
+
+
+async def test_an_event_has_two_faces(api: Any) -> None:
+    made = await api.create(events_v1.Event, NEW)
+    assert (made["apiVersion"], made["note"], made["series"]["count"]) == ("events.k8s.io/v1", "land", 3)
+    old = await api.get(core_v1.Event, "e")
+    assert (old["apiVersion"], old["message"], old["involvedObject"]["name"]) == ("v1", "land", "p")
+    assert old["reportingComponent"] == "example.com/c"
+    assert (await api.get(events_v1.Event, "e")) == made
+    assert made["metadata"] == old["metadata"]
+
+
+async def test_field_selectors_have_the_faces_names(api: Any) -> None:
+    await api.create(events_v1.Event, NEW)
+    assert await api.names(events_v1.Event, field_selector="regarding.name=p,reason=Sighted") == ["e"]
+    assert await api.names(events_v1.Event, field_selector="regarding.name=q") == []
+    assert await api.names(core_v1.Event, field_selector="involvedObject.name=p") == ["e"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"eventTime": None}, "eventTime: Required value"),
+        ({"type": "Odd"}, 'type: Invalid value: "": has invalid value: Odd'),
+        ({"deprecatedCount": 2}, 'count: Invalid value: "": needs to be unset'),
+        ({"reportingInstance": "x" * 129}, "can have at most 128 characters"),
+        ({"note": "x" * 1025}, 'message: Invalid value: "": can have at most 1024 characters'),
+        ({"action": ""}, "action: Required value"),
+        ({"series": {"count": 1, "lastObservedTime": "2026-01-02T03:04:06.000006Z"}}, "should be at least 2"),
+    ],
+)
+async def test_new_events_are_whole(api: Any, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        await api.create(events_v1.Event, {**NEW, **change})
+    assert message in refused.value.message
+
+
+async def test_only_a_series_goes_on(api: Any) -> None:
+    made = await api.create(events_v1.Event, NEW)
+    made["series"]["count"] = 4
+    assert (await api.update(events_v1.Event, made))["series"]["count"] == 4
+    patched = await api.merge(events_v1.Event, "e", {"series": {"count": 5}})
+    assert patched["series"]["count"] == 5
+    with pytest.raises(Invalid, match="note: Invalid value"):
+        await api.merge(events_v1.Event, "e", {"note": "sea"})
+    await api.delete(events_v1.Event, "e")
+    assert await api.names(core_v1.Event) == []
+
+
+async def test_a_watch_shows_the_face(api: Any) -> None:
+    watch = api.registry.watch(
+        api.who, events_v1.Event, "default", ListOptions(field_selector="regarding.kind=Pod", timeout_seconds=20)
+    )
+    await api.create(events_v1.Event, NEW)
+    [frame] = await anext(watch)
+    event = json.loads(frame.line)
+    assert (event["type"], event["object"]["apiVersion"], event["object"]["note"]) == (
+        "ADDED",
+        "events.k8s.io/v1",
+        "land",
+    )
+    await watch.aclose()
+
+
+async def test_apply_through_a_face_owns_stored_fields(api: Any) -> None:
+    async def apply(manager: str, **fields: Any) -> Any:
+        body = {"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "a"}, **fields}
+        options = WriteOptions(field_manager=manager)
+        return await api.registry.apply(api.who, events_v1.Event, "default", "a", json.dumps(body).encode(), options)
+
+    rest = {key: value for key, value in NEW.items() if key != "metadata"}
+    made = json.loads((await apply("one", **rest)).raw)
+    [entry] = made["metadata"]["managedFields"]
+    assert (entry["manager"], entry["apiVersion"]) == ("one", "v1")
+    assert "f:message" in entry["fieldsV1"]
+    assert "f:count" not in entry["fieldsV1"]
+    with pytest.raises(ApplyConflict):
+        await apply("two", note="sea")
