@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 import time
@@ -27,10 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     credentials = NodeCredentials(options.state_dir / "pki")
-    if not credentials.exist and not _join(options, credentials):
-        return 1
-    asyncio.run(run(options, credentials))
-    return 0
+    joining = None if credentials.exist else _begin_to_join(options, credentials)
+    return asyncio.run(run(options, credentials, joining))
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -55,8 +54,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-async def run(options: argparse.Namespace, credentials: NodeCredentials) -> None:
-    """Run one node until a signal."""
+async def run(options: argparse.Namespace, credentials: NodeCredentials, joining: int | None = None) -> int:
+    """Run one node until a signal; the process's exit code. `joining` is the process that gets the credentials."""
     config = NodeConfig(
         name=options.name,
         state_dir=options.state_dir.resolve(),
@@ -67,14 +66,20 @@ async def run(options: argparse.Namespace, credentials: NodeCredentials) -> None
         labels=dict(options.label),
         secrets_in_memory=options.runtime != "fake",
     )
+    node = Node(config, backend(options), options.master, credentials)
+    await node.look()
+    if joining is not None:
+        _, status = await asyncio.to_thread(os.waitpid, joining, 0)
+        if status:
+            return 1
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    node = Node(config, backend(options), options.master, credentials)
     await node.start()
     logger.info("node %s runs", options.name)
     await stop.wait()
     await node.close()
+    return 0
 
 
 def backend(options: argparse.Namespace) -> Backend:
@@ -94,7 +99,23 @@ def backend(options: argparse.Namespace) -> Backend:
     return Backend(real, real, real, real, network)
 
 
-def _join(options: argparse.Namespace, credentials: NodeCredentials) -> bool:
+def _begin_to_join(options: argparse.Namespace, credentials: NodeCredentials) -> int:
+    """Fork a process that joins, so that this one never loads what only joining needs, and looks around meanwhile.
+
+    Called before there are threads. The process ends with 0 when the credentials are there.
+    """
+    parent = os.getpid()
+    child = os.fork()
+    if child:
+        return child
+    joined = False
+    try:
+        joined = _join(options, credentials, parent)
+    finally:
+        os._exit(0 if joined else 1)  # what the parent has open is not this process's to close
+
+
+def _join(options: argparse.Namespace, credentials: NodeCredentials, parent: int) -> bool:
     """Get the node's certificate; False, with the reason logged, when that fails."""
     if not (options.join and options.join_token and options.ca_pin):
         logger.error("this node has not joined a cluster yet: give --join, --join-token and --ca-pin")
@@ -102,7 +123,7 @@ def _join(options: argparse.Namespace, credentials: NodeCredentials) -> bool:
     from node_agent.join import JoinFailure, MasterUnreachable, join  # needs cryptography, once
 
     deadline = time.monotonic() + MASTER_SECONDS
-    while True:
+    while os.getppid() == parent:
         try:
             join(options.join, options.name, options.join_token, options.ca_pin, credentials.directory)
         except MasterUnreachable as failure:
@@ -115,6 +136,7 @@ def _join(options: argparse.Namespace, credentials: NodeCredentials) -> bool:
             return False
         else:
             return True
+    return False
 
 
 def _bytes(text: str) -> int:

@@ -101,9 +101,14 @@ class Node:
         )
         self.session = Session(address, credentials, parts)
 
-    async def start(self) -> None:
-        """Look at the machine once, then work until `close`."""
+    async def look(self) -> None:
+        """Look at the machine once; `start` needs it, and does it where it has not been done."""
         await self._refresh_status()
+
+    async def start(self) -> None:
+        """Work until `close`."""
+        if self._status is None:
+            await self.look()
         self.agent.start()
         self.session.start()
         self._tasks.append(asyncio.create_task(self._keep_status(), name="node status"))
