@@ -7,8 +7,10 @@ import asyncio
 import logging
 import signal
 import sys
+from ipaddress import IPv4Network
 from pathlib import Path
 
+from master.controllers.view import DEFAULT_CLUSTER_CIDR
 from master.master import Master, Settings
 from master.store.base import StoreError
 
@@ -26,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         api_port=options.api_port,
         bootstrap_port=options.bootstrap_port,
         node_port=options.node_port,
+        cluster_cidr=options.cluster_cidr,
         hosts=tuple(options.host),
         token_file=options.token_auth_file,
         join_token=options.join_token_file.read_text().strip() if options.join_token_file else "",
@@ -73,6 +76,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--node-port", type=int, default=6445, help="where nodes work; 0 takes a free one")
     parser.add_argument(
         "--host", action="append", default=[], metavar="NAME", help="a further name or address of this machine"
+    )
+    parser.add_argument(
+        "--cluster-cidr", type=IPv4Network, default=DEFAULT_CLUSTER_CIDR, help="the range of all pods' addresses"
     )
     parser.add_argument("--token-auth-file", type=Path, help='static tokens: token,user,uid,"group,..." a line')
     parser.add_argument(

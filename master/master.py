@@ -11,6 +11,7 @@ import socket
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from master.apiserver.authn.base import Authenticator
@@ -18,7 +19,7 @@ from master.apiserver.authn.tokens import BootstrapTokens, ServiceAccountTokens,
 from master.apiserver.server import ApiServer, server_tls
 from master.bootstrap_tokens import BootstrapToken, to_secret
 from master.controllers.engine import Engine
-from master.controllers.node_ipam import CLUSTER_CIDR
+from master.controllers.view import DEFAULT_CLUSTER_CIDR
 from master.dispatcher.server import Dispatcher
 from master.dispatcher.session import Settings as NodeSettings
 from master.files import make_private_directory, replace
@@ -59,6 +60,8 @@ class Settings:
     api_port: int = 6443
     bootstrap_port: int = 6444
     node_port: int = 6445
+    cluster_cidr: IPv4Network = DEFAULT_CLUSTER_CIDR
+    """The range of all pods' addresses; each node gets a /24 of it."""
     hosts: tuple[str, ...] = ()
     """Further names and addresses by which this machine is reached."""
     token_file: Path | None = None
@@ -140,7 +143,7 @@ class Master:
             address=settings.address,
             bootstrap_port=settings.bootstrap_port,
             node_port=settings.node_port,
-            settings=NodeSettings(cluster_cidr=CLUSTER_CIDR, service_cidr=str(SERVICE_NETWORK)),
+            settings=NodeSettings(cluster_cidr=str(settings.cluster_cidr), service_cidr=str(SERVICE_NETWORK)),
         )
         registry.use_usage(dispatcher.usage)
         pair = pki.issue_server(hosts)
@@ -161,7 +164,7 @@ class Master:
         )
         scheduler = Scheduler(registry)
         registry.use_explainer(scheduler)
-        for part in (dispatcher, Engine(registry), scheduler, api):
+        for part in (dispatcher, Engine(registry, cluster_cidr=settings.cluster_cidr), scheduler, api):
             self._stack.push_async_callback(part.close)
             await part.start()
         await publish_api(registry, own_addresses or ["127.0.0.1"], api.port)

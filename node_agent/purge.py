@@ -44,12 +44,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m node_agent.purge", description=__doc__)
     parser.add_argument("--cluster", default="timonel", help="the agent's --cluster")
     parser.add_argument("--name", required=True, action="append", help="the agent's --name; may be repeated")
+    parser.add_argument("--cluster-cidr", default=DEFAULT_CLUSTER_CIDR, help="the agent's --cluster-cidr")
     parser.add_argument("--nodes-dir", required=True, type=Path, help="the folder in which each node has its state")
     options = parser.parse_args()
     logging.basicConfig(level="INFO", format="%(levelname)s %(message)s")
     for name in options.name:
         try:
-            asyncio.run(purge(options.cluster, name, options.nodes_dir / name))
+            asyncio.run(purge(options.cluster, name, options.nodes_dir / name, options.cluster_cidr))
         except RuntimeUnavailable as error:
             log.error("containers of %s may be left: %s", name, error)  # the text is for a user
             return 1

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from ipaddress import IPv4Network
 from itertools import groupby
 from typing import Any
 
 from master.controllers.actions import Action, Create, Delete, Patch, RequeueAfter, SetStatus, Tell, Update, Write
 from master.controllers.controller import Controller, Key, Wake, key_of, load
-from master.controllers.view import CacheView
+from master.controllers.view import DEFAULT_CLUSTER_CIDR, CacheView
 from master.registry.base import DeleteOptions, Preconditions, Result, User, WriteOptions
 from master.registry.objects import APIObject
 from master.registry.recorder import EventRecorder
@@ -95,10 +96,16 @@ class _Queue:
 class Engine:
     """Runs controllers over a registry."""
 
-    def __init__(self, registry: Registry, *, controllers: Sequence[Controller] | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        controllers: Sequence[Controller] | None = None,
+        cluster_cidr: IPv4Network = DEFAULT_CLUSTER_CIDR,
+    ) -> None:
         self._registry = registry
         self._controllers = load() if controllers is None else list(controllers)
-        self._view = CacheView(registry)
+        self._view = CacheView(registry, cluster_cidr)
         self._queues = {controller.name: _Queue() for controller in self._controllers}
         self._recorders = {
             controller.name: EventRecorder(registry, _component(controller)) for controller in self._controllers

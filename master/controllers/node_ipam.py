@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from ipaddress import IPv4Network, ip_network
 
 from master.controllers.actions import Action, Patch, Tell
 from master.controllers.controller import Key, Wake, controller
 from master.controllers.view import View
 from timonel.api.types import core_v1
 
-CLUSTER_CIDR = "10.244.0.0/16"
 NODE_PREFIX = 24
 
 
@@ -27,18 +25,12 @@ def node_ipam(node: core_v1.Node, view: View, now: datetime) -> Iterator[Action]
     if node.metadata.name != nodes[0].metadata.name:
         return
     taken = {other.spec.podCIDR for other in nodes if other.spec.podCIDR}
-    free = (str(cidr) for cidr in _ranges() if str(cidr) not in taken)
+    free = (str(cidr) for cidr in view.cluster_cidr.subnets(new_prefix=NODE_PREFIX) if str(cidr) not in taken)
     for other in nodes:
         if other.spec.podCIDR:
             continue
         cidr = next(free, None)
         if cidr is None:
-            yield Tell(other, "CIDRNotAvailable", f"No range of pod addresses is left in {CLUSTER_CIDR}", "Warning")
+            yield Tell(other, "CIDRNotAvailable", f"No range of pod addresses is left in {view.cluster_cidr}", "Warning")
             return
         yield Patch(other, {"metadata": {"uid": other.metadata.uid}, "spec": {"podCIDR": cidr, "podCIDRs": [cidr]}})
-
-
-def _ranges() -> Iterator[IPv4Network]:
-    cluster = ip_network(CLUSTER_CIDR)
-    assert isinstance(cluster, IPv4Network)
-    return cluster.subnets(new_prefix=NODE_PREFIX)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from ipaddress import IPv4Network
 from typing import Any, Generic, Protocol, TypeVar
 
 from master.registry.objects import APIObject
@@ -40,8 +41,14 @@ def controlled(kind: type[T]) -> Index[T]:
 PODS_BY_NODE: Index[core_v1.Pod] = Index(core_v1.Pod, lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ())
 
 
+DEFAULT_CLUSTER_CIDR = IPv4Network("10.244.0.0/16")
+
+
 class View(Protocol):
     """The state that a controller decides upon. Everything it gives is shared: copy before changing."""
+
+    cluster_cidr: IPv4Network
+    """The range of all pods' addresses."""
 
     @property
     def since(self) -> datetime:
@@ -104,7 +111,8 @@ class _Indexed(Generic[T]):
 class CacheView:
     """The view over the registry's watch caches."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, cluster_cidr: IPv4Network = DEFAULT_CLUSTER_CIDR) -> None:
+        self.cluster_cidr = cluster_cidr
         self._registry = registry
         self.since = datetime.now(UTC)
         self._indexes: dict[Index[Any], _Indexed[Any]] = {}

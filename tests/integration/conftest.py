@@ -85,7 +85,7 @@ class Cluster:
             await asyncio.to_thread(join, address, name, self.token, endpoints.ca_hash, directory / "pki")
         daemon = self.daemons.setdefault(name, Daemon())
         runtime = FakeRuntime(daemon, node=name)
-        config = NodeConfig(name=name, state_dir=directory, addresses=["127.0.0.1"])
+        config = NodeConfig(name=name, state_dir=directory, addresses=["127.0.0.1"], secrets_in_memory=False)
         backend = Backend(runtime, runtime, runtime, runtime, FakeNetwork())
         self.nodes[name] = Node(config, backend, f"127.0.0.1:{endpoints.node_port}", credentials)
         await self.nodes[name].start()

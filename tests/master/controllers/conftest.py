@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from master.controllers.actions import Action, Create, Delete, Patch, RequeueAfter, SetStatus, Tell, Update
-from master.controllers.view import Index
+from master.controllers.view import DEFAULT_CLUSTER_CIDR, Index
 from timonel.api import codec
 from timonel.api import time as api_time
 from timonel.api.gvk import GVK
@@ -38,6 +38,7 @@ class World:
     """Is a `View`, and applies actions. Deletion is at once, but for finalizers."""
 
     def __init__(self) -> None:
+        self.cluster_cidr = DEFAULT_CLUSTER_CIDR
         self.objects: dict[tuple[type[Any], str, str], Any] = {}
         self.told: list[Tell] = []
         self.requeue: float | None = None

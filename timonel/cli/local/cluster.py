@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 from timonel.cli.errors import CliError
 from timonel.cli.local import processes
@@ -39,7 +41,8 @@ def choose(layout: Layout, nodes: int, store: str) -> Shape:
     existing = layout.load()
     if existing is None:
         wanted = [API_PORT, BOOTSTRAP_PORT, NODE_PORT, *([ETCD_PORT, ETCD_PEER_PORT] if store == "etcd" else [])]
-        return Shape(nodes, store, *_free_ports(wanted))
+        api, bootstrap, node, *etcd = _free_ports(wanted)
+        return Shape(nodes, store, api, bootstrap, node, str(free_cidr(_routed())), *etcd)
     if existing.store != store:
         raise CliError(
             f"the cluster {layout.name} keeps its state in the {existing.store} store, not in {store}: "
@@ -143,6 +146,8 @@ def remove(layout: Layout) -> None:
     if names:
         command = [sys.executable, "-m", "node_agent.purge", "--cluster", layout.name]
         command += ["--nodes-dir", str(layout.root / "nodes")]
+        shape = layout.load()
+        command += ["--cluster-cidr", shape.cluster_cidr] if shape else []
         command += [argument for name in names for argument in ("--name", name)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
@@ -157,7 +162,7 @@ def _start_master(layout: Layout, shape: Shape, token: str) -> Process:
     (layout.master / "endpoints.json").unlink(missing_ok=True)
     command = [sys.executable, "-m", "master", "--data-dir", str(layout.master), "--join-token-file", str(token_file)]
     command += ["--api-port", str(shape.api_port), "--bootstrap-port", str(shape.bootstrap_port)]
-    command += ["--node-port", str(shape.node_port)]
+    command += ["--node-port", str(shape.node_port), "--cluster-cidr", shape.cluster_cidr]
     if shape.store == "etcd":
         command += ["--etcd", f"127.0.0.1:{shape.etcd_port}"]
     return processes.start("master", "master", "", command, layout.processes)
@@ -167,6 +172,7 @@ def _start_node(layout: Layout, shape: Shape, name: str, runtime: str, token: st
     command = [sys.executable, "-m", "node_agent", "--name", name, "--cluster", layout.name, "--runtime", runtime]
     command += ["--state-dir", str(layout.node(name)), "--master", f"127.0.0.1:{shape.node_port}"]
     command += ["--join", f"127.0.0.1:{shape.bootstrap_port}", "--join-token", token, "--ca-pin", ca_hash]
+    command += ["--cluster-cidr", shape.cluster_cidr]
     return processes.start(name, "node", name, command, layout.processes)
 
 
@@ -198,6 +204,27 @@ def _wait(condition: Callable[[], bool], message: str) -> None:
         if time.monotonic() > deadline:
             raise CliError(message)
         time.sleep(0.01)
+
+
+def free_cidr(routed: Iterable[IPv4Network]) -> IPv4Network:
+    """The range for a new cluster's pods: the first that overlaps with nothing that this machine has routes to.
+
+    Raises:
+        CliError: there is none.
+    """
+    taken = list(routed)
+    for second in (*range(244, 256), *range(128, 244)):
+        cidr = IPv4Network(f"10.{second}.0.0/16")
+        if not any(cidr.overlaps(other) for other in taken):
+            return cidr
+    raise CliError("this machine has routes into every range of 10.128.0.0/9: no range is left for a cluster's pods")
+
+
+def _routed() -> list[IPv4Network]:
+    """Where this machine's routes lead, but for the default route. Source: proc(5), /proc/net/route."""
+    rows = [line.split() for line in Path("/proc/net/route").read_text().splitlines()[1:]]
+    pairs = [(int(row[1], 16).to_bytes(4, "little"), int(row[7], 16).to_bytes(4, "little")) for row in rows]
+    return [IPv4Network((address, str(IPv4Address(mask)))) for address, mask in pairs if any(mask)]
 
 
 def _free_ports(wanted: Sequence[int]) -> list[int]:

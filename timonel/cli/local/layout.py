@@ -24,6 +24,7 @@ class Shape:
     api_port: int
     bootstrap_port: int
     node_port: int
+    cluster_cidr: str = "10.244.0.0/16"
     etcd_port: int = 0
     etcd_peer_port: int = 0
 
