@@ -69,12 +69,14 @@ class Scheduler:
         item = self._pods.get(self._registry.resources.of(core_v1.Pod).key(namespace, name))
         if item is None:
             return []
-        pod = pod_info(item.object)
-        self._table.remove_pod(pod)
+        bound = pod_info(item.object)
+        unbound = codec.copy(item.object)
+        unbound.spec.nodeName = None
+        self._table.remove_pod(bound)
         try:
-            return self._placer.explain(pod, self._table)
+            return self._placer.explain(pod_info(unbound), self._table)
         finally:
-            self._table.add_pod(pod)
+            self._table.add_pod(bound)
 
     # What the watch says.
 

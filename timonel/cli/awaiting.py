@@ -111,7 +111,10 @@ def _state(ref: Ref, seen: dict[Place, Objects], pods: ApiResource) -> State:
     if obj is None:
         return State(ref, Progress(Stage.WAITING, "not seen yet"))
     own = pods_of(obj, seen.get((pods, ref.namespace)) or {})
-    return State(ref, readiness.progress({"kind": ref.resource.gvk.kind, **obj}), tuple(map(_pod_state, own)))
+    progress = readiness.progress({"kind": ref.resource.gvk.kind, **obj})
+    if ref.resource.gvk.kind == "Pod" and not progress.ready and (why := readiness.trouble(obj)):
+        progress = Progress(progress.stage, f"{progress.text}: {why}")
+    return State(ref, progress, tuple(map(_pod_state, own)))
 
 
 def pods_of(obj: Object, pods: Objects) -> list[Object]:

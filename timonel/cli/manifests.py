@@ -201,7 +201,7 @@ def _entry(node: Any, part: str | int) -> tuple[Any, Any] | None:
         inside = isinstance(node, yaml.SequenceNode) and part < len(node.value)
         return (node.value[part].start_mark, node.value[part]) if inside else None
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
+        for key, value in reversed(node.value):  # of a key that is there twice, the last counts
             if key.value == part:
                 return key.start_mark, value
     return None

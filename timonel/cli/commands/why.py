@@ -11,9 +11,6 @@ from timonel.cli import completion, targets
 from timonel.cli.context import ApiCommand, Session, connected
 from timonel.cli.errors import CliError
 from timonel.cli.output.table import align
-from timonel.discovery import UnknownResource
-
-PLACEMENTS = "podplacements.scheduling.timonel.io"
 
 
 @click.command(cls=ApiCommand)
@@ -28,49 +25,44 @@ async def command(session: Session, pod: str) -> None:
     found = targets.named(await session.client.discover(), [pod], default="pod")
     if len(found) != 1 or found[0].resource.plural != "pods":
         raise CliError("only pods are placed: say pod/NAME")
+    if "why" not in found[0].resource.subresources:
+        raise CliError("this server does not explain placements")
     name = found[0].names[0]
     try:
-        placement = await session.client.kind(PLACEMENTS).get(session.namespace, name)
-    except UnknownResource:
-        raise CliError("this server does not explain placements") from None
+        report = await session.client.kind(found[0].resource).get(session.namespace, name, subresource="why")
     except NotFound as error:
         await targets.suggest_name(session, found[0], name, error)
         raise
-    click.echo("\n".join(explanation(name, placement.get("status") or {})))
+    click.echo("\n".join(explanation(name, report)))
 
 
-def explanation(pod: str, status: dict[str, Any]) -> list[str]:
+def explanation(pod: str, report: dict[str, Any]) -> list[str]:
     """The lines that explain a placement: the outcome, then a row for each node, the best first."""
-    verdicts = sorted(status.get("verdicts") or [], key=_rank)
-    node = status.get("node")
-    fitting = sum(bool(verdict.get("feasible")) for verdict in verdicts)
+    verdicts = sorted(report.get("verdicts") or [], key=_rank)
+    node = report.get("node")
+    fitting = sum(not verdict["refusals"] for verdict in verdicts)
     if node:
         headline = f"pod/{pod} runs on {node}; as things are now, {fitting} of {len(verdicts)} nodes could take it:"
     elif fitting:
         headline = f"pod/{pod} is not placed yet; {fitting} of {len(verdicts)} nodes could take it:"
     else:
         headline = f"pod/{pod} is not placed: none of {len(verdicts)} nodes can take it:"
-    plugins = sorted({plugin for verdict in verdicts for plugin in verdict.get("scores") or {}})
+    plugins = sorted({plugin for verdict in verdicts for plugin in verdict["scores"]})
     head = ["NODE", "FITS", "TOTAL", *(plugin.upper() for plugin in plugins), "REFUSED BECAUSE"]
     return [headline, align([head, *(_row(verdict, plugins, node) for verdict in verdicts)])]
 
 
-def _rank(verdict: dict[str, Any]) -> tuple[bool, float, str]:
-    return not verdict.get("feasible"), -float(verdict.get("total") or 0), str(verdict.get("node"))
+def _rank(verdict: dict[str, Any]) -> tuple[bool, int, str]:
+    return bool(verdict["refusals"]), -sum(verdict["scores"].values()), str(verdict["node"])
 
 
 def _row(verdict: dict[str, Any], plugins: list[str], chosen: str | None) -> list[str]:
-    feasible = bool(verdict.get("feasible"))
-    scores = verdict.get("scores") or {}
-    name = str(verdict.get("node"))
+    scores: dict[str, int] = verdict["scores"]
+    name, refusals = str(verdict["node"]), verdict["refusals"]
     return [
         f"{name} *" if name == chosen else name,
-        "yes" if feasible else "no",
-        _number(verdict.get("total")) if feasible else "-",
-        *(_number(scores.get(plugin)) for plugin in plugins),
-        "; ".join(verdict.get("refusals") or ()),
+        "no" if refusals else "yes",
+        "-" if refusals else str(sum(scores.values())),
+        *(str(scores.get(plugin, "-")) for plugin in plugins),
+        "; ".join(refusals),
     ]
-
-
-def _number(value: Any) -> str:
-    return "-" if value is None else f"{float(value):.0f}"

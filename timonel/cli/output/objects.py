@@ -15,7 +15,9 @@ T = TypeVar("T")
 Object = dict[str, Any]
 FORMS = "wide, yaml, json, name, jsonpath=TEMPLATE, custom-columns=NAME:PATH,..."
 NONE = "<none>"
-NO_WRAPPING = 2**31 - 1
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_ALSO_BOOLEAN = ("y", "Y", "n", "N")
+"""What YAML 1.1 has for booleans, beside what PyYAML takes for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +118,7 @@ def yaml_text(value: Any) -> str:
     """A value as YAML, its keys in their order; text of several lines as blocks."""
     import yaml
 
-    text: str = yaml.dump(
-        value, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=NO_WRAPPING, default_flow_style=False
-    )
+    text: str = yaml.dump(value, Dumper=_dumper(), sort_keys=False, allow_unicode=True, default_flow_style=False)
     return text
 
 
@@ -126,13 +126,14 @@ def _dumper() -> type[Any]:
     import yaml
 
     class Dumper(yaml.CSafeDumper):
-        """Writes each object in full, and text of several lines as a block."""
+        """Writes text of several lines as a block, and what would read as another type in double quotes."""
 
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
     def text(dumper: Any, value: str) -> Any:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+        plain = dumper.resolve(yaml.ScalarNode, value, (True, False)) == _TEXT_TAG and value not in _ALSO_BOOLEAN
+        return dumper.represent_scalar(_TEXT_TAG, value, style="|" if "\n" in value else None if plain else '"')
 
     Dumper.add_representer(str, text)
     return Dumper
