@@ -11,26 +11,29 @@ from master.controllers.view import View
 from timonel.api.types import core_v1
 
 NODE_PREFIX = 24
+CLUSTER = Key(core_v1.Namespace, "", "kube-system")
+"""All nodes are looked at under one key, which stands for the cluster: two at a time could be given the same range."""
 
 
-def _first(node: core_v1.Node, view: View) -> Iterator[Key]:
-    """All nodes are looked at under the first one's key: two at a time could be given the same range."""
-    yield from (Key(core_v1.Node, "", other.metadata.name or "") for other in view.list(core_v1.Node)[:1])
+def _cluster(node: core_v1.Node, view: View) -> Iterator[Key]:
+    if not node.spec.podCIDR:
+        yield CLUSTER
 
 
-@controller(core_v1.Node, wakes_on=[Wake(core_v1.Node, _first)])
-def node_ipam(node: core_v1.Node, view: View, now: datetime) -> Iterator[Action]:
+@controller(core_v1.Namespace, wakes_on=[Wake(core_v1.Node, _cluster)])
+def node_ipam(ns: core_v1.Namespace, view: View, now: datetime) -> Iterator[Action]:
     """Give each node that has none the lowest range that is free."""
-    nodes = view.list(core_v1.Node)
-    if node.metadata.name != nodes[0].metadata.name:
+    if ns.metadata.name != CLUSTER.name:
         return
-    taken = {other.spec.podCIDR for other in nodes if other.spec.podCIDR}
-    free = (str(cidr) for cidr in view.cluster_cidr.subnets(new_prefix=NODE_PREFIX) if str(cidr) not in taken)
-    for other in nodes:
-        if other.spec.podCIDR:
+    nodes = view.list(core_v1.Node)
+    taken = {node.spec.podCIDR for node in nodes if node.spec.podCIDR}
+    ranges = (str(cidr) for cidr in view.cluster_cidr.subnets(new_prefix=NODE_PREFIX))
+    free = (cidr for cidr in ranges if cidr not in taken)
+    for node in nodes:
+        if node.spec.podCIDR:
             continue
         cidr = next(free, None)
         if cidr is None:
-            yield Tell(other, "CIDRNotAvailable", f"No range of pod addresses is left in {view.cluster_cidr}", "Warning")
+            yield Tell(node, "CIDRNotAvailable", f"No pod addresses are left in {view.cluster_cidr}", "Warning")
             return
-        yield Patch(other, {"metadata": {"uid": other.metadata.uid}, "spec": {"podCIDR": cidr, "podCIDRs": [cidr]}})
+        yield Patch(node, {"metadata": {"uid": node.metadata.uid}, "spec": {"podCIDR": cidr, "podCIDRs": [cidr]}})

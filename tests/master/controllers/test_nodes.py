@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from master.controllers.controller import CONTROLLERS
 from master.controllers.node_ipam import node_ipam
 from master.controllers.node_lifecycle import GRACE, node_lifecycle, tolerated_for
 from master.controllers.pod_gc import pod_gc
 from timonel.api import codec
 from timonel.api import time as api_time
-from timonel.api.types import coordination_v1, core_v1
+from timonel.api.types import coordination_v1, core_v1, meta_v1
 
 
 def add_node(world: Any, name: str, **spec: Any) -> core_v1.Node:
@@ -52,19 +53,27 @@ def shown(node: core_v1.Node) -> list[str]:
 
 
 def test_every_node_gets_a_range_of_its_own_and_keeps_it(world: Any) -> None:
-    for name in ("a", "b", "c"):
+    world.add(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="kube-system")))
+    for name in ("c", "b", "a"):
         add_node(world, name)
-    world.settle(node_ipam, kinds=[core_v1.Node])
+    world.settle(node_ipam, kinds=[core_v1.Namespace])
     ranges = {node.metadata.name: node.spec.podCIDR for node in world.list(core_v1.Node)}
     assert ranges == {"a": "10.244.0.0/24", "b": "10.244.1.0/24", "c": "10.244.2.0/24"}
     world.remove(world.get(core_v1.Node, "", "b"))
     add_node(world, "d")
-    world.settle(node_ipam, kinds=[core_v1.Node])
+    world.settle(node_ipam, kinds=[core_v1.Namespace])
     assert {node.metadata.name: node.spec.podCIDRs for node in world.list(core_v1.Node)} == {
         "a": ["10.244.0.0/24"],
         "c": ["10.244.2.0/24"],
         "d": ["10.244.1.0/24"],
     }
+
+
+def test_ranges_are_always_given_under_one_key(world: Any) -> None:
+    """The engine looks at one key at a time, so no two nodes are ever given ranges side by side."""
+    wakes = CONTROLLERS["node-ipam"].wakes_on
+    keys = {key for name in ("a", "b") for wake in wakes for key in wake.keys(add_node(world, name), world)}
+    assert len(keys) == 1
 
 
 def test_a_node_that_renews_its_lease_stays_as_it_is(world: Any) -> None:
