@@ -6,7 +6,7 @@ Source: Kubernetes' node authorizer. Here the answer is read from the caches: a 
 from collections.abc import Iterator
 from typing import Any
 
-from master.registry.authz.base import ALLOW, NO_OPINION, Attributes, Decision, Verdict
+from master.registry.authz.base import ALLOW, NO_OPINION, Attributes, Decision, Rules, Verdict
 from master.registry.base import User
 from master.registry.objects import Reader
 from timonel.api.types import coordination_v1, core_v1
@@ -41,6 +41,10 @@ class NodeRule:
         if self._allowed(node, asked, self._reader):
             return ALLOW
         return Verdict(Decision.NO_OPINION, f"node '{node}' may not do this: it is not about itself or its own pods")
+
+    def rules_for(self, user: User, namespace: str) -> Rules:
+        """None: what a node may do depends on its pods."""
+        return Rules(problems=("node authorizer does not support user rule resolution",) if node_name(user) else ())
 
     def _allowed(self, node: str, asked: Attributes, reader: Reader) -> bool:
         struct = asked.resource.struct if asked.resource else None
