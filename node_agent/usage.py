@@ -1,17 +1,24 @@
 """What the node and its containers use, for `kubectl top`: counters read now and then, rates made of two readings."""
 
+import asyncio
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from node_agent.observed import is_running
-from node_agent.runtimes.base import Container, PodId, Stats, UsageSample
+from node_agent.runtimes.base import Container, PodId, RuntimeFailure, Stats, UsageSample
 from node_agent.worker import PodWorker
 from timonel.rpc import node_pb2
 
+logger = logging.getLogger(__name__)
+
 SAMPLE_SECONDS = 5.0
 """Heartbeats in between carry no usage."""
+
+MOST_SECONDS = 1.0
+"""A heartbeat waits no longer for a runtime that does not answer: the node lives all the same."""
 
 _NANOSECONDS_PER_TICK = 10_000_000
 """The kernel counts in ticks of a hundredth of a second."""
@@ -49,6 +56,17 @@ class UsageMeter:
         if time.monotonic() < self._next:
             return beat
         self._next = time.monotonic() + SAMPLE_SECONDS
+        try:
+            async with asyncio.timeout(MOST_SECONDS):
+                await self._pods(workers, beat)
+        except (RuntimeFailure, TimeoutError) as failure:
+            logger.info("usage could not be read in full: %s", failure or "no answer in time")
+        node = self._sum(beat) if self._shared else self._machine()
+        if node is not None:
+            beat.node_usage.CopyFrom(_usage(node))
+        return beat
+
+    async def _pods(self, workers: Iterable[PodWorker], beat: node_pb2.Heartbeat) -> None:
         seen: dict[str, UsageSample] = {}
         for worker in workers:
             running = [c for c in worker.observed.containers if is_running(c)]
@@ -56,10 +74,6 @@ class UsageMeter:
             if pod.containers:
                 beat.pod_usage.append(pod)
         self._containers = seen
-        node = self._sum(beat) if self._shared else self._machine()
-        if node is not None:
-            beat.node_usage.CopyFrom(_usage(node))
-        return beat
 
     async def _pod(
         self, pod: PodId, containers: Iterable[Container], seen: dict[str, UsageSample]

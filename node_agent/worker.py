@@ -67,6 +67,7 @@ class PodWorker:
         self._running: dict[Key, tuple[Step, asyncio.Task[None]]] = {}
         self._ended_steps = 0
         self._reported = b""
+        self._contradicted = False
         self._effects = Effects(tools, self._memory, lambda: self._looked, self.look)
         self._probes = ProbeManager(tools.streams, self._woken.set, self._unhealthy)
         self._task: asyncio.Task[None] | None = None
@@ -126,6 +127,7 @@ class PodWorker:
         if not memory.assigned:
             memory.released, memory.stopping_since = False, None
         memory.take(pod)
+        self._contradicted = ready_of(pod.status) not in ("", ready_of(memory.previous))
         self.refresh()
 
     def unassign(self) -> None:
@@ -383,6 +385,12 @@ class PodWorker:
             self._tools.events.warning(pod, "BackOff", text, name)
         self._memory.previous = status
         encoded = codec.encode(status)
-        if encoded != self._reported:
-            self._reported = encoded
+        if encoded != self._reported or self._contradicted:
+            # A master that had lost sight of this node has called its pods unready.
+            self._reported, self._contradicted = encoded, False
             self._tools.report(self.id, status)
+
+
+def ready_of(status: core_v1.PodStatus) -> str:
+    """The status of the Ready condition; empty when there is none."""
+    return next((c.status for c in status.conditions if c.type == "Ready"), "")

@@ -318,6 +318,16 @@ class TestRuntimeTrouble:
         await node.until(lambda: node.world.calls["pod"] > 3 and not node.agent.worker("uid-web")._must_look)
         assert node.history == []
 
+    async def test_a_ready_pod_that_the_master_calls_unready_says_so_again(self, node: Any, build: Any) -> None:
+        node.assign(build.pod())
+        await ready(node)
+        before = len(node.history)
+        disowned = build.pod()
+        disowned.status.conditions = [core_v1.PodCondition(type="Ready", status="False", reason="NodeNotReady")]
+        node.assign(disowned)
+        await node.until(lambda: len(node.history) > before)
+        assert node.condition("web", "Ready") == "True"
+
     async def test_a_look_from_before_a_step_s_end_is_not_believed(self, node: Any, build: Any) -> None:
         go_on, stale = asyncio.Event(), asyncio.Event()
         go_on.set()
