@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
-
-if TYPE_CHECKING:
-    from tests.e2e.conftest import Namespace, Object
-
-Builder = Callable[..., dict[str, Any]]
-
-
-def state(pod: Object, name: str = "c", kind: str = "containerStatuses") -> Object:
-    """The status of one container; as that of one that was never started where there is none yet."""
-    new: Object = {"restartCount": 0, "state": {}}
-    return next((status for status in pod["status"].get(kind) or () if status["name"] == name), new)
+from whole_cluster import Namespace, Object, container, container_id, state, wait_for, waiting
 
 
 def test_a_pod_runs_and_ends(ns: Namespace) -> None:
@@ -72,8 +60,7 @@ def test_a_missing_key_holds_the_container_back_until_it_is_there(ns: Namespace)
     ns.pod("p", env=[{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "late", "key": "a"}}}])
 
     def refused(pod: Object) -> bool:
-        waiting = state(pod)["state"].get("waiting", {})
-        return waiting.get("reason") == "CreateContainerConfigError" and "late" in waiting["message"]
+        return waiting(pod) == "CreateContainerConfigError" and "late" in state(pod)["state"]["waiting"]["message"]
 
     ns.wait_pod("p", refused)
     ns.config_map("late", a="1")
@@ -81,21 +68,21 @@ def test_a_missing_key_holds_the_container_back_until_it_is_there(ns: Namespace)
     assert ns.exec("p", "echo $A") == "1\n"
 
 
-def test_init_containers_run_in_order_and_sidecars_beside(ns: Namespace, containers: Builder) -> None:
+def test_init_containers_run_in_order_and_sidecars_beside(ns: Namespace) -> None:
     mount = {"volumeMounts": [{"name": "log", "mountPath": "/log"}]}
     side = "echo side >> /log/all; trap 'echo side-ends >> /host/ends; exit 0' TERM; while :; do sleep 0.1; done"
     ends = [{"name": "ends", "mountPath": "/host"}]
     main = "echo main >> /log/all; trap 'echo main-ends >> /host/ends; exit 0' TERM; while :; do sleep 0.1; done"
     folder = ns.host.directory / "ends" / ns.name
-    sidecar = containers("side", side, restartPolicy="Always", volumeMounts=mount["volumeMounts"] + ends)
+    sidecar = container("side", side, restartPolicy="Always", volumeMounts=mount["volumeMounts"] + ends)
     ns.pod(
         "p",
         main,
         volumeMounts=mount["volumeMounts"] + ends,
         initContainers=[
-            containers("one", "sleep 0.3; echo one >> /log/all", **mount),
+            container("one", "sleep 0.3; echo one >> /log/all", **mount),
             sidecar,
-            containers("two", "echo two >> /log/all", **mount),
+            container("two", "echo two >> /log/all", **mount),
         ],
         volumes=[
             {"name": "log", "emptyDir": {}},
@@ -112,16 +99,16 @@ def test_init_containers_run_in_order_and_sidecars_beside(ns: Namespace, contain
     assert (folder / "ends").read_text().split() == ["main-ends", "side-ends"], "sidecars are stopped last"
 
 
-def test_a_failing_init_container_ends_or_repeats(ns: Namespace, containers: Builder) -> None:
-    ns.pod("never", "true", restartPolicy="Never", initContainers=[containers("i", "exit 3")])
-    ns.pod("always", "true", initContainers=[containers("i", "exit 3")])
+def test_a_failing_init_container_ends_or_repeats(ns: Namespace) -> None:
+    ns.pod("never", "true", restartPolicy="Never", initContainers=[container("i", "exit 3")])
+    ns.pod("always", "true", initContainers=[container("i", "exit 3")])
     failed = ns.ended("never", "Failed")
     assert state(failed, "i", "initContainerStatuses")["state"]["terminated"]["exitCode"] == 3
     assert "waiting" in state(failed)["state"]
     ns.wait_pod("always", lambda p: state(p, "i", "initContainerStatuses")["restartCount"] >= 1)
 
 
-def test_termination_messages(ns: Namespace, containers: Builder) -> None:
+def test_termination_messages(ns: Namespace) -> None:
     spec = {"restartPolicy": "Never"}
     ns.pod("file", "printf why > /dev/termination-log; exit 1", **spec)
     ns.pod("own", "printf why > /tmp/end; exit 1", terminationMessagePath="/tmp/end", **spec)
@@ -180,13 +167,10 @@ def test_images_that_may_not_or_cannot_be_pulled(ns: Namespace) -> None:
     ns.pod("always", imagePullPolicy="Always")
     ns.pod("wrong", image="Not A Name")
 
-    def waits_for(reason: str) -> Callable[[Object], bool]:
-        return lambda pod: state(pod)["state"].get("waiting", {}).get("reason") == reason
-
-    ns.wait_pod("never", waits_for("ErrImageNeverPull"))
-    ns.wait_pod("always", waits_for("ErrImagePull"))
-    ns.wait_pod("wrong", waits_for("InvalidImageName"))
-    pod = ns.wait_pod("always", waits_for("ImagePullBackOff"))
+    ns.wait_pod("never", lambda pod: waiting(pod) == "ErrImageNeverPull")
+    ns.wait_pod("always", lambda pod: waiting(pod) == "ErrImagePull")
+    ns.wait_pod("wrong", lambda pod: waiting(pod) == "InvalidImageName")
+    pod = ns.wait_pod("always", lambda pod: waiting(pod) == "ImagePullBackOff")
     assert "busybox" in state(pod)["state"]["waiting"]["message"]
 
 
@@ -198,7 +182,7 @@ def test_memory_over_the_limit_is_oom_killed(ns: Namespace) -> None:
 
 def cgroup(ns: Namespace, pod: Object, controller: str, file: str) -> str:
     """A value of the container's cgroup, version 1 or 2."""
-    pid = ns.host.docker("inspect", "-f", "{{.State.Pid}}", state(pod)["containerID"].removeprefix("docker://"))
+    pid = ns.host.docker("inspect", "-f", "{{.State.Pid}}", container_id(pod))
     paths = dict(line.split(":", 2)[1:] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines())
     found = next((path for names, path in paths.items() if controller in names.split(",")), None)
     if found is None:
@@ -220,7 +204,7 @@ def test_resources_reach_the_cgroups(ns: Namespace) -> None:
     assert ns.ready("sure")["status"]["qosClass"] == "Guaranteed"
 
 
-def test_top(ns: Namespace, wait: Callable[..., Any]) -> None:
+def test_top(ns: Namespace) -> None:
     ns.pod("busy", "while :; do :; done", resources={"limits": {"cpu": "200m"}})
     ns.ready("busy")
 
@@ -228,5 +212,5 @@ def test_top(ns: Namespace, wait: Callable[..., Any]) -> None:
         lines = ns.kubectl("top", "pods", "--no-headers", check=False).split()
         return len(lines) == 3 and lines[0] == "busy" and 100 <= int(lines[1].removesuffix("m")) <= 260
 
-    wait(used, 40, "kubectl top shows what the pod uses")
+    wait_for(used, 40, "kubectl top shows what the pod uses")
     assert "node-1" in ns.kubectl("top", "nodes")

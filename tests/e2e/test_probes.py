@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tests.e2e.conftest import Namespace, Object
-
-SERVE = "mkdir -p /w; echo hi > /w/index.html; exec httpd -f -p 8080 -h /w"
+from whole_cluster import SERVES, Namespace, Object, state, wait_for
 
 
 def restarts(pod: Object) -> int:
-    statuses = pod["status"].get("containerStatuses")
-    return int(statuses[0]["restartCount"]) if statuses else 0
+    return int(state(pod)["restartCount"])
 
 
 def test_liveness_restarts_what_does_not_live(ns: Namespace) -> None:
@@ -21,17 +14,17 @@ def test_liveness_restarts_what_does_not_live(ns: Namespace) -> None:
     ns.pod("p", "touch /tmp/alive; sleep 1000", livenessProbe={**probe, "initialDelaySeconds": 1})
     ns.ready("p")
     ns.exec("p", "rm /tmp/alive")
-    pod = ns.wait_pod("p", lambda pod: restarts(pod) == 1 and pod["status"]["containerStatuses"][0]["ready"])
-    last = pod["status"]["containerStatuses"][0]["lastState"]["terminated"]
+    pod = ns.wait_pod("p", lambda pod: restarts(pod) == 1 and state(pod)["ready"])
+    last = state(pod)["lastState"]["terminated"]
     assert last["exitCode"] == 137
     ns.wait_event("Unhealthy", "Liveness probe failed")
     ns.wait_event("Killing", "failed liveness probe, will be restarted")
 
 
-def test_readiness_gates_the_endpoints(ns: Namespace, wait: Callable[..., Any]) -> None:
+def test_readiness_gates_the_endpoints(ns: Namespace) -> None:
     probe = {"httpGet": {"path": "/index.html", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1}
     ports = [{"name": "http", "containerPort": 8080}]
-    ns.pod("p", SERVE, labels={"app": "p"}, readinessProbe=probe, ports=ports)
+    ns.pod("p", SERVES, labels={"app": "p"}, readinessProbe=probe, ports=ports)
     ns.create("services", {"metadata": {"name": "p"}, "spec": {"selector": {"app": "p"}, "ports": [{"port": 80}]}})
     address = ns.ready("p")["status"]["podIP"]
 
@@ -40,12 +33,12 @@ def test_readiness_gates_the_endpoints(ns: Namespace, wait: Callable[..., Any]) 
         points = [point for found in slices for point in found.get("endpoints") or ()]
         return [a for point in points if point["conditions"]["ready"] for a in point["addresses"]]
 
-    wait(lambda: ready_addresses() == [address], 10, "the ready pod is an endpoint")
+    wait_for(lambda: ready_addresses() == [address], 10, "the ready pod is an endpoint")
     ns.exec("p", "mv /w/index.html /w/away")
-    wait(lambda: ready_addresses() == [], 10, "the unready pod is no endpoint")
+    wait_for(lambda: ready_addresses() == [], 10, "the unready pod is no endpoint")
     assert restarts(ns.get("pods", "p") or {}) == 0, "a failing readiness probe restarts nothing"
     ns.exec("p", "mv /w/away /w/index.html")
-    wait(lambda: ready_addresses() == [address], 10, "the pod is an endpoint again")
+    wait_for(lambda: ready_addresses() == [address], 10, "the pod is an endpoint again")
 
 
 def test_startup_holds_the_others_back(ns: Namespace) -> None:
@@ -53,13 +46,13 @@ def test_startup_holds_the_others_back(ns: Namespace) -> None:
     liveness = {"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1, "failureThreshold": 1}
     ns.pod("p", "sleep 3; touch /tmp/up; sleep 1000", startupProbe=startup, livenessProbe=liveness)
     pod = ns.wait_pod("p", lambda pod: pod["status"].get("phase") == "Running")
-    assert pod["status"]["containerStatuses"][0]["started"] is False
+    assert state(pod)["started"] is False
     assert restarts(ns.ready("p")) == 0
 
 
 def test_tcp_probes_and_a_startup_that_never_comes(ns: Namespace) -> None:
     tcp = {"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 1}
-    ns.pod("open", SERVE, readinessProbe=tcp)
+    ns.pod("open", SERVES, readinessProbe=tcp)
     ns.pod("shut", startupProbe=tcp)
     ns.ready("open")
     ns.wait_pod("shut", lambda pod: restarts(pod) >= 1)

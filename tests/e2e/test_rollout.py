@@ -4,45 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from tests.e2e.conftest import Namespace, Object
-
-Wait = Callable[..., Any]
-SERVE = "mkdir -p /w; cat /etc/image > /w/index.html; exec httpd -f -p 8080 -h /w"
+from whole_cluster import Namespace, Object, deployment, is_ready, wait_for
 
 
-def deployment(image: str, replicas: int, surge: int, unavailable: int) -> Object:
-    labels = {"app": "web"}
-    container = {
-        "name": "c",
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", SERVE],
-        "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
-        "lifecycle": {"preStop": {"exec": {"command": ["sleep", "0.2"]}}},
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "web"},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"terminationGracePeriodSeconds": 1, "containers": [container]},
-            },
-        },
-    }
-
-
-def is_ready(pod: Object) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions") or ())
+def web(image: str, replicas: int, surge: int, unavailable: int) -> Object:
+    """A Deployment whose pods take a moment to end."""
+    hook = {"preStop": {"exec": {"command": ["sleep", "0.2"]}}}
+    return deployment("web", replicas, {"maxSurge": surge, "maxUnavailable": unavailable}, image=image, lifecycle=hook)
 
 
 @contextmanager
@@ -82,16 +54,16 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 
 def addresses(ns: Namespace) -> list[str]:
-    return [pod["status"]["podIP"] for pod in ns.pods("app=web") if is_ready(pod)]
+    return [pod["status"]["podIP"] for pod in ns.ready_pods("app=web")]
 
 
 def test_a_new_image_rolls_out_within_its_bounds(ns: Namespace) -> None:
-    ns.apply(deployment("busybox:latest", 4, 1, 1))
-    ns.kubectl("rollout", "status", "deploy/web", "--timeout=60s", seconds=70)
+    ns.apply(web("busybox:latest", 4, 1, 1))
+    ns.rolled_out("web")
     for surge, unavailable, image in ((1, 0, "busybox:1.35"), (2, 1, "busybox:1.35.0")):
         with counting(ns) as counts:
-            ns.apply(deployment(image, 4, surge, unavailable))
-            ns.kubectl("rollout", "status", "deploy/web", "--timeout=90s", seconds=100)
+            ns.apply(web(image, 4, surge, unavailable))
+            ns.rolled_out("web", 90)
         assert max(live for live, _ in counts) <= 4 + surge
         assert min(ready for _, ready in counts) >= 4 - unavailable
         assert {ns.host.http(f"http://{ip}:8080/")[1].strip() for ip in addresses(ns)} == {image}
@@ -120,9 +92,9 @@ class Caller(threading.Thread):
         self.join(10)
 
 
-def test_a_bad_image_leaves_the_old_pods_serving(ns: Namespace, wait: Wait) -> None:
-    ns.apply(deployment("busybox:1.35.0", 3, 1, 0))
-    ns.kubectl("rollout", "status", "deploy/web", "--timeout=60s", seconds=70)
+def test_a_bad_image_leaves_the_old_pods_serving(ns: Namespace) -> None:
+    ns.apply(web("busybox:1.35.0", 3, 1, 0))
+    ns.rolled_out("web")
     old = addresses(ns)
     assert len(old) == 3
     caller = Caller(ns, old)
@@ -137,16 +109,16 @@ def test_a_bad_image_leaves_the_old_pods_serving(ns: Namespace, wait: Wait) -> N
                         return waiting["reason"], waiting.get("message", "")
             return "", ""
 
-        wait(lambda: reason()[0] == "ErrImagePull", 20, "ErrImagePull")
+        wait_for(lambda: reason()[0] == "ErrImagePull", 20, "ErrImagePull")
         assert "nobody.example/none:9" in reason()[1]
-        wait(lambda: reason()[0] == "ImagePullBackOff", 20, "ImagePullBackOff")
+        wait_for(lambda: reason()[0] == "ImagePullBackOff", 20, "ImagePullBackOff")
         assert 'Back-off pulling image "nobody.example/none:9"' in reason()[1]
         ns.wait_event("Failed", 'Failed to pull image "nobody.example/none:9"')
         ns.wait_event("BackOff", 'Back-off pulling image "nobody.example/none:9"')
         assert "nobody.example/none:9" in ns.kubectl("describe", "pods", "-l", "app=web")
         assert sorted(addresses(ns)) == sorted(old)
         ns.kubectl("rollout", "undo", "deploy/web")
-        ns.kubectl("rollout", "status", "deploy/web", "--timeout=60s", seconds=70)
+        ns.rolled_out("web")
         assert sorted(addresses(ns)) == sorted(old)
     finally:
         caller.finish()
