@@ -125,12 +125,16 @@ async def _show(client: Client, layout: Layout) -> None:
     tries = [
         ("timonel get pods -o wide", "what runs where"),
         (f"export KUBECONFIG={layout.kubeconfig}", "then kubectl, Helm and all the rest work too"),
-        ("timonel logs -f -l app=web" if web else "timonel events -A", "what goes on"),
-        ("timonel why pod/" + (web.metadata.name or "") if web else "timonel top nodes", "why it runs where it runs"),
-        ("timonel down", "remove every trace"),
+        ("timonel events -A", "what went on"),
+        ("timonel top nodes", "what is used"),
+        ("timonel down" + ("" if layout.name == DEFAULT_NAME else f" --name {layout.name}"), "remove every trace"),
     ]
     if web:
-        tries.insert(0, (f"curl http://{web.status.podIP}:8080", "a page from one of the pods"))
+        tries[:0] = [(f"curl http://{web.status.podIP}:8080", "a page from one of the pods")]
+        tries[-2:-2] = [
+            ("timonel logs -f -l app=web", "the logs of all three at once"),
+            (f"timonel why pod/{web.metadata.name}", "why it runs where it runs"),
+        ]
     console.print("\nTry next:")
     width = max(len(text) for text, _ in tries)
     for text, why in tries:

@@ -144,7 +144,7 @@ def remove(layout: Layout) -> None:
     """
     names = [path.name for path in sorted((layout.root / "nodes").glob("*"))]
     if names:
-        command = [sys.executable, "-m", "node_agent.purge", "--cluster", layout.name]
+        command = [sys.executable, "-m", "node_agent.purge", "--cluster", layout.label]
         command += ["--nodes-dir", str(layout.root / "nodes")]
         shape = layout.load()
         command += ["--cluster-cidr", shape.cluster_cidr] if shape else []
@@ -169,7 +169,7 @@ def _start_master(layout: Layout, shape: Shape, token: str) -> Process:
 
 
 def _start_node(layout: Layout, shape: Shape, name: str, runtime: str, token: str, ca_hash: str) -> Process:
-    command = [sys.executable, "-m", "node_agent", "--name", name, "--cluster", layout.name, "--runtime", runtime]
+    command = [sys.executable, "-m", "node_agent", "--name", name, "--cluster", layout.label, "--runtime", runtime]
     command += ["--state-dir", str(layout.node(name)), "--master", f"127.0.0.1:{shape.node_port}"]
     command += ["--join", f"127.0.0.1:{shape.bootstrap_port}", "--join-token", token, "--ca-pin", ca_hash]
     command += ["--cluster-cidr", shape.cluster_cidr]

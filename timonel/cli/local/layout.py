@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -40,6 +41,11 @@ class Layout:
     def of(cls, name: str) -> Layout:
         """The layout of the cluster with that name, which need not exist."""
         return cls(name, home() / "clusters" / name)
+
+    @property
+    def label(self) -> str:
+        """What tells this cluster's containers apart on a Docker that another of the same name may share."""
+        return f"{self.name}-{hashlib.blake2b(str(self.root.resolve()).encode(), digest_size=3).hexdigest()}"
 
     @property
     def master(self) -> Path:
