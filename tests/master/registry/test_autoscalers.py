@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from master.registry import resources
@@ -197,6 +197,7 @@ metrics = st.one_of(
     ),
 )
 currents = st.builds(v2.MetricValueStatus, averageUtilization=st.none() | st.integers(0, 200), averageValue=amounts)
+plain = st.builds(v2.MetricValueStatus, value=st.none() | amounts, averageValue=amounts)
 statuses = st.builds(
     v2.MetricStatus,
     type=st.just("Resource"),
@@ -204,7 +205,7 @@ statuses = st.builds(
 ) | st.builds(
     v2.MetricStatus,
     type=st.just("Object"),
-    object=st.builds(v2.ObjectMetricStatus, describedObject=references, metric=identifiers, current=currents),
+    object=st.builds(v2.ObjectMetricStatus, describedObject=references, metric=identifiers, current=plain),
 )
 rules = st.builds(
     v2.HPAScalingRules,
@@ -239,6 +240,7 @@ autoscalers = st.builds(
 )
 
 
+@settings(max_examples=60)
 @given(autoscalers)
 def test_version_1_keeps_all_of_version_2(one: v2.HorizontalPodAutoscaler) -> None:
     """But for one thing: the share of CPU that has a field is last among the metrics."""
