@@ -10,9 +10,13 @@ import sys
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from master.controllers.view import DEFAULT_CLUSTER_CIDR
-from master.master import Master, Settings
-from master.store.base import StoreError
+from timonel.start import no_garbage
+
+with no_garbage():
+    import timonel.lean_aiohttp  # noqa: F401  # before those who import aiohttp itself
+    from master.controllers.view import DEFAULT_CLUSTER_CIDR
+    from master.master import Master, Settings
+    from master.store.base import StoreError
 
 log = logging.getLogger("master")
 
@@ -53,7 +57,8 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     master = Master(settings)
-    await master.start()
+    with no_garbage():
+        await master.start()
     log.info("the master serves at %s", master.endpoints.api)
     await stop.wait()
     log.info("stopping")

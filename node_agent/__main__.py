@@ -9,10 +9,13 @@ import sys
 import time
 from pathlib import Path
 
-from node_agent.credentials import NodeCredentials
-from node_agent.node import Backend, Node
-from node_agent.node_status import MAX_PODS, NodeConfig, default_address
-from timonel.api.quantity import Quantity
+from timonel.start import no_garbage
+
+with no_garbage():
+    from node_agent.credentials import NodeCredentials
+    from node_agent.node import Backend, Node
+    from node_agent.node_status import MAX_PODS, NodeConfig, default_address
+    from timonel.api.quantity import Quantity
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +69,8 @@ async def run(options: argparse.Namespace, credentials: NodeCredentials, joining
         labels=dict(options.label),
         secrets_in_memory=options.runtime != "fake",
     )
-    node = Node(config, backend(options), options.master, credentials)
+    with no_garbage():
+        node = Node(config, backend(options), options.master, credentials)
     await node.look()
     if joining is not None:
         _, status = await asyncio.to_thread(os.waitpid, joining, 0)

@@ -19,7 +19,6 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-import aiohttp
 import msgspec
 
 from timonel import discovery, remote
@@ -29,6 +28,7 @@ from timonel.api.gvk import GVK
 from timonel.api.struct import Struct
 from timonel.api.types import meta_v1
 from timonel.discovery import ApiResource, Discovery
+from timonel.lean_aiohttp import aiohttp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-import aiohttp
 import msgspec
 
 from timonel.api import codec
 from timonel.api.errors import StatusError, from_status
 from timonel.api.types import meta_v1
+from timonel.lean_aiohttp import aiohttp
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 

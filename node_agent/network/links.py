@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import TypeVar
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from node_agent import namespaces
+from node_agent.network.lean_pyroute2 import IPRoute, NetlinkError
 
 T = TypeVar("T")
 
