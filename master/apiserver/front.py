@@ -4,10 +4,12 @@ import asyncio
 import logging
 import time
 import uuid
+from contextlib import suppress
 
 from aiohttp import ClientPayloadError, web
 
-from master.apiserver import paths, responses
+from master.apiserver import impersonation, paths, responses
+from master.apiserver.audit.record import AUDIT_ID, Auditor, Record, record_of
 from master.apiserver.authn.base import Authenticator, Credentials, bearer_token
 from master.apiserver.metrics import Metrics
 from master.apiserver.pages import OPEN_TO_ALL, Pages
@@ -36,6 +38,7 @@ class Front:
         streams: StreamApi,
         pages: Pages,
         metrics: Metrics,
+        auditor: Auditor | None = None,
     ) -> None:
         self._registry = registry
         self._authenticator = authenticator
@@ -43,6 +46,7 @@ class Front:
         self._streams = streams
         self._pages = pages
         self._metrics = metrics
+        self._auditor = auditor
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer a request. Whatever goes wrong becomes a Status; only the client's leaving cancels."""
@@ -59,6 +63,12 @@ class Front:
             log.exception("incident %s: %s %s", incident, http.method, http.path_qs)
             why = f"an error in the server; its log tells more of incident {incident}"
             response = responses.failure(http, InternalError(why))
+        except asyncio.CancelledError:
+            record = record_of(http)
+            if record is not None:
+                record.abandoned()
+            raise
+        self._written_down(http, response)
         is_long = response.status == 101 or response.chunked
         seconds = None if is_long else time.monotonic() - started
         known = target is not None and response.status not in UNKNOWN
@@ -67,7 +77,7 @@ class Front:
         return response
 
     async def _serve(self, http: web.BaseRequest, target: paths.Target | None) -> web.StreamResponse:
-        who = await self._who(http)
+        who = await self._acting_user(http, target)
         if target is None:
             self._registry.authorize(Attributes(who, http.method.lower(), path=http.path))
             return await self._pages.serve(http)
@@ -75,6 +85,27 @@ class Front:
         if self._streams.serves(resource, target):
             return await self._streams.serve(http, who, resource, target)
         return await self._resources.serve(Asked(http, who, resource, target))
+
+    async def _acting_user(self, http: web.BaseRequest, target: paths.Target | None) -> User:
+        """As whom the sender of a request acts. From here on the request is in the audit log.
+
+        Raises:
+            Unauthorized: see `_who`.
+            Forbidden: the sender may not act as the user that the headers name.
+        """
+        try:
+            who = await self._who(http)
+        except Unauthorized:
+            self._begin_record(http, User(""), target)
+            raise
+        record = self._begin_record(http, who, target)
+        wanted = impersonation.wanted(http.headers)
+        if wanted is None:
+            return who
+        acting = impersonation.impersonate(self._registry, who, wanted)
+        if record is not None:
+            record.impersonates(acting)
+        return acting
 
     async def _who(self, http: web.BaseRequest) -> User:
         """The sender of a request.
@@ -90,3 +121,21 @@ class Front:
         if http.path.strip("/").partition("/")[0] in OPEN_TO_ALL:
             return ANONYMOUS
         raise Unauthorized
+
+    # The audit log
+
+    def _begin_record(self, http: web.BaseRequest, who: User, target: paths.Target | None) -> Record | None:
+        if self._auditor is None:
+            return None
+        verb = http.method.lower()
+        if target is not None:
+            with suppress(StatusError):
+                verb = self._resources.verb(http, self._resources.find(target), target).value
+        return self._auditor.begin(http, who, verb, target)
+
+    def _written_down(self, http: web.BaseRequest, response: web.StreamResponse) -> None:
+        record = record_of(http)
+        if record is not None:
+            if not response.prepared:
+                response.headers[AUDIT_ID] = record.id
+            record.complete(response)

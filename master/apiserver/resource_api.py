@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from master.apiserver import bodies, options, responses, watching
+from master.apiserver.audit import record as audit
 from master.apiserver.lifetimes import Lifetimes
 from master.apiserver.negotiation import JSON, YAML, Choice, Form, choose
 from master.apiserver.paths import Target
@@ -197,6 +198,7 @@ class ResourceApi:
         warnings: list[str] = []
         if applies:
             body, warnings = bodies.to_json(body, YAML, wanted.field_validation)
+        audit.has_body(asked.http, body)
         target = asked.target
         result = await self._registry.patch(
             asked.who, asked.resource, target.namespace, target.name, kind, body, wanted, subresource=target.subresource
@@ -310,7 +312,9 @@ def _manager(asked: Asked) -> str:
 
 async def _json_body(asked: Asked, field_validation: str) -> tuple[bytes, list[str]]:
     media = bodies.media_type(asked.http)
-    return bodies.to_json(await bodies.read(asked.http), media, field_validation)
+    body, warnings = bodies.to_json(await bodies.read(asked.http), media, field_validation)
+    audit.has_body(asked.http, body)
+    return body, warnings
 
 
 async def _delete_body(asked: Asked) -> meta_v1.DeleteOptions | None:
@@ -318,6 +322,7 @@ async def _delete_body(asked: Asked) -> meta_v1.DeleteOptions | None:
     if not body:
         return None
     raw, _ = bodies.to_json(body, bodies.media_type(asked.http), "Ignore")
+    audit.has_body(asked.http, raw)
     found = codec.decode(meta_v1.DeleteOptions, raw)
     if found.kind != "DeleteOptions":
         raise BadRequest("decoded object cannot be converted to DeleteOptions")

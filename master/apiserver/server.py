@@ -9,8 +9,10 @@ from pathlib import Path
 from aiohttp import web
 
 from master.apiserver import served
+from master.apiserver.audit.record import Auditor
 from master.apiserver.authn.base import Authenticator, Union
 from master.apiserver.authn.certificates import ClientCertificates
+from master.apiserver.authn.reviewing import TokenReviewer
 from master.apiserver.front import Front
 from master.apiserver.health import Check
 from master.apiserver.lifetimes import Lifetimes
@@ -40,6 +42,7 @@ class ApiServer:
         nodes: opens streams to nodes; without it logs, exec, attach and port-forward are unavailable.
         checks: what `/livez`, `/readyz` and `/healthz` look at, by name, besides the server's own.
         issuer: whose keys are published for those who verify ServiceAccount tokens themselves.
+        auditor: writes down what is asked of the server; closed with it.
         host: the address to bind.
         port: the port to bind; 0 takes a free one.
     """
@@ -53,6 +56,7 @@ class ApiServer:
         nodes: NodeStreams | None = None,
         checks: Mapping[str, Check] | None = None,
         issuer: TokenIssuer | None = None,
+        auditor: Auditor | None = None,
         host: str = "0.0.0.0",
         port: int = 6443,
     ) -> None:
@@ -63,13 +67,17 @@ class ApiServer:
         self._lifetimes = Lifetimes()
         self._metrics = Metrics()
         self._checks: dict[str, Check] = {"ping": _ping, "store": self._check_store, **(checks or {})}
+        self._auditor = auditor
+        authenticator = Union([ClientCertificates(), *authenticators])
+        registry.use_verifier(TokenReviewer(authenticator, issuer.audiences if issuer else ()))
         self._front = Front(
             registry,
-            Union([ClientCertificates(), *authenticators]),
+            authenticator,
             ResourceApi(registry, self._lifetimes),
             StreamApi(registry, nodes, self._lifetimes),
             self._make_pages(issuer),
             self._metrics,
+            auditor,
         )
         self._runner: web.ServerRunner | None = None
 
@@ -107,6 +115,8 @@ class ApiServer:
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
+        if self._auditor is not None:
+            self._auditor.close()
 
     def _make_pages(self, issuer: TokenIssuer | None) -> Pages:
         groups = served.served(self._registry.resources)

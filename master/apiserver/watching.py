@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 from aiohttp import web
 
+from master.apiserver.audit import record as audit
 from master.apiserver.lifetimes import Lifetimes
 from timonel.api import codec
 from timonel.api.errors import Expired, InternalError, StatusError
@@ -45,6 +46,7 @@ async def serve(request: web.BaseRequest, frames: Frames, seconds: float, lifeti
             await asyncio.wait([first], timeout=REFUSAL_SECONDS)
             _raise_refusal(first)
             await response.prepare(request)
+            audit.began(request, response)
             await _send(response, _chained(first, frames), seconds, lifetimes, request.path)
             await _end(response)
         except ConnectionError:

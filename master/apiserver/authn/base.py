@@ -18,6 +18,8 @@ class Credentials:
     """The client's certificate as `ssl.SSLSocket.getpeercert` gives it, verified against the cluster's authority."""
     bearer: str = ""
     """The token of the Authorization header."""
+    audiences: tuple[str, ...] = ()
+    """Whom the token must be for, any of these; none: the API server."""
 
 
 class Authenticator(Protocol):

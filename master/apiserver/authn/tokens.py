@@ -38,7 +38,7 @@ class ServiceAccountTokens:
         if credentials.bearer.count(".") != 2 or not self._issuer.is_ours(credentials.bearer):
             return None
         try:
-            identity = await self._issuer.verify(credentials.bearer, self._existing)
+            identity = await self._issuer.verify(credentials.bearer, self._existing, credentials.audiences)
         except TokenInvalid:
             raise Unauthorized from None
         return identity.user()

@@ -8,6 +8,7 @@ from enum import IntEnum
 
 from aiohttp import WSMessage, WSMsgType, web
 
+from master.apiserver.audit import record as audit
 from timonel.api.errors import BadRequest
 
 CLOSE_SECONDS = 2.0
@@ -102,6 +103,7 @@ async def accept(http: web.BaseRequest, protocols: Sequence[Protocol]) -> Channe
     chosen = check(http, protocols)
     socket = web.WebSocketResponse(protocols=(chosen.name,), compress=False, timeout=CLOSE_SECONDS)
     await socket.prepare(http)
+    audit.began(http, socket)
     return Channels(socket, chosen)
 
 

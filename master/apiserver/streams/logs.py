@@ -5,6 +5,7 @@ import logging
 
 from aiohttp import web
 
+from master.apiserver.audit import record as audit
 from master.apiserver.lifetimes import Lifetimes
 from master.registry.streams import Channel, NodeStream
 from timonel.api import codec
@@ -35,6 +36,7 @@ async def serve(http: web.BaseRequest, stream: NodeStream, lifetimes: Lifetimes)
         if first.done():
             first.result()
         await response.prepare(http)
+        audit.began(http, response)
         async with lifetimes.limit(None):
             await _send(response, first, stream)
         await response.write_eof()

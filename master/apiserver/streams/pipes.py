@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import WSMsgType, web
 
+from master.apiserver.audit import record as audit
 from timonel.api.errors import BadRequest
 
 PROTOCOL_HEADER = "X-Stream-Protocol-Version"
@@ -121,4 +122,5 @@ async def upgrade(http: web.BaseRequest, protocol: str) -> tuple[web.StreamRespo
         raise ConnectionResetError("the client is gone")
     pipe = UpgradedPipe(response, http.transport)
     await response.prepare(http)
+    audit.began(http, response)
     return response, pipe

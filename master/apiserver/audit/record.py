@@ -1,0 +1,214 @@
+"""What the audit log says of one request, at each of its stages."""
+
+import uuid
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from master.apiserver.audit.log import AuditFile
+from master.apiserver.audit.policy import API_VERSION, Judgement, Level, Policy, Stage, Subject
+from master.apiserver.paths import Target
+from master.registry.base import User
+from timonel.api import time
+
+AUDIT_ID = "Audit-ID"
+_KEY = "audit"
+_NAMES = {Level.METADATA: "Metadata", Level.REQUEST: "Request", Level.REQUEST_RESPONSE: "RequestResponse"}
+_GZIP = 16 + zlib.MAX_WBITS
+
+Document = dict[str, Any]
+
+
+class Record:
+    """One request that is written down."""
+
+    def __init__(self, file: AuditFile, judgement: Judgement, event: Document) -> None:
+        self._file = file
+        self._judgement = judgement
+        self._event = event
+
+    @property
+    def id(self) -> str:
+        """By which the request's lines are found."""
+        return str(self._event["auditID"])
+
+    def impersonates(self, user: User) -> None:
+        """The sender acts as somebody else from here on."""
+        self._event["impersonatedUser"] = _user(user)
+
+    def body(self, body: bytes) -> None:
+        """Remember the request's object."""
+        if self._judgement.level >= Level.REQUEST:
+            self._keep("requestObject", body)
+
+    def received(self) -> None:
+        """The request is there, with its sender known."""
+        self._write(Stage.REQUEST_RECEIVED)
+
+    def started(self, code: int) -> None:
+        """A long answer begins."""
+        self._event["responseStatus"] = {"metadata": {}, "code": code}
+        self._write(Stage.RESPONSE_STARTED)
+
+    def complete(self, response: web.StreamResponse) -> None:
+        """The answer has been made, or a long one has ended."""
+        body = _content(response)
+        self._event["responseStatus"] = _status(response.status, body)
+        self._event.setdefault("annotations", {})["authorization.k8s.io/decision"] = (
+            "forbid" if response.status == 403 else "allow"
+        )
+        if body and self._judgement.level >= Level.REQUEST_RESPONSE:
+            self._keep("responseObject", body)
+        self._write(Stage.RESPONSE_COMPLETE)
+
+    def abandoned(self) -> None:
+        """The client has left."""
+        self._write(Stage.RESPONSE_COMPLETE)
+
+    def _keep(self, field: str, body: bytes) -> None:
+        """Add an object; what is no JSON, a patch in YAML for instance, is kept as text."""
+        try:
+            value = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            value = body.decode(errors="replace")
+        if self._judgement.omit_managed_fields:
+            _drop_managed_fields(value)
+        self._event[field] = value
+
+    def _write(self, stage: Stage) -> None:
+        if stage in self._judgement.omitted:
+            return
+        self._event["stage"] = stage.value
+        self._event["stageTimestamp"] = time.now_micro()
+        self._file.write(msgspec.json.encode(self._event))
+
+
+class Auditor:
+    """Begins the records of the requests that the policy chooses."""
+
+    def __init__(self, policy: Policy, file: AuditFile) -> None:
+        self._policy = policy
+        self._file = file
+
+    def begin(self, http: web.BaseRequest, who: User, verb: str, target: Target | None) -> Record | None:
+        """The record of a request that has just come; None when the policy passes it over."""
+        judgement = self._policy.judge(_subject(http, who, verb, target))
+        if judgement.level is Level.NONE:
+            return None
+        record = Record(self._file, judgement, _event(http, judgement.level, who, verb, target))
+        http[_KEY] = record
+        record.received()
+        return record
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def record_of(http: web.BaseRequest) -> Record | None:
+    """The record of a request that is being served."""
+    found = http.get(_KEY)
+    return found if isinstance(found, Record) else None
+
+
+def began(http: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Write down, where that is asked for, that a long answer has begun."""
+    record = record_of(http)
+    if record is not None:
+        record.started(response.status)
+
+
+def has_body(http: web.BaseRequest, body: bytes) -> None:
+    """Write down, where that is asked for, what a request's body is."""
+    record = record_of(http)
+    if record is not None:
+        record.body(body)
+
+
+def _subject(http: web.BaseRequest, who: User, verb: str, target: Target | None) -> Subject:
+    if target is None:
+        return Subject(who, verb, http.path)
+    return Subject(
+        who,
+        verb,
+        http.path,
+        is_resource=True,
+        group=target.group,
+        resource=target.resource,
+        subresource=target.subresource,
+        namespace=target.namespace,
+        name=target.name,
+    )
+
+
+def _event(
+    http: web.BaseRequest,
+    level: Level,
+    who: User,
+    verb: str,
+    target: Target | None,
+) -> Document:
+    event: Document = {
+        "kind": "Event",
+        "apiVersion": API_VERSION,
+        "level": _NAMES[level],
+        "auditID": str(uuid.uuid4()),
+        "stage": "",
+        "requestURI": http.path_qs,
+        "verb": verb,
+        "user": _user(who),
+        "sourceIPs": [http.remote] if http.remote else [],
+        "userAgent": http.headers.get("User-Agent", ""),
+        "requestReceivedTimestamp": time.now_micro(),
+    }
+    if target is not None:
+        parts = {
+            "resource": target.resource,
+            "namespace": target.namespace,
+            "name": target.name,
+            "apiGroup": target.group,
+            "apiVersion": target.version,
+            "subresource": target.subresource,
+        }
+        event["objectRef"] = {key: value for key, value in parts.items() if value}
+    return event
+
+
+def _user(user: User) -> Document:
+    shown: Document = {"username": user.name, "groups": list(user.groups)}
+    if user.uid:
+        shown["uid"] = user.uid
+    if user.extra:
+        shown["extra"] = {key: list(values) for key, values in user.extra.items()}
+    return shown
+
+
+def _content(response: web.StreamResponse) -> bytes:
+    """The JSON of a whole answer; nothing for streams and other media types."""
+    if not isinstance(response, web.Response) or response.content_type != "application/json":
+        return b""
+    body = response.body if isinstance(response.body, bytes) else b""
+    return zlib.decompress(body, _GZIP) if response.headers.get("Content-Encoding") == "gzip" else body
+
+
+class _Failure(msgspec.Struct):
+    status: str = ""
+    message: str = ""
+    reason: str = ""
+
+
+def _status(code: int, body: bytes) -> Mapping[str, Any]:
+    status: Document = {"metadata": {}, "code": code}
+    if code >= 400 and body:
+        failure = msgspec.json.decode(body, type=_Failure)
+        status |= {key: value for key, value in msgspec.structs.asdict(failure).items() if value}
+    return status
+
+
+def _drop_managed_fields(value: Any) -> None:
+    for obj in (value, *value.get("items", ())) if isinstance(value, dict) else ():
+        if isinstance(obj, dict) and isinstance(obj.get("metadata"), dict):
+            obj["metadata"].pop("managedFields", None)
