@@ -1,0 +1,67 @@
+"""Pods and their network: addresses, names, ports."""
+
+from __future__ import annotations
+
+from whole_cluster import SERVES, Namespace, state, wait_for
+
+
+def test_pods_of_all_nodes_reach_each_other(ns: Namespace) -> None:
+    for node in ("node-1", "node-2", "node-3"):
+        ns.pod(node, "hostname > /tmp/index.html; exec httpd -f -p 8080 -h /tmp", nodeName=node)
+    pods = {name: ns.ready(name) for name in ("node-1", "node-2", "node-3")}
+    for here in pods:
+        for there, pod in pods.items():
+            url = f"http://{pod['status']['podIP']}:8080/"
+            assert ns.exec(here, f"wget -q -T 3 -O - {url}") == f"{there}\n"
+    address = pods["node-1"]["status"]["podIP"]
+    assert address in ns.exec("node-1", "ip -4 addr show eth0")
+    assert pods["node-1"]["status"]["hostIP"] == "10.77.0.11"
+
+
+def test_names_hosts_and_resolvers(ns: Namespace) -> None:
+    ns.pod(
+        "p",
+        "sleep 1000",
+        hostname="anchor",
+        subdomain="deep",
+        hostAliases=[{"ip": "10.1.2.3", "hostnames": ["lighthouse"]}],
+        dnsPolicy="None",
+        dnsConfig={"nameservers": ["10.9.8.7"], "searches": ["sea"], "options": [{"name": "ndots", "value": "3"}]},
+    )
+    ns.pod("default", "sleep 1000")
+    address = ns.ready("p")["status"]["podIP"]
+    assert ns.exec("p", "hostname") == "anchor\n"
+    hosts = ns.exec("p", "cat /etc/hosts")
+    assert f"{address}\tanchor.deep.{ns.name}.svc.cluster.local\tanchor" in hosts
+    assert "10.1.2.3\tlighthouse" in hosts
+    assert ns.exec("p", "cat /etc/resolv.conf").split("\n")[:3] == [
+        "search sea",
+        "nameserver 10.9.8.7",
+        "options ndots:3",
+    ]
+    ns.ready("default")
+    assert ns.exec("default", "hostname") == "default\n"
+
+
+def test_host_network(ns: Namespace) -> None:
+    ns.pod("p", "echo here > /tmp/index.html; exec httpd -f -p 18080 -h /tmp", hostNetwork=True)
+    pod = ns.ready("p")
+    assert pod["status"]["podIP"] == pod["status"]["hostIP"] == "10.77.0.11"
+    wait_for(lambda: ns.host.http("http://10.77.0.11:18080/") == (200, "here\n"), 5, "the host's port answers")
+
+
+def test_host_ports(ns: Namespace) -> None:
+    port = {"containerPort": 8080, "hostPort": 18081}
+    ns.pod("p", SERVES, ports=[port], nodeName="node-1")
+    ns.ready("p")
+    for address in ("10.77.0.11", "127.0.0.1"):
+        wait_for(lambda a=address: ns.host.http(f"http://{a}:18081/")[0] == 200, 5, f"{address}:18081 answers")
+    ns.delete("pods", "p")
+    ns.gone("p")
+    assert ns.host.http("http://10.77.0.11:18081/")[0] == 0
+
+
+def test_a_restarted_pod_keeps_its_address(ns: Namespace) -> None:
+    ns.pod("p", "exit 1")
+    address = ns.wait_pod("p", lambda pod: state(pod)["restartCount"] == 1)["status"]["podIP"]
+    assert address.startswith("10.244.")
