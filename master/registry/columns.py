@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
+from timonel.api import time
 from timonel.api.meta import HasMetadata
 
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -25,6 +27,11 @@ class Column(Generic[T_contra]):
     priority: int = 0
     format: str = ""
     description: str = ""
+
+
+def ago(timestamp: str | None, none: str = "<none>") -> str:
+    """How long ago a timestamp was, for a cell that is no plain date."""
+    return time.human_duration((datetime.now(UTC) - time.parse(timestamp)).total_seconds()) if timestamp else none
 
 
 def age(priority: int = 0) -> Column[HasMetadata]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from master.registry.subresources import Projection
 from master.registry.templates import selector_text
 from timonel.api.fields import FieldError, Path, invalid
-from timonel.api.types import apps_v1, autoscaling_v1, meta_v1
+from timonel.api.types import apps_v1, autoscaling_v1, core_v1, meta_v1
 
-Scalable = apps_v1.Deployment | apps_v1.ReplicaSet | apps_v1.StatefulSet
+Scalable = apps_v1.Deployment | apps_v1.ReplicaSet | apps_v1.StatefulSet | core_v1.ReplicationController
 
 
 class Scale(Projection[Scalable, autoscaling_v1.Scale]):

@@ -15,34 +15,41 @@ def validate_workload(
     template: core_v1.PodTemplateSpec,
     old: core_v1.PodTemplateSpec | None,
     path: Path,
+    kind: str = "ReplicaSet",
 ) -> Iterator[FieldError]:
     """The selector selects something, and the template's pods among it; pods of it are restarted always.
 
-    A template that is as it was is not looked at again.
+    A template that is as it was is not looked at again. ``kind`` is named in messages.
     """
     at = path.child("selector")
     faults = list(validate_selector(selector, at))
     yield from faults
     if not selector.matchLabels and not selector.matchExpressions:
         yield required(at)
-    if not faults and not _selects(selector, template):
-        shown = template.metadata.labels
-        yield invalid(
-            path.child("template", "metadata", "labels"), shown, "`selector` does not match template `labels`"
-        )
-    if old == template:
-        return
-    here = path.child("template")
-    yield from validate_template(template, here)
+    if not faults and not selects(selector, template):
+        yield not_selected(template, path)
+    if old != template:
+        yield from validate_lasting_template(template, path.child("template"), kind)
+
+
+def not_selected(template: core_v1.PodTemplateSpec, path: Path) -> FieldError:
+    """The fault of a template whose pods the selector beside it does not select."""
+    why = "`selector` does not match template `labels`"
+    return invalid(path.child("template", "metadata", "labels"), template.metadata.labels, why)
+
+
+def validate_lasting_template(template: core_v1.PodTemplateSpec, path: Path, kind: str) -> Iterator[FieldError]:
+    """The template of pods that are not meant to end."""
+    yield from validate_template(template, path)
     if template.spec.restartPolicy != "Always":
-        yield not_supported(here.child("spec", "restartPolicy"), template.spec.restartPolicy, ["Always"])
+        yield not_supported(path.child("spec", "restartPolicy"), template.spec.restartPolicy, ["Always"])
     if template.spec.activeDeadlineSeconds is not None:
-        yield forbidden(
-            here.child("spec", "activeDeadlineSeconds"), "activeDeadlineSeconds in ReplicaSet is not Supported"
-        )
+        why = f"activeDeadlineSeconds in {kind} is not Supported"
+        yield forbidden(path.child("spec", "activeDeadlineSeconds"), why)
 
 
-def _selects(selector: meta_v1.LabelSelector, template: core_v1.PodTemplateSpec) -> bool:
+def selects(selector: meta_v1.LabelSelector, template: core_v1.PodTemplateSpec) -> bool:
+    """Whether the template's pods are among those that the selector selects."""
     if not selector.matchLabels and not selector.matchExpressions:
         return False
     try:
@@ -61,10 +68,12 @@ def images(template: core_v1.PodTemplateSpec) -> str:
     return ",".join(container.image or "" for container in template.spec.containers)
 
 
-def selector_text(selector: meta_v1.LabelSelector | None) -> str:
+def selector_text(selector: meta_v1.LabelSelector | Mapping[str, str] | None) -> str:
     """For the wide table."""
     if selector is None:
         return "<none>"
+    if isinstance(selector, Mapping):
+        return str(selectors.from_map(selector)) or "<none>"
     try:
         return str(selectors.from_struct(selector))
     except BadRequest:

@@ -9,8 +9,8 @@ from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Status
 from master.registry.templates import container_names, images, selector_text, validate_workload
 from master.registry.validation.common import not_negative, one_of, unchanged
+from master.registry.validation.rollout import share
 from timonel.api.fields import FieldError, Path, forbidden, invalid, required
-from timonel.api.intstr import IntOrString, is_percent
 from timonel.api.types import apps_v1
 
 SPEC = Path("spec")
@@ -100,18 +100,7 @@ def _strategy(strategy: apps_v1.DeploymentStrategy, path: Path) -> Iterator[Fiel
         yield required(at, "this should be defaulted and never be nil")
         return
     surge, unavailable = rolling.maxSurge or 0, rolling.maxUnavailable or 0
-    yield from _share(unavailable, at.child("maxUnavailable"), capped=True)
-    yield from _share(surge, at.child("maxSurge"), capped=False)
+    yield from share(unavailable, at.child("maxUnavailable"), capped=True)
+    yield from share(surge, at.child("maxSurge"), capped=False)
     if surge in (0, "0%") and unavailable in (0, "0%"):
         yield invalid(at.child("maxUnavailable"), unavailable, "may not be 0 when `maxSurge` is 0")
-
-
-def _share(value: IntOrString, path: Path, *, capped: bool) -> Iterator[FieldError]:
-    """A number of pods, or a share of them."""
-    if isinstance(value, int):
-        yield from not_negative(path, value)
-    elif not is_percent(value):
-        why = "a valid percent string must be a numeric string followed by an ending '%'"
-        yield invalid(path, value, f"{why} (e.g. '1%', or '93%', regex used for validation is '[0-9]+%')")
-    elif capped and int(value[:-1]) > 100:
-        yield invalid(path, value, "must not be greater than 100%")

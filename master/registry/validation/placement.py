@@ -94,15 +94,20 @@ def _affinity(affinity: core_v1.Affinity, path: Path) -> Iterator[FieldError]:
 def _node_affinity(affinity: core_v1.NodeAffinity, path: Path) -> Iterator[FieldError]:
     needed = affinity.requiredDuringSchedulingIgnoredDuringExecution
     if needed:
-        at = path.child("requiredDuringSchedulingIgnoredDuringExecution").child("nodeSelectorTerms")
-        if not needed.nodeSelectorTerms:
-            yield required(at, "must have at least one node selector term")
-        for index, term in enumerate(needed.nodeSelectorTerms):
-            yield from _node_term(term, at.index(index))
+        yield from validate_node_selector(needed, path.child("requiredDuringSchedulingIgnoredDuringExecution"))
     wanted = path.child("preferredDuringSchedulingIgnoredDuringExecution")
     for index, weighted in enumerate(affinity.preferredDuringSchedulingIgnoredDuringExecution):
         yield from _weight(weighted.weight, wanted.index(index))
         yield from _node_term(weighted.preference, wanted.index(index).child("preference"))
+
+
+def validate_node_selector(selector: core_v1.NodeSelector, path: Path) -> Iterator[FieldError]:
+    """Terms of which a node has to meet one."""
+    at = path.child("nodeSelectorTerms")
+    if not selector.nodeSelectorTerms:
+        yield required(at, "must have at least one node selector term")
+    for index, term in enumerate(selector.nodeSelectorTerms):
+        yield from _node_term(term, at.index(index))
 
 
 def _node_term(term: core_v1.NodeSelectorTerm, path: Path) -> Iterator[FieldError]:

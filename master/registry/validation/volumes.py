@@ -50,8 +50,14 @@ def validate_volumes(volumes: Sequence[core_v1.Volume], path: Path) -> Iterator[
             yield required(at, "must specify a volume type")
         for extra in given[1:]:
             yield forbidden(at.child(extra), "may not specify more than 1 volume type")
-        if given and given[0] in _RULES:
-            yield from _RULES[given[0]](getattr(volume, given[0]), at.child(given[0]))
+        if given:
+            yield from validate_source(given[0], getattr(volume, given[0]), at.child(given[0]))
+
+
+def validate_source(name: str, source: Any, path: Path) -> Iterator[FieldError]:
+    """A volume source, by the name of its field; of a pod's volume or of a PersistentVolume."""
+    if name in _RULES:
+        yield from _RULES[name](source, path)
 
 
 def _empty_dir(source: core_v1.EmptyDirVolumeSource, path: Path) -> Iterator[FieldError]:

@@ -1,0 +1,84 @@
+"""LimitRanges."""
+
+from collections.abc import Iterator
+
+from master.registry.columns import Column
+from master.registry.strategy import Strategy, kind
+from timonel.api import names
+from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required
+from timonel.api.types import core_v1
+
+CONTAINER = "Container"
+POD = "Pod"
+CLAIM = "PersistentVolumeClaim"
+STANDARD = (CONTAINER, POD, CLAIM)
+
+
+@kind(core_v1.LimitRange, plural="limitranges", short=["limits"])
+class LimitRanges(Strategy[core_v1.LimitRange]):
+    """How much one pod, container or claim of a namespace may ask for, and what it gets that asks for nothing."""
+
+    columns = [Column("Created At", lambda limits: limits.metadata.creationTimestamp or "")]
+
+    def default(self, obj: core_v1.LimitRange, old: core_v1.LimitRange | None) -> None:
+        """A container's default limit is the maximum, its default request the default limit, else the minimum."""
+        for item in obj.spec.limits:
+            if item.type == CONTAINER:
+                item.default = item.max | item.default
+                item.defaultRequest = item.min | item.default | item.defaultRequest
+
+    def validate(self, obj: core_v1.LimitRange, old: core_v1.LimitRange | None) -> Iterator[FieldError]:
+        """Each type once, and amounts that agree with one another."""
+        seen: set[str] = set()
+        for index, item in enumerate(obj.spec.limits):
+            at = Path("spec.limits").index(index)
+            yield from _type(item.type, at.child("type"))
+            if item.type in seen:
+                yield duplicate(at.child("type"), item.type)
+            seen.add(item.type)
+            if item.type == POD:
+                for field in ("default", "defaultRequest"):
+                    if getattr(item, field):
+                        yield forbidden(at.child(field), "may not be specified when `type` is 'Pod'")
+            if item.type == CLAIM and not {"storage"} & (item.min.keys() | item.max.keys()):
+                why = "either minimum or maximum storage value is required, but neither was provided"
+                yield required(at.child("limits"), why)
+            keys = item.max.keys() | item.min.keys() | item.default.keys() | item.defaultRequest.keys()
+            for name in sorted(keys | item.maxLimitRequestRatio.keys()):
+                yield from _amounts(item, name, at)
+
+
+def _type(type_: str, path: Path) -> Iterator[FieldError]:
+    for fault in names.qualified(type_):
+        yield invalid(path, type_, fault)
+    if "/" not in type_ and type_ not in STANDARD:
+        yield invalid(path, type_, "must be a standard limit type or fully qualified")
+
+
+ORDERS = (
+    ("min", "max", "min", "min value {} is greater than max value {}"),
+    ("min", "defaultRequest", "defaultRequest", "min value {} is greater than default request value {}"),
+    ("defaultRequest", "max", "defaultRequest", "default request value {} is greater than max value {}"),
+    ("defaultRequest", "default", "defaultRequest", "default request value {} is greater than default limit value {}"),
+    ("min", "default", "default", "min value {} is greater than default value {}"),
+    ("default", "max", "default", "default value {} is greater than max value {}"),
+)
+"""What may not be greater than what, where the fault is told, and how."""
+
+
+def _amounts(item: core_v1.LimitRangeItem, name: str, path: Path) -> Iterator[FieldError]:
+    for lesser, greater, where, text in ORDERS:
+        first, second = getattr(item, lesser).get(name), getattr(item, greater).get(name)
+        if first is not None and second is not None and first.compare(second) > 0:
+            yield invalid(path.child(where).key(name), getattr(item, where)[name], text.format(first, second))
+    ratio = item.maxLimitRequestRatio.get(name)
+    if ratio is None:
+        return
+    at = path.child("maxLimitRequestRatio").key(name)
+    if ratio.to_milli() < 1000:
+        yield invalid(at, ratio, f"ratio {ratio} is less than 1")
+    least, most = item.min.get(name), item.max.get(name)
+    if least is not None and most is not None and least.amount.nanos > 0:
+        widest = most.amount.nanos / least.amount.nanos
+        if ratio.to_milli() / 1000 > widest:
+            yield invalid(at, ratio, f"ratio {ratio} is greater than max/min = {widest:f}")

@@ -1,0 +1,145 @@
+"""PersistentVolumeClaims."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from master.registry.columns import Column, age
+from master.registry.strategy import Strategy, kind
+from master.registry.subresources import Status
+from master.registry.validation.common import is_subdomain, one_of
+from master.registry.validation.placement import validate_selector
+from master.registry.volumeclaims import (
+    CLASS_ANNOTATION,
+    FILESYSTEM,
+    PENDING,
+    default_claim_spec,
+    modes_text,
+    validate_modes,
+)
+from timonel.api import codec
+from timonel.api.fields import FieldError, Path, forbidden, invalid, required
+from timonel.api.quantity import Quantity
+from timonel.api.types import core_v1
+
+SPEC = Path("spec")
+STORAGE = "storage"
+BOUND = "Bound"
+FIXED = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
+
+
+def _phase(claim: core_v1.PersistentVolumeClaim) -> str:
+    return "Terminating" if claim.metadata.deletionTimestamp else claim.status.phase or ""
+
+
+def _capacity(claim: core_v1.PersistentVolumeClaim) -> str:
+    return claim.status.capacity.get(STORAGE, Quantity("0")) if claim.spec.volumeName else ""
+
+
+def _class(claim: core_v1.PersistentVolumeClaim) -> str:
+    return claim.metadata.annotations.get(CLASS_ANNOTATION) or claim.spec.storageClassName or ""
+
+
+@kind(core_v1.PersistentVolumeClaim, plural="persistentvolumeclaims", short=["pvc"])
+class PersistentVolumeClaims(Strategy[core_v1.PersistentVolumeClaim]):
+    """A wish for a volume, and which one has met it."""
+
+    columns = [
+        Column("Status", _phase),
+        Column("Volume", lambda claim: claim.spec.volumeName or ""),
+        Column("Capacity", _capacity),
+        Column("Access Modes", lambda claim: modes_text(claim.status.accessModes) if claim.spec.volumeName else ""),
+        Column("StorageClass", _class),
+        Column("VolumeAttributesClass", lambda claim: claim.spec.volumeAttributesClassName or "<unset>"),
+        age(),
+        Column("VolumeMode", lambda claim: claim.spec.volumeMode or "<unset>", priority=1),
+    ]
+    selectable = {"name": lambda claim: claim.metadata.name or ""}
+    subresources = [Status()]
+
+    def default(self, obj: core_v1.PersistentVolumeClaim, old: core_v1.PersistentVolumeClaim | None) -> None:
+        """See `volumeclaims`."""
+        default_claim_spec(obj.spec)
+
+    def prepare_create(self, obj: core_v1.PersistentVolumeClaim, call: object) -> None:
+        """Begin unbound."""
+        obj.status = core_v1.PersistentVolumeClaimStatus(phase=PENDING)
+
+    def validate(
+        self, obj: core_v1.PersistentVolumeClaim, old: core_v1.PersistentVolumeClaim | None
+    ) -> Iterator[FieldError]:
+        """How much of what; once made, little of it changes."""
+        if old is None or obj.spec != old.spec:
+            yield from _spec(obj.spec)
+        if old and old.spec != obj.spec:
+            yield from _change(obj.spec, old)
+
+
+def _spec(spec: core_v1.PersistentVolumeClaimSpec) -> Iterator[FieldError]:
+    yield from validate_modes(spec.accessModes, SPEC.child("accessModes"), "at least 1 access mode is required")
+    if spec.selector:
+        yield from validate_selector(spec.selector, SPEC.child("selector"))
+    amount = spec.resources.requests.get(STORAGE) if spec.resources else None
+    at = SPEC.child("resources").key(STORAGE)
+    if amount is None:
+        yield required(at)
+    elif amount.amount.nanos <= 0:
+        yield invalid(at, amount, "must be greater than zero")
+    for field in ("storageClassName", "volumeAttributesClassName"):
+        if name := getattr(spec, field):
+            yield from is_subdomain(SPEC.child(field), name)
+    yield from one_of(SPEC.child("volumeMode"), spec.volumeMode, ("Block", FILESYSTEM))
+    for field in ("dataSource", "dataSourceRef"):
+        source: core_v1.TypedLocalObjectReference | core_v1.TypedObjectReference | None = getattr(spec, field)
+        if source:
+            yield from _source(source, SPEC.child(field))
+    if spec.dataSource and spec.dataSourceRef and _named(spec.dataSource) != _named(spec.dataSourceRef):
+        yield invalid(SPEC, "spec.dataSource", "must match dataSourceRef")
+
+
+def _named(source: core_v1.TypedLocalObjectReference | core_v1.TypedObjectReference) -> tuple[str, str, str]:
+    return source.apiGroup or "", source.kind, source.name
+
+
+def _source(
+    source: core_v1.TypedLocalObjectReference | core_v1.TypedObjectReference, path: Path
+) -> Iterator[FieldError]:
+    if not source.name:
+        yield required(path.child("name"))
+    if not source.kind:
+        yield required(path.child("kind"))
+    if not source.apiGroup and source.kind != "PersistentVolumeClaim":
+        why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+        yield invalid(path, source.kind, why)
+    if source.apiGroup:
+        yield from is_subdomain(path.child("apiGroup"), source.apiGroup)
+
+
+def _change(spec: core_v1.PersistentVolumeClaimSpec, old: core_v1.PersistentVolumeClaim) -> Iterator[FieldError]:
+    """It is bound once, gets a class once, and grows while it is bound."""
+    before = old.spec
+    allowed = msgspec.structs.replace(spec)
+    if not before.volumeName:
+        allowed.volumeName = before.volumeName
+    if before.storageClassName is None:
+        allowed.storageClassName = None
+    if old.status.phase == BOUND:
+        allowed.volumeAttributesClassName = before.volumeAttributesClassName
+        limits = spec.resources.limits if spec.resources else {}
+        requests = before.resources.requests if before.resources else {}
+        allowed.resources = core_v1.VolumeResourceRequirements(limits=limits, requests=requests)
+    if allowed != before:
+        yield forbidden(SPEC, f"{FIXED}\n{_difference(allowed, before)}")
+    wanted = spec.resources.requests.get(STORAGE) if spec.resources else None
+    had = before.resources.requests.get(STORAGE) if before.resources else None
+    least = old.status.capacity.get(STORAGE)
+    if wanted and had and wanted.compare(had) < 0 and least and wanted.compare(least) < 0:
+        yield forbidden(SPEC.child("resources.requests.storage"), "field can not be less than status.capacity")
+
+
+def _difference(new: core_v1.PersistentVolumeClaimSpec, old: core_v1.PersistentVolumeClaimSpec) -> str:
+    changed = [name for name in new.__struct_fields__ if getattr(new, name) != getattr(old, name)]
+    sides = (("-", old), ("+", new))
+    return "\n".join(
+        f"{sign} {name}: {codec.encode(getattr(spec, name)).decode()}" for name in changed for sign, spec in sides
+    )
