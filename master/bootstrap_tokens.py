@@ -5,6 +5,8 @@ and what it may be used for. Beyond Kubernetes, the annotation `timonel.io/uses-
 token for one node has 1.
 """
 
+from __future__ import annotations
+
 import base64
 import hmac
 import re
@@ -12,8 +14,10 @@ import secrets
 import string
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from timonel.api.types import core_v1, meta_v1
+if TYPE_CHECKING:
+    from timonel.api.types import core_v1
 
 NAMESPACE = "kube-system"
 SECRET_TYPE = "bootstrap.kubernetes.io/token"
@@ -53,13 +57,13 @@ class BootstrapToken:
     secret: str
 
     @classmethod
-    def new(cls) -> "BootstrapToken":
+    def new(cls) -> BootstrapToken:
         """A random token."""
         id_, secret = ("".join(secrets.choice(_ALPHABET) for _ in range(length)) for length in (6, 16))
         return cls(id_, secret)
 
     @classmethod
-    def parse(cls, text: str) -> "BootstrapToken":
+    def parse(cls, text: str) -> BootstrapToken:
         """The token that `text` is.
 
         Raises:
@@ -83,6 +87,8 @@ def to_secret(
     token: BootstrapToken, expires: datetime | None, uses: int | None = None, description: str = ""
 ) -> core_v1.Secret:
     """The Secret that makes `token` valid until `expires` (None: for ever), `uses` times (None: any number)."""
+    from timonel.api.types import core_v1, meta_v1  # who makes a token starts processes, and would wait for these
+
     data = {"token-id": token.id, "token-secret": token.secret, "usage-bootstrap-authentication": "true"}
     if expires is not None:
         data["expiration"] = expires.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

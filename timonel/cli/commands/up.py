@@ -12,7 +12,7 @@ from timonel.cli.errors import CliError
 from timonel.cli.local.layout import DEFAULT_NAME, Layout
 
 if TYPE_CHECKING:
-    from timonel.cli.local.progress import Steps
+    from timonel.cli.local.steps import Steps
     from timonel.client import Client
 
 
@@ -40,10 +40,8 @@ def command(
 async def _up(
     layout: Layout, nodes: int, store: str | None, runtime: str, manifests: tuple[Path, ...], *, quiet: bool
 ) -> None:
-    from timonel import kubeconfig
     from timonel.cli.local import cluster
-    from timonel.cli.local.progress import Steps, nodes_ready
-    from timonel.client import Client
+    from timonel.cli.local.steps import Steps
 
     if runtime == "docker" and not cluster.is_root():
         raise CliError("nodes make networks and mounts for their pods: run this as root (sudo)")
@@ -54,6 +52,10 @@ async def _up(
     token = await _token_for_new_nodes(layout, shape.nodes) if "master" in before else ""
     cluster.start(layout, shape, runtime=runtime, join_token=token)
     images = asyncio.create_task(_images()) if runtime == "docker" else None
+    from timonel import kubeconfig  # while the processes start
+    from timonel.cli.local.progress import nodes_ready
+    from timonel.client import Client
+
     await asyncio.to_thread(cluster.wait_for_master, layout)
     steps.done("master", f"serves https://127.0.0.1:{shape.api_port}, its state in the {shape.store} store")
     async with Client(kubeconfig.load(layout.kubeconfig)) as client:

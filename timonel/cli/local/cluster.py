@@ -61,16 +61,17 @@ def start(layout: Layout, shape: Shape, *, runtime: str = "docker", join_token: 
         CliError: etcd was asked for and is missing, or does not start.
     """
     from master.bootstrap_tokens import BootstrapToken
-    from master.pki import Pki
 
     layout.save(shape)
     running = running_processes(layout)
-    pki = Pki.open(layout.master / "pki")
     token = join_token or str(BootstrapToken.new())
     if "master" not in running:
         if shape.store == "etcd" and "etcd" not in running:
             running["etcd"] = _start_etcd(layout, shape)
         running["master"] = _start_master(layout, shape, token)
+    from master.pki import Pki  # while the master starts; both make the authority, and one of them is first
+
+    pki = Pki.open(layout.master / "pki")
     for name in node_names(shape.nodes):
         if name not in running:
             running[name] = _start_node(layout, shape, name, runtime, token, pki.ca_hash)
@@ -157,6 +158,7 @@ def remove(layout: Layout) -> None:
 
 def _start_master(layout: Layout, shape: Shape, token: str) -> Process:
     token_file = layout.master / "join-token"
+    layout.master.mkdir(parents=True, exist_ok=True, mode=0o700)
     token_file.touch(mode=0o600)
     token_file.write_text(token)
     (layout.master / "endpoints.json").unlink(missing_ok=True)

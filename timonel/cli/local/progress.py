@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import click
-
 from timonel.api.types import apps_v1, core_v1
 from timonel.cli.errors import CliError
+from timonel.cli.local.steps import Steps
 from timonel.client import Client
 
 NODES_SECONDS = 60.0
 PODS_SECONDS = 180.0
-
-
-class Steps:
-    """One line a step, with the time since the start."""
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._begin = time.monotonic()
-        self._quiet = quiet
-
-    def done(self, what: str, text: str) -> None:
-        """A step is over."""
-        if not self._quiet:
-            seconds = click.style(f"{time.monotonic() - self._begin:5.1f} s", dim=True)
-            click.echo(f"{seconds}  {click.style(what, bold=True):<18} {text}")
 
 
 async def nodes_ready(client: Client, names: Sequence[str], steps: Steps) -> None:
