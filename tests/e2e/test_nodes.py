@@ -11,30 +11,55 @@ from pathlib import Path
 from whole_cluster import TIMONEL, Cluster, wait_for
 
 
-def agent(cluster: Cluster, name: str, state: Path, *options: str, seconds: float = 20) -> tuple[int, str]:
-    """(exit code, output) of a node agent's own program; it must end by itself."""
+def agent_command(cluster: Cluster, name: str, state: Path, *options: str) -> list[str]:
+    """A node agent on the pretended runtime."""
     shape = json.loads((cluster.root / "cluster.json").read_text())
-    command = [sys.executable, "-m", "node_agent", "--name", name, "--cluster", "e2e", "--runtime", "fake"]
+    command = [sys.executable, "-m", "node_agent", "--name", name, "--cluster", "strangers", "--runtime", "fake"]
     command += ["--state-dir", str(state), "--master", f"127.0.0.1:{shape['node_port']}"]
-    command += ["--join", f"127.0.0.1:{shape['bootstrap_port']}", *options]
-    done = cluster.host.run(*command, check=False, seconds=seconds)
-    return done.returncode, done.stdout + done.stderr
+    return [*command, "--join", f"127.0.0.1:{shape['bootstrap_port']}", *options]
 
 
-def pin(cluster: Cluster) -> str:
-    """The hash of the cluster's CA, as `join-token` prints it."""
-    said = cluster.host.run(str(TIMONEL), "join-token", "--name", "e2e").stdout
-    return next(word for word in said.split() if word.startswith("sha256:"))
+def refused(cluster: Cluster, state: Path, options: list[str]) -> str:
+    """What an agent says that cannot join."""
+    done = cluster.host.run(*agent_command(cluster, "stranger", state, *options), check=False, seconds=20)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    assert cluster.get("nodes", "stranger") is None
+    return done.stdout + done.stderr
+
+
+def token(cluster: Cluster, *options: str) -> list[str]:
+    """The options with which an agent joins, from what `timonel join-token` prints."""
+    words = cluster.host.run(str(TIMONEL), "join-token", *options).stdout.split()
+    return ["--join-token", words[words.index("--token") + 1], "--ca-pin", words[words.index("--ca-pin") + 1]]
+
+
+def join(cluster: Cluster, name: str, state: Path, options: list[str]) -> str:
+    """Let an agent join, wait until its node is there, stop it and remove the node; what it said."""
+    with subprocess.Popen(
+        cluster.host.command(*agent_command(cluster, name, state, *options)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=cluster.host.env,
+    ) as process:
+        wait_for(lambda: process.poll() is not None or cluster.node_ready(name) == "True", 20, f"{name} is ready")
+        process.terminate()
+        said = process.communicate(timeout=10)[0]
+    cluster.kubectl("delete", "node", name)
+    return said
 
 
 def test_tokens_that_are_no_good(cluster: Cluster, tmp_path: Path) -> None:
-    good = pin(cluster)
-    for token, words in (("abcdef.0123456789abcdef", "token"), ("nonsense", "token")):
-        code, said = agent(cluster, "stranger", tmp_path / "s", "--join-token", token, "--ca-pin", good)
-        assert code != 0
-        assert words in said
-        assert "Traceback" not in said
-    assert cluster.get("nodes", "stranger") is None
+    good = token(cluster)
+    for wrong in ("abcdef.0123456789abcdef", "nonsense"):
+        assert "token" in refused(cluster, tmp_path, ["--join-token", wrong, *good[2:]])
+
+
+def test_a_token_that_is_used_up(cluster: Cluster, tmp_path: Path) -> None:
+    once = token(cluster, "--uses", "1")
+    join(cluster, "first", tmp_path / "first", once)
+    assert "used" in refused(cluster, tmp_path / "second", once)
 
 
 def test_a_token_that_has_expired(cluster: Cluster, tmp_path: Path) -> None:
@@ -51,26 +76,19 @@ def test_a_token_that_has_expired(cluster: Cluster, tmp_path: Path) -> None:
         },
     }
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
-    options = ["--join-token", "aaaaaa.0123456789abcdef", "--ca-pin", pin(cluster)]
-    code, said = agent(cluster, "late", tmp_path / "s", *options)
-    assert code != 0
-    assert "expired" in said
+    late = ["--join-token", "aaaaaa.0123456789abcdef", *token(cluster)[2:]]
+    assert "expired" in refused(cluster, tmp_path, late)
     cluster.kubectl("delete", "secret", "-n", "kube-system", "bootstrap-token-aaaaaa")
 
 
 def test_a_master_with_another_authority_is_not_trusted(cluster: Cluster, tmp_path: Path) -> None:
-    code, said = agent(
-        cluster, "n", tmp_path / "s", "--join-token", "abcdef.0123456789abcdef", "--ca-pin", "sha256:" + "0" * 64
-    )
-    assert code != 0
-    assert "CA" in said or "authority" in said
+    good = token(cluster)
+    assert "CA" in refused(cluster, tmp_path, [*good[:2], "--ca-pin", "sha256:" + "0" * 64])
 
 
 def test_a_node_with_another_nodes_certificate_gets_no_session(cluster: Cluster, tmp_path: Path) -> None:
     shutil.copytree(cluster.root / "nodes" / "node-1" / "pki", tmp_path / "thief" / "pki")
-    shape = json.loads((cluster.root / "cluster.json").read_text())
-    command = [sys.executable, "-m", "node_agent", "--name", "node-2", "--cluster", "thief", "--runtime", "fake"]
-    command += ["--state-dir", str(tmp_path / "thief"), "--master", f"127.0.0.1:{shape['node_port']}"]
+    command = agent_command(cluster, "node-2", tmp_path / "thief")
     log = tmp_path / "log"
     with log.open("wb") as output:
         thief = subprocess.Popen(cluster.host.command(*command), stdout=output, stderr=output, env=cluster.host.env)

@@ -54,6 +54,7 @@ def test_environment(ns: Namespace) -> None:
     assert found["IP"] == pod["status"]["podIP"]
     assert (found["MILLIS"], found["MEMORY"]) == ("250", "64")
     assert found["args"] == "a blue"
+    assert found["KUBERNETES_SERVICE_HOST"] == "10.96.0.1"
 
 
 def test_a_missing_key_holds_the_container_back_until_it_is_there(ns: Namespace) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from whole_cluster import Namespace, state, waiting
 

@@ -110,7 +110,7 @@ def test_the_downward_api_follows_labels(ns: Namespace) -> None:
 def test_host_paths_are_checked_for_their_type(ns: Namespace) -> None:
     folder = ns.host.directory / "paths" / ns.name
     folder.mkdir(parents=True)
-    (folder / "file").write_text("from the host")
+    (folder / "file").write_text("from the host\n")
     kinds = {"made": "DirectoryOrCreate", "file": "File", "new": "FileOrCreate"}
     ns.pod(
         "p",
@@ -121,7 +121,7 @@ def test_host_paths_are_checked_for_their_type(ns: Namespace) -> None:
     refused = {"name": "v", "hostPath": {"path": str(folder / "file"), "type": "Directory"}}
     ns.pod("refused", volumeMounts=[mount("v", "/v")], volumes=[refused])
     ns.ready("p")
-    assert ns.logs("p") == "from the host"
+    wait_for(lambda: ns.logs("p") == "from the host\n", 10, "the pod read the host's file")
     wait_for(lambda: (folder / "made" / "x").exists(), 10, "the pod wrote to the host")
     assert (folder / "new").read_text() == "written\n"
     ns.wait_event("FailedMount", "hostPath type check failed")
