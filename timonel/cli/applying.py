@@ -8,6 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from timonel.api.errors import Conflict, NotFound, StatusError
+from timonel.api.lenient import Misfit, fit
+from timonel.api.schema import schema_of
+from timonel.api.scheme import lookup
 from timonel.cli import fieldnames
 from timonel.cli.errors import CliError
 from timonel.cli.manifests import Manifest
@@ -85,7 +88,7 @@ async def apply(
     Raises:
         StatusError: the server refuses; notes say where in the manifests the cause is.
     """
-    ref, body = goal.ref, goal.manifest.object
+    ref, body = goal.ref, _body(goal.manifest, validation)
     before = await current(client, ref)
     if ref.namespace:
         body = {**body, "metadata": {**body["metadata"], "namespace": ref.namespace}}
@@ -98,12 +101,33 @@ async def apply(
         raise
     if before is None:
         return after, Outcome.CREATED
-    return after, Outcome.UNCHANGED if _same(before, after) else Outcome.CONFIGURED
+    unchanged = _applied(before, body, client.field_manager) == _applied(after, body, client.field_manager)
+    return after, Outcome.UNCHANGED if unchanged else Outcome.CONFIGURED
 
 
-def _same(before: Object, after: Object) -> bool:
-    """Whether a write changed nothing; a dry run's answer bears the old resourceVersion in any case."""
-    return without_bookkeeping(before) == without_bookkeeping(after)
+def _body(manifest: Manifest, validation: str) -> Object:
+    """What is sent: the object, without unknown fields unless they are to be refused (apply itself takes none)."""
+    cls = lookup(manifest.gvk)
+    if cls is None or validation == "Strict":
+        return manifest.object
+    try:
+        known: Object = fit(schema_of(cls), manifest.object)
+    except Misfit:
+        return manifest.object  # for the server to refuse
+    return known
+
+
+def _applied(obj: Object, manifest: Object, manager: str) -> Any:
+    """What of an object an apply may change; what others may write at the same time, status above all, is left out."""
+    metadata = obj["metadata"]
+    named = manifest["metadata"].get("annotations") or {}
+    entries = metadata.get("managedFields") or ()
+    return (
+        {key: value for key, value in obj.items() if key not in ("metadata", "status")},
+        metadata.get("labels"),
+        {key: value for key, value in (metadata.get("annotations") or {}).items() if key in named},
+        [entry["fieldsV1"] for entry in entries if (entry["manager"], entry["operation"]) == (manager, "Apply")],
+    )
 
 
 def without_bookkeeping(obj: Object) -> Object:

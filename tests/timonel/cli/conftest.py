@@ -108,7 +108,9 @@ async def _start_node(master: Master, name: str, token: str, directory: Path) ->
     bootstrap = f"127.0.0.1:{endpoints.bootstrap_port}"
     await asyncio.to_thread(join, bootstrap, name, token, endpoints.ca_hash, pki)
     world = World()
-    world.behaviours["app:1"] = Behaviour(output=[(1, b"first\n"), (1, b"second\n"), (1, b"third")], commands=commands)
+    world.behaviours["app:1"] = Behaviour(
+        output=[(1, b"first\n"), (1, b"second\n"), (1, b"third\n")], commands=commands
+    )
     runtime = FakeRuntime(world, node=name)
     config = NodeConfig(name=name, state_dir=directory / name, addresses=["127.0.0.1"])
     backend = Backend(runtime, runtime, runtime, runtime, FakeNetwork())

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from timonel.cli.commands import logs
 from timonel.cli.describe.generic import words
 from timonel.cli.describe.page import aligned
 from timonel.cli.errors import CliError
@@ -175,3 +176,10 @@ def test_an_event_of_the_new_sort_says_when_and_how_often() -> None:
         "reportingComponent": "scheduler",
     }
     assert (happening(event).seen(NOW), happening(event).source) == ("1s (x2 over 60m)", "scheduler")
+
+
+def test_lines_of_several_logs_are_written_whole_each_behind_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    write = logs.prefixed("p", "c")
+    for piece in (b"one\ntw", b"o\nhalf", b""):
+        write(piece)
+    assert capsys.readouterr().out == "[pod/p/c] one\n[pod/p/c] two\n[pod/p/c] half\n"

@@ -51,6 +51,11 @@ async def _difference(session: Session, goal: Goal, *, force: bool) -> list[str]
 
 
 def _unified(live: dict[str, Any] | None, merged: dict[str, Any], path: str) -> Iterator[str]:
-    before = yaml_text(applying.without_bookkeeping(live)).splitlines() if live else []
-    after = yaml_text(applying.without_bookkeeping(merged)).splitlines()
-    return difflib.unified_diff(before, after, f"live/{path}", f"merged/{path}", lineterm="")
+    before = _lines(live) if live else []
+    return difflib.unified_diff(before, _lines(merged), f"live/{path}", f"merged/{path}", lineterm="")
+
+
+def _lines(obj: dict[str, Any]) -> list[str]:
+    """The object as text, without its status: no apply changes that, but controllers may at any time."""
+    wanted = {key: value for key, value in applying.without_bookkeeping(obj).items() if key != "status"}
+    return yaml_text(wanted).splitlines()

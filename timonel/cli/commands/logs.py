@@ -55,13 +55,13 @@ async def command(session: Session, what: tuple[str, ...], **chosen: Any) -> Non
         click.echo(remark, err=True)
     if len(wanted) > MOST:
         raise CliError(f"these are {len(wanted)} logs; at most {MOST} are read at once: select fewer pods")
-    prefixed = len(wanted) > 1 if chosen["prefix"] is None else chosen["prefix"]
+    several = len(wanted) > 1 if chosen["prefix"] is None else chosen["prefix"]
     refused: list[Exception] = []
     asked = _query(chosen)
 
     async def show(pod: dict[str, Any], container: str) -> None:
         name = pod["metadata"]["name"]
-        write: Write = _prefixed(name, container) if prefixed else _write
+        write: Write = prefixed(name, container) if several else _write
         pieces = session.client.logs(pod["metadata"]["namespace"], name, container=container, **asked)
         try:
             async with aclosing(pieces):
@@ -120,7 +120,7 @@ def _write(piece: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _prefixed(pod: str, container: str) -> Write:
+def prefixed(pod: str, container: str) -> Write:
     """Writes whole lines, each behind the name of its source in the source's colour; b"" ends the last line."""
     digest = hashlib.sha256(f"{pod}/{container}".encode()).digest()
     prefix = click.style(f"[pod/{pod}/{container}]", fg=COLOURS[digest[0] % len(COLOURS)])
