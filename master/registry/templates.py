@@ -1,6 +1,6 @@
 """What kinds that make pods from a template have in common."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from master.registry.validation.placement import validate_selector
 from master.registry.validation.podspec import validate_template
@@ -9,6 +9,8 @@ from timonel.api.errors import BadRequest
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
 from timonel.api.types import core_v1, meta_v1
 
+TemplateRules = Callable[[core_v1.PodTemplateSpec, Path], Iterator[FieldError]]
+
 
 def validate_workload(
     selector: meta_v1.LabelSelector,
@@ -16,10 +18,11 @@ def validate_workload(
     old: core_v1.PodTemplateSpec | None,
     path: Path,
     kind: str = "ReplicaSet",
+    rules: TemplateRules = validate_template,
 ) -> Iterator[FieldError]:
     """The selector selects something, and the template's pods among it; pods of it are restarted always.
 
-    A template that is as it was is not looked at again. ``kind`` is named in messages.
+    A template that is as it was is not looked at again. ``kind`` is named in messages; ``rules`` are the template's.
     """
     at = path.child("selector")
     faults = list(validate_selector(selector, at))
@@ -29,7 +32,7 @@ def validate_workload(
     if not faults and not selects(selector, template):
         yield not_selected(template, path)
     if old != template:
-        yield from validate_lasting_template(template, path.child("template"), kind)
+        yield from validate_lasting_template(template, path.child("template"), kind, rules)
 
 
 def not_selected(template: core_v1.PodTemplateSpec, path: Path) -> FieldError:
@@ -38,9 +41,11 @@ def not_selected(template: core_v1.PodTemplateSpec, path: Path) -> FieldError:
     return invalid(path.child("template", "metadata", "labels"), template.metadata.labels, why)
 
 
-def validate_lasting_template(template: core_v1.PodTemplateSpec, path: Path, kind: str) -> Iterator[FieldError]:
+def validate_lasting_template(
+    template: core_v1.PodTemplateSpec, path: Path, kind: str, rules: TemplateRules = validate_template
+) -> Iterator[FieldError]:
     """The template of pods that are not meant to end."""
-    yield from validate_template(template, path)
+    yield from rules(template, path)
     if template.spec.restartPolicy != "Always":
         yield not_supported(path.child("spec", "restartPolicy"), template.spec.restartPolicy, ["Always"])
     if template.spec.activeDeadlineSeconds is not None:

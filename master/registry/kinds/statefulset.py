@@ -11,6 +11,7 @@ from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Status
 from master.registry.templates import container_names, images, validate_workload
 from master.registry.validation.common import not_negative
+from master.registry.validation.podspec import validate_template_metadata
 from master.registry.validation.rollout import share
 from master.registry.volumeclaims import PENDING, default_claim_spec
 from timonel.api import names
@@ -83,7 +84,8 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
         if spec.ordinals:
             yield from not_negative(SPEC.child("ordinals.start"), spec.ordinals.start)
         template = old.spec.template if old else None
-        yield from validate_workload(spec.selector, spec.template, template, SPEC, "StatefulSet")
+        rules = validate_template_metadata  # its claims' volumes are not in the template, so the rest cannot be judged
+        yield from validate_workload(spec.selector, spec.template, template, SPEC, "StatefulSet", rules)
         if old and _fixed(spec) != _fixed(old.spec):
             yield forbidden(SPEC, FIXED)
 

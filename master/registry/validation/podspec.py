@@ -31,11 +31,16 @@ def validate_pod(pod: core_v1.Pod) -> Iterator[FieldError]:
 
 def validate_template(template: core_v1.PodTemplateSpec, path: Path) -> Iterator[FieldError]:
     """The template of pods to be."""
-    yield from validate_labels(template.metadata.labels, path.child("metadata", "labels"))
-    yield from validate_annotations(template.metadata.annotations, path.child("metadata", "annotations"))
+    yield from validate_template_metadata(template, path)
     yield from validate_spec(template.spec, path.child("spec"))
     if template.spec.ephemeralContainers:
         yield forbidden(path.child("spec", "ephemeralContainers"), "ephemeral containers not allowed in pod template")
+
+
+def validate_template_metadata(template: core_v1.PodTemplateSpec, path: Path) -> Iterator[FieldError]:
+    """The labels and annotations of pods to be."""
+    yield from validate_labels(template.metadata.labels, path.child("metadata", "labels"))
+    yield from validate_annotations(template.metadata.annotations, path.child("metadata", "annotations"))
 
 
 def validate_spec(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
