@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
+from timonel.api import jsonpath
 from timonel.api.errors import NotFound
-from timonel.cli import completion, jsonpath, options, targets
+from timonel.cli import completion, options, targets
 from timonel.cli.context import ApiCommand, Session, connected
 from timonel.cli.errors import CliError, raise_all
 from timonel.cli.output import objects, table

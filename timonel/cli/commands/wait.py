@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
+from timonel.api import jsonpath
 from timonel.api.errors import NotFound
-from timonel.cli import applying, completion, jsonpath, manifests, options, targets
+from timonel.cli import applying, completion, manifests, options, targets
 from timonel.cli.context import ApiCommand, Session, connected
 from timonel.cli.errors import CliError
 from timonel.cli.readiness import condition

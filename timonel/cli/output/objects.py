@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from timonel.cli import jsonpath
+from timonel.api import jsonpath
 from timonel.cli.errors import CliError
 from timonel.cli.output.table import Aligner
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from timonel.cli.jsonpath import JsonPathError, find, parse, relaxed, render
+from timonel.api.jsonpath import JsonPathError, find, parse, relaxed, render
 
 POD: dict[str, Any] = {
     "apiVersion": "v1",
