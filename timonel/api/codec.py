@@ -7,15 +7,18 @@ from typing import Any, TypeVar
 import msgspec
 
 from timonel.api import parse
+from timonel.api.custom import CustomObject
 from timonel.api.errors import BadRequest
 from timonel.api.lenient import Misfit, fit
 from timonel.api.quantity import Quantity
 from timonel.api.schema import Schema, Shape, fields_of, schema_of
+from timonel.api.types.meta_v1 import ObjectMeta
 
 T = TypeVar("T")
 
 _MAX_STRICT_PROBLEMS = 100
 _ANY = schema_of(Any)
+_METADATA = schema_of(ObjectMeta)
 
 
 def encode(obj: Any) -> bytes:
@@ -81,6 +84,8 @@ def strict_problems(cls: type[Any], raw: bytes | dict[str, Any]) -> list[str]:
     value = parse.parse_json(raw) if isinstance(raw, bytes) else raw
     problems: dict[str, None] = {}
     _find_problems(schema_of(cls), value, "", problems)
+    if issubclass(cls, CustomObject) and isinstance(value, dict):
+        problems |= dict.fromkeys(f'unknown field "{path}"' for path in cls.unknown_fields(value))
     return list(problems)[:_MAX_STRICT_PROBLEMS]
 
 
@@ -137,12 +142,28 @@ def _item_schema(schema: Schema) -> Schema:
 def _from_plain(kind: type[Any], value: Any) -> Any:
     if kind is Quantity:
         return Quantity(value)
+    if issubclass(kind, CustomObject):
+        return _custom(kind, value)
     raise NotImplementedError(f"no API type is a {kind.__name__}")
+
+
+def _custom(kind: type[CustomObject], value: Any) -> CustomObject:
+    """The object of a custom kind in a plain value."""
+    if not isinstance(value, dict):
+        raise BadRequest(f"{_subject(kind)}the object must be a map, not {msgspec.json.encode(value)[:40].decode()}")
+    metadata = value.get("metadata")
+    try:
+        decoded = msgspec.convert(fit(_METADATA, {} if metadata is None else metadata, "metadata"), ObjectMeta)
+    except (Misfit, msgspec.ValidationError) as error:
+        raise BadRequest(f"{_subject(kind)}{error}") from None
+    return kind.of_parts(kind.normalized(value), decoded)
 
 
 def _to_plain(value: Any) -> Any:
     if isinstance(value, str):
         return str(value)
+    if isinstance(value, CustomObject):
+        return value.to_document()
     raise NotImplementedError(f"a {type(value).__name__} has no JSON form")
 
 

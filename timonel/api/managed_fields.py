@@ -252,7 +252,7 @@ def _reset_fields(schema: Schema, subresource: str) -> frozenset[str]:
     """The top-level fields that writes to this subresource leave alone, and so never own."""
     if subresource == "status":
         return _UNTRACKED | _tree(schema).fields.keys() - {"metadata", "status"}
-    return _UNTRACKED | {"status"}
+    return _UNTRACKED | {"status"} if _tree(schema).resets_status else _UNTRACKED
 
 
 def _tracked(doc: Document, skip: frozenset[str]) -> Document:

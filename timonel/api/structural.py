@@ -8,7 +8,7 @@ The rules are those of sigs.k8s.io/structured-merge-diff.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from timonel.api.schema import Merge, Schema, Shape, fields_of
 from timonel.api.struct import Struct
@@ -27,6 +27,8 @@ class Record:
     """Declared members by name: their path element and node."""
     element: Node | None = None
     """The node of members that are not declared; None where there must be none."""
+    resets_status: bool = True
+    """Of a kind's root: whether the status is written apart, so that writes of the main resource never own it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +36,7 @@ class ListMap:
     """A list whose items are told apart by the values of `keys`, which are sorted."""
 
     keys: tuple[str, ...]
-    defaults: dict[str, str]
+    defaults: dict[str, Any]
     element: Node
     starts: tuple[tuple[str, str], ...] = ()
     """Each key with the text before its value in a path element; made from `keys`."""

@@ -1,0 +1,134 @@
+"""Compiles expressions and runs them: the only place that knows the library's environments and errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from cel_expr_python import cel
+from cel_expr_python.ext.ext_bindings import ExtBindings
+from cel_expr_python.ext.ext_optional import ExtOptional
+from cel_expr_python.ext.ext_strings import ExtStrings
+
+from master.registry.cel import library
+from master.registry.cel.declared import Declared
+
+_CODE = re.compile(r"^(?:[A-Z_]+: )|(?: \[[A-Z_]+\])$")
+_STRUCT = re.compile(r" not found in struct '[^']*'")
+_NO_KEY = re.compile(r'Key not found in map : "(.*)"')
+_NO_INDEX = re.compile(r"Index error: index=(\d+).*")
+_NO_OVERLOAD = re.compile(r"No matching overloads found : .*")
+_BUDGET = "Iteration budget exceeded"
+
+_OPTIONAL = "cel.bind({name}, has_{name}_ ? optional.of({name}_) : optional.none(), "
+"""Stands before an expression with an optional variable: the library makes optionals in expressions only."""
+
+
+class CompileError(ValueError):
+    """The expression is no expression, or its types do not fit."""
+
+
+class EvaluationError(Exception):
+    """The expression has no value for these variables."""
+
+
+class TooExpensive(EvaluationError):
+    """The expression takes more steps than one may."""
+
+
+class Program:
+    """A compiled expression; may be run any number of times."""
+
+    def __init__(self, expression: cel.Expression, result: cel.Type) -> None:
+        self._expression = expression
+        self.is_bool = result in (cel.Type.BOOL, cel.Type.DYN)
+        self.is_string = result in (cel.Type.STRING, cel.Type.DYN)
+
+    def run(self, variables: Mapping[str, Any]) -> Any:
+        """The value for these variables, as Python has it.
+
+        Raises:
+            EvaluationError: it has none; `TooExpensive` where it would take too long.
+        """
+        try:
+            value = self._expression.eval(data=variables)
+        except RuntimeError as error:
+            raise _evaluation_error(str(error)) from None
+        if value.type() == cel.Type.ERROR:
+            raise _evaluation_error(str(value.value()))
+        return value.plain_value()
+
+
+class Environment:
+    """What expressions may speak of: variables with their types.
+
+    Args:
+        types: the declared types of variables; all come with the pool of the first.
+        optional: the variable of these that may be without a value: expressions see an optional.
+    """
+
+    def __init__(self, types: Mapping[str, Declared | None], optional: str = "") -> None:
+        self._optional = optional
+        variables = {self._own(name): declared.type if declared else cel.Type.DYN for name, declared in types.items()}
+        pool = next((declared.pool for declared in types.values() if declared), None)
+        if optional:
+            variables[f"has_{optional}_"] = cel.Type.BOOL
+        extensions = _extensions()
+        self._typed = cel.NewEnv(
+            pool, variables=variables, functions=library.declarations(typed=True), extensions=extensions
+        )
+        self._running = _running(tuple(variables))
+
+    def compile(self, expression: str) -> Program:
+        """Check an expression and make it ready to run.
+
+        Raises:
+            CompileError: with the place and the fault.
+        """
+        prefix = _OPTIONAL.format(name=self._optional) if self._optional else ""
+        text = f"{prefix}{expression})" if prefix else expression
+        try:
+            checked = self._typed.compile(text)
+            return Program(self._running.compile(text), checked.return_type())
+        except RuntimeError as error:
+            raise CompileError(_plain(str(error), text, expression, len(prefix))) from None
+
+    def _own(self, name: str) -> str:
+        return f"{name}_" if name == self._optional else name
+
+
+@cache
+def _extensions() -> list[cel.CelExtensionBase]:
+    return [ExtOptional(), ExtStrings(), ExtBindings()]
+
+
+@cache
+def _running(variables: tuple[str, ...]) -> cel.Env:
+    """Where expressions run, their types known to fit: values come as they are."""
+    return cel.NewEnv(
+        variables=dict.fromkeys(variables, cel.Type.DYN),
+        functions=library.declarations(typed=False),
+        extensions=_extensions(),
+    )
+
+
+def _plain(message: str, text: str, expression: str, prefix: int) -> str:
+    """A compiler's message without what was put around the expression."""
+    plain = _STRUCT.sub("", _CODE.sub("", message))
+    if not prefix:
+        return plain
+    plain = re.sub(r"<input>:1:(\d+)", lambda found: f"<input>:1:{max(1, int(found[1]) - prefix)}", plain)
+    return plain.replace(text, expression).replace("\n | " + "." * prefix, "\n | ")
+
+
+def _evaluation_error(text: str) -> EvaluationError:
+    """In the words that Kubernetes' users know."""
+    if _BUDGET in text:
+        return TooExpensive("call cost exceeds limit")
+    text = _CODE.sub("", text)
+    text = _NO_KEY.sub(r"no such key: \1", text)
+    text = _NO_INDEX.sub(r"index out of bounds: \1", text)
+    text = _NO_OVERLOAD.sub("no such overload", text)
+    return EvaluationError(text.replace("divide by zero", "division by zero"))

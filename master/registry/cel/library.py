@@ -1,0 +1,303 @@
+"""Kubernetes' own functions of CEL, beside those of the language and its standard extensions.
+
+Source: Kubernetes' documentation of CEL (lists, regex, URL, IP, CIDR, quantity, sets). What these functions hand on to
+each other, such as a quantity, has a type of its own where an expression is checked, and is a map where it runs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from cel_expr_python import cel
+
+from master.registry import regexp
+from timonel.api.quantity import Quantity
+
+OPAQUE = {
+    "Quantity": "kubernetes.Quantity",
+    "URL": "kubernetes.URL",
+    "IP": "net.IP",
+    "CIDR": "net.CIDR",
+}
+_SCALARS = {
+    "bool": cel.Type.BOOL,
+    "bytes": cel.Type.BYTES,
+    "double": cel.Type.DOUBLE,
+    "duration": cel.Type.DURATION,
+    "dyn": cel.Type.DYN,
+    "int": cel.Type.INT,
+    "string": cel.Type.STRING,
+    "timestamp": cel.Type.TIMESTAMP,
+}
+_ORDERED = ("int", "double", "string", "bool", "bytes", "timestamp", "duration")
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function and its forms, ``result(parameter, ...)`` each; of a member the first parameter is what it is called
+    on."""
+
+    name: str
+    forms: tuple[tuple[str, tuple[str, ...]], ...]
+    run: Callable[..., Any]
+    member: bool = True
+
+
+def declarations(*, typed: bool) -> list[cel.FunctionDecl]:
+    """All functions: as an expression is checked, or (not ``typed``) as it runs, told apart by the sorts of values."""
+    by_name: dict[str, list[cel.Overload]] = {}
+    seen: set[tuple[Any, ...]] = set()
+    for number, function in enumerate(_functions()):
+        for index, (result, parameters) in enumerate(function.forms):
+            if not typed:
+                sort = (function.name, function.member, *map(_sort, parameters))
+                if sort in seen:
+                    continue
+                seen.add(sort)
+            overload = cel.Overload(
+                f"{function.name}_{number}_{index}",
+                return_type=_type(result, typed) if typed else cel.Type.DYN,
+                parameters=[_type(each, typed) for each in parameters],
+                is_member=function.member,
+                impl=function.run,
+            )
+            by_name.setdefault(function.name, []).append(overload)
+    return [cel.FunctionDecl(name, overloads) for name, overloads in by_name.items()]
+
+
+def _type(name: str, typed: bool) -> cel.Type:
+    if name.startswith("list("):
+        return cel.Type.List(_type(name[5:-1], typed) if typed else cel.Type.DYN)
+    if name in OPAQUE:
+        return cel.Type.AbstractType(OPAQUE[name]) if typed else cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
+    return _SCALARS[name]
+
+
+def _sort(name: str) -> str:
+    return "list" if name.startswith("list(") else "map" if name in OPAQUE else name
+
+
+def _functions() -> Iterator[Function]:
+    yield from _lists()
+    yield from _sets()
+    yield from _regex()
+    yield from _quantities()
+    yield from _urls()
+    yield from _addresses()
+
+
+def _global(name: str, result: str, *parameters: str, run: Callable[..., Any]) -> Function:
+    return Function(name, ((result, parameters),), run, member=False)
+
+
+def _member(name: str, result: str, *parameters: str, run: Callable[..., Any]) -> Function:
+    return Function(name, ((result, parameters),), run)
+
+
+# Lists and sets
+
+
+def _lists() -> Iterator[Function]:
+    summable = tuple((each, (f"list({each})",)) for each in ("int", "double", "duration"))
+    yield Function("sum", summable, lambda items: sum(items[1:], items[0]) if items else 0)
+    for name, choose in (("min", min), ("max", max)):
+        yield Function(name, tuple((each, (f"list({each})",)) for each in _ORDERED), _chosen(name, choose))
+    yield Function("isSorted", tuple(("bool", (f"list({each})",)) for each in _ORDERED), _is_sorted)
+
+
+def _chosen(name: str, choose: Callable[[Sequence[Any]], Any]) -> Callable[[Sequence[Any]], Any]:
+    def run(items: Sequence[Any]) -> Any:
+        if not items:
+            raise ValueError(f"{name} called on empty list")
+        return choose(items)
+
+    return run
+
+
+def _is_sorted(items: Sequence[Any]) -> bool:
+    return all(one <= other for one, other in zip(items, items[1:], strict=False))
+
+
+def _sets() -> Iterator[Function]:
+    both = ("list(dyn)", "list(dyn)")
+    yield _global("sets.contains", "bool", *both, run=_contains)
+    yield _global("sets.equivalent", "bool", *both, run=lambda a, b: _contains(a, b) and _contains(b, a))
+    yield _global("sets.intersects", "bool", *both, run=lambda a, b: any(item in b for item in a))
+
+
+def _contains(whole: Sequence[Any], part: Sequence[Any]) -> bool:
+    return all(item in whole for item in part)
+
+
+# Regular expressions
+
+
+def _regex() -> Iterator[Function]:
+    yield _member("find", "string", "string", "string", run=_find)
+    yield _member("findAll", "list(string)", "string", "string", run=_find_all)
+    yield _member("findAll", "list(string)", "string", "string", "int", run=_find_all)
+
+
+def _find(text: str, pattern: str) -> str:
+    match = regexp.compiled(pattern).search(text)
+    return match.group(0) if match else ""
+
+
+def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
+    found = [match.group(0) for match in regexp.compiled(pattern).finditer(text)]
+    return found if limit < 0 else found[:limit]
+
+
+# Quantities
+
+_QUANTITY = "quantity"
+
+
+def _quantities() -> Iterator[Function]:
+    yield _global("quantity", "Quantity", "string", run=lambda text: _packed(Quantity(text)))
+    yield _global("isQuantity", "bool", "string", run=_is(Quantity))
+    yield _member("isInteger", "bool", "Quantity", run=lambda q: _nanos(q) % 10**9 == 0)
+    yield _member("asInteger", "int", "Quantity", run=_as_integer)
+    yield _member("asApproximateFloat", "double", "Quantity", run=lambda q: _nanos(q) / 10**9)
+    yield _member("sign", "int", "Quantity", run=lambda q: _compared(_nanos(q), 0))
+    for name, sign in (("add", 1), ("sub", -1)):
+        yield _member(name, "Quantity", "Quantity", "Quantity", run=_added(sign))
+        yield _member(name, "Quantity", "Quantity", "int", run=_added(sign))
+    yield _member("isLessThan", "bool", "Quantity", "Quantity", run=lambda a, b: _nanos(a) < _nanos(b))
+    yield _member("isGreaterThan", "bool", "Quantity", "Quantity", run=lambda a, b: _nanos(a) > _nanos(b))
+    yield _member("compareTo", "int", "Quantity", "Quantity", run=lambda a, b: _compared(_nanos(a), _nanos(b)))
+
+
+def _packed(quantity: Quantity) -> dict[str, str]:
+    """Equal amounts are equal, however they are written."""
+    return {_QUANTITY: str(quantity.amount.nanos)}
+
+
+def _nanos(packed: dict[str, str] | int) -> int:
+    return packed * 10**9 if isinstance(packed, int) else int(packed[_QUANTITY])
+
+
+def _as_integer(packed: dict[str, str]) -> int:
+    whole, rest = divmod(_nanos(packed), 10**9)
+    if rest:
+        raise ValueError("cannot convert value to integer")
+    return whole
+
+
+def _added(sign: int) -> Callable[[Any, Any], dict[str, str]]:
+    return lambda one, other: {_QUANTITY: str(_nanos(one) + sign * _nanos(other))}
+
+
+def _compared(one: int, other: int) -> int:
+    return (one > other) - (one < other)
+
+
+def _is(read: Callable[[str], object]) -> Callable[[str], bool]:
+    def run(text: str) -> bool:
+        try:
+            read(text)
+        except ValueError:
+            return False
+        return True
+
+    return run
+
+
+# URLs
+
+
+def _urls() -> Iterator[Function]:
+    yield _global("url", "URL", "string", run=lambda text: {"url": _url(text).geturl()})
+    yield _global("isURL", "bool", "string", run=_is(_url))
+    parts: dict[str, Callable[[SplitResult], str]] = {
+        "getScheme": lambda url: url.scheme,
+        "getHost": lambda url: url.netloc.rpartition("@")[2],
+        "getHostname": lambda url: (url.hostname or "").strip("[]"),
+        "getPort": lambda url: str(url.port) if url.port is not None else "",
+        "getEscapedPath": lambda url: url.path,
+    }
+    for name, part in parts.items():
+        yield _member(name, "string", "URL", run=_of_url(part))
+
+
+def _of_url(part: Callable[[SplitResult], str]) -> Callable[[dict[str, str]], str]:
+    return lambda packed: part(urlsplit(packed["url"]))
+
+
+def _url(text: str) -> SplitResult:
+    parts = urlsplit(text)
+    if not (parts.scheme and parts.netloc) and not text.startswith("/"):
+        raise ValueError(f"URL parse error during conversion from string: parse {text!r}: invalid URI for request")
+    return parts
+
+
+# IP addresses
+
+
+def _addresses() -> Iterator[Function]:
+    yield _global("ip", "IP", "string", run=lambda text: {"ip": str(_ip(text))})
+    yield _global("isIP", "bool", "string", run=_is(_ip))
+    yield _global("ip.isCanonical", "bool", "string", run=lambda text: str(_ip(text)) == text)
+    tests: dict[str, Callable[[Any], bool]] = {
+        "isUnspecified": lambda ip: ip.is_unspecified,
+        "isLoopback": lambda ip: ip.is_loopback,
+        "isLinkLocalMulticast": lambda ip: ip.is_multicast and _is_link_local(ip),
+        "isLinkLocalUnicast": lambda ip: ip.is_link_local,
+        "isGlobalUnicast": lambda ip: not (ip.is_unspecified or ip.is_loopback or ip.is_multicast or ip.is_link_local),
+    }
+    for name, test in tests.items():
+        yield _member(name, "bool", "IP", run=_of_ip(test))
+    yield _member("family", "int", "IP", run=lambda packed: _ip(packed["ip"]).version)
+    yield _global("cidr", "CIDR", "string", run=lambda text: {"cidr": str(_cidr(text))})
+    yield _global("isCIDR", "bool", "string", run=_is(_cidr))
+    for other in ("IP", "string"):
+        yield _member("containsIP", "bool", "CIDR", other, run=_contains_ip)
+    for other in ("CIDR", "string"):
+        yield _member("containsCIDR", "bool", "CIDR", other, run=_contains_cidr)
+    yield _member("ip", "IP", "CIDR", run=lambda packed: {"ip": str(_cidr(packed["cidr"]).ip)})
+    yield _member("masked", "CIDR", "CIDR", run=lambda packed: {"cidr": str(_cidr(packed["cidr"]).network)})
+    yield _member("prefixLength", "int", "CIDR", run=lambda packed: _cidr(packed["cidr"]).network.prefixlen)
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(f"IP Address {text!r} parse error during conversion from string") from None
+    if "%" in text or (found.version == 6 and found.ipv4_mapped):
+        raise ValueError(f"IP Address {text!r} parse error: zones and IPv4-mapped IPv6 addresses are not allowed")
+    return found
+
+
+def _cidr(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
+    try:
+        if "/" not in text:
+            raise ValueError(text)
+        return ipaddress.ip_interface(text)
+    except ValueError:
+        raise ValueError(f"CIDR {text!r} parse error during conversion from string") from None
+
+
+def _of_ip(test: Callable[[Any], bool]) -> Callable[[dict[str, str]], bool]:
+    return lambda packed: test(_ip(packed["ip"]))
+
+
+def _is_link_local(ip: Any) -> bool:
+    if ip.version == 4:
+        return ip in ipaddress.ip_network("224.0.0.0/24")
+    return bool(ip.packed[1] & 0x0F == 2)
+
+
+def _contains_ip(packed: dict[str, str], other: dict[str, str] | str) -> bool:
+    return _ip(other if isinstance(other, str) else other["ip"]) in _cidr(packed["cidr"]).network
+
+
+def _contains_cidr(packed: dict[str, str], other: dict[str, str] | str) -> bool:
+    whole, part = _cidr(packed["cidr"]).network, _cidr(other if isinstance(other, str) else other["cidr"]).network
+    if whole.version != part.version:
+        return False
+    return whole.prefixlen <= part.prefixlen and part.network_address in whole

@@ -1,0 +1,26 @@
+"""How expressions name fields whose names are no identifiers, or are words of the language.
+
+Source: Kubernetes' documentation of escaping in CEL.
+"""
+
+from __future__ import annotations
+
+import re
+
+_RESERVED = frozenset(
+    "true false null in as break const continue else for function if import let loop package namespace return var void "
+    "while".split()
+)
+_ACCESSIBLE = re.compile(r"[a-zA-Z_./-][a-zA-Z0-9_./-]*")
+_ESCAPES = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
+
+
+def escaped(name: str) -> str | None:
+    """The field's name in expressions; None where it cannot be named."""
+    if not _ACCESSIBLE.fullmatch(name):
+        return None
+    if name in _RESERVED:
+        return f"__{name}__"
+    for text, escape in _ESCAPES:
+        name = name.replace(text, escape)
+    return name

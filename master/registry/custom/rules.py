@@ -1,0 +1,229 @@
+"""The CEL rules of a schema (x-kubernetes-validations): compiled once, asked of each value and of its change.
+
+Source: Kubernetes' documentation of validation rules, transition rules and ratcheting.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from master.registry.cel.convert import converted
+from master.registry.cel.declared import Declared, declared
+from master.registry.cel.environment import CompileError, Environment, EvaluationError, Program, TooExpensive
+from master.registry.custom.schema import MISSING, Structural
+from master.registry.custom.values import old_items
+from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required
+
+Document = dict[str, Any]
+
+BUDGET = 1.0
+"""Seconds that the rules of one write may take together."""
+
+REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
+
+_OLD = re.compile(r"\boldSelf\b")
+_STEP = re.compile(r"\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, ready to be asked."""
+
+    text: str
+    program: Program
+    of_change: bool
+    """Whether it looks at the old value; then it is asked of updates only, unless ``optional``."""
+    optional: bool
+    message: str
+    message_program: Program | None
+    reason: str
+    field_path: str
+
+    @property
+    def complaint(self) -> str:
+        """What is said when it fails, where no message is worked out."""
+        return self.message.strip() or f"failed rule: {self.text.strip()}"
+
+
+@dataclass(slots=True)
+class Asker:
+    """The rules of a schema, compiled when a node with rules is first met."""
+
+    root: Structural
+    _rules: dict[Structural, list[Rule]] = field(default_factory=dict)
+
+    def faults(self, value: Any, old: Any = MISSING) -> Iterator[FieldError]:
+        """What the rules find in a whole object; ``old`` is the object before an update."""
+        deadline = time.monotonic() + BUDGET
+        for fault in self._walk(self.root, value, old, Path(""), is_object=True):
+            yield fault
+            if time.monotonic() > deadline:
+                why = "validation failed due to running out of cost budget, no further validation rules will be run"
+                yield invalid(Path("<nil>"), "", why)
+                return
+
+    def _walk(
+        self, node: Structural, value: Any, old: Any, path: Path, *, is_object: bool = False
+    ) -> Iterator[FieldError]:
+        if not node.has_rules or (value is None and node.nullable):
+            return
+        if node.rules:
+            yield from self._ask(node, value, old, path, is_object)
+        match value:
+            case dict():
+                before = old if isinstance(old, dict) else {}
+                for name, item in value.items():
+                    inner = node.properties.get(name) or node.additional
+                    if inner is not None:
+                        at = path.child(name) if name in node.properties else path.key(name)
+                        yield from self._walk(inner, item, before.get(name, MISSING), at)
+            case list() if node.items is not None:
+                before_items = old_items(node.raw, value, old)
+                for index, (item, was) in enumerate(zip(value, before_items, strict=True)):
+                    yield from self._walk(node.items, item, was, path.index(index))
+
+    def _ask(self, node: Structural, value: Any, old: Any, path: Path, is_object: bool) -> Iterator[FieldError]:
+        rules = self._rules.get(node)
+        if rules is None:
+            rules = self._rules[node] = [rule for _, rule in compiled_rules(node, is_object=is_object)]
+        variables = {"self": converted(node, value, is_object=is_object)}
+        if old is not MISSING:
+            variables["oldSelf"] = converted(node, old, is_object=is_object)
+        for rule in rules:
+            if rule.of_change and not rule.optional and old is MISSING:
+                continue
+            if not rule.of_change and old is not MISSING and old == value:
+                continue
+            fault = _asked(rule, node, variables, path, value)
+            if fault:
+                yield fault
+
+
+def compiled_rules(node: Structural, *, is_object: bool = False) -> Iterator[tuple[int, Rule]]:
+    """The node's own rules with their places among them.
+
+    Raises:
+        CompileError: a rule does not compile. `rule_faults` has found all of these before a schema is used.
+    """
+    types = declared(node, is_object=is_object)
+    for index, raw in enumerate(node.rules):
+        yield index, _compiled(raw, types)
+
+
+def rule_faults(
+    node: Structural, path: Path, *, is_object: bool = False, changes_allowed: bool = True
+) -> Iterator[FieldError]:
+    """What is wrong with the node's rules themselves, as a definition is judged."""
+    types = declared(node, is_object=is_object)
+    for index, raw in enumerate(node.rules):
+        at = path.child("x-kubernetes-validations").index(index)
+        looks_back = bool(_OLD.search(raw["rule"]))
+        try:
+            program = _environment(raw, types).compile(raw["rule"])
+            if not program.is_bool:
+                yield invalid(at.child("rule"), raw, "must evaluate to a bool")
+        except CompileError as error:
+            yield invalid(at.child("rule"), raw, f"compilation failed: {error}")
+        yield from _message_faults(raw, types, at)
+        if looks_back and not changes_allowed:
+            why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {path}"
+            yield invalid(at.child("rule"), raw["rule"], why)
+        if raw.get("optionalOldSelf") is not None and not looks_back:
+            yield invalid(
+                at.child("optionalOldSelf"), raw["optionalOldSelf"], "may not be set if oldSelf is not used in rule"
+            )
+
+
+def _message_faults(raw: Document, types: Declared, at: Path) -> Iterator[FieldError]:
+    text = raw.get("messageExpression")
+    if not text:
+        return
+    try:
+        if not _environment(raw, types).compile(text).is_string:
+            yield invalid(at.child("messageExpression"), raw, "messageExpression must evaluate to a string")
+    except CompileError as error:
+        yield invalid(at.child("messageExpression"), raw, f"messageExpression compilation failed: {error}")
+
+
+def _compiled(raw: Document, types: Declared) -> Rule:
+    text, message_text = raw["rule"], raw.get("messageExpression")
+    environment = _environment(raw, types)
+    return Rule(
+        text=text,
+        program=environment.compile(text),
+        of_change=bool(_OLD.search(text)),
+        optional=bool(raw.get("optionalOldSelf")),
+        message=raw.get("message") or "",
+        message_program=environment.compile(message_text) if message_text else None,
+        reason=raw.get("reason") or "FieldValueInvalid",
+        field_path=raw.get("fieldPath") or "",
+    )
+
+
+def _environment(raw: Document, types: Declared) -> Environment:
+    return Environment({"self": types, "oldSelf": types}, optional="oldSelf" if raw.get("optionalOldSelf") else "")
+
+
+def _asked(rule: Rule, node: Structural, variables: Document, path: Path, value: Any) -> FieldError | None:
+    """Ask one rule."""
+    kind = node.type or "integer"
+    given = _for_optional(variables) if rule.optional else variables
+    try:
+        holds = rule.program.run(given)
+    except TooExpensive:
+        why = f"no further validation rules will be run due to call cost exceeds limit for rule: {rule.text}"
+        return invalid(path, kind, why)
+    except EvaluationError as error:
+        return invalid(path or Path("<nil>"), kind, f"{error} evaluating rule: {rule.message.strip() or rule.text}")
+    if holds is True:
+        return None
+    return _refusal(rule, Path(path + rule.field_path).lstrip("."), kind, value, _complaint(rule, given))
+
+
+def _for_optional(variables: Document) -> Document:
+    return {
+        "self": variables["self"],
+        "oldSelf_": variables.get("oldSelf"),
+        "has_oldSelf_": "oldSelf" in variables,
+    }
+
+
+def _complaint(rule: Rule, variables: Document) -> str:
+    if rule.message_program is None:
+        return rule.complaint
+    try:
+        text = rule.message_program.run(variables)
+    except EvaluationError:
+        return rule.complaint
+    usable = isinstance(text, str) and text.strip() and "\n" not in text
+    return text.strip() if usable else rule.complaint
+
+
+def _refusal(rule: Rule, path: str, kind: str, value: Any, message: str) -> FieldError:
+    at = path or "<nil>"
+    match rule.reason:
+        case "FieldValueForbidden":
+            return forbidden(at, message)
+        case "FieldValueRequired":
+            return required(at, message)
+        case "FieldValueDuplicate":
+            return duplicate(at, value)
+        case _:
+            return invalid(at, kind, message)
+
+
+def field_path_steps(path: str) -> list[str] | None:
+    """The field names in a rule's fieldPath or a selectable field's path; None where it is no such path."""
+    steps: list[str] = []
+    at = 0
+    while at < len(path):
+        step = _STEP.match(path, at)
+        if step is None:
+            return None
+        steps.append(step[1] if step[1] is not None else re.sub(r"\\(.)", r"\1", step[2]))
+        at = step.end()
+    return steps or None
