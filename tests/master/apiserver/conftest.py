@@ -19,7 +19,7 @@ from master.registry.base import component
 from master.registry.bootstrap import bootstrap
 from master.registry.streams import Channel, Frame, NodeStream, Request, Target
 from master.registry.verbs import Registry
-from master.serviceaccounts import TokenIssuer
+from master.serviceaccounts import RegistryMinter, RegistryObjects, TokenIssuer
 from master.store.embedded import EmbeddedStore
 from timonel import kubeconfig as access
 from timonel.api.errors import ServiceUnavailable
@@ -113,6 +113,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     pki = Pki.open(tmp_path / "pki")
     issuer = TokenIssuer(pki.service_account_key)
     registry = Registry(store, authz.load())
+    registry.use_minter(RegistryMinter(issuer, RegistryObjects(registry.reader)))
     await registry.start()
     await bootstrap(registry, pki.ca_pem)
     account = core_v1.ServiceAccount(metadata=meta_v1.ObjectMeta(name="default", namespace="default"))
