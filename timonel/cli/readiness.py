@@ -77,7 +77,8 @@ def pod(obj: Object) -> Progress:
         return Progress(Stage.FAILED, pod_word(obj))
     if phase == "Succeeded" or (condition(obj, "Ready") or {}).get("status") == "True":
         return Progress(Stage.READY, phase)
-    return Progress(Stage.WAITING, pod_word(obj))
+    word = pod_word(obj)
+    return Progress(Stage.WAITING, "Running, not ready" if word == "Running" else word)
 
 
 def pod_word(obj: Object) -> str:
