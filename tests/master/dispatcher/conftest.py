@@ -75,8 +75,10 @@ def node_json(name: str, ready: str = "True", labels: dict[str, str] | None = No
 
 
 def node_status(ready: str = "True", message: str = "") -> dict[str, Any]:
+    amounts = {"cpu": "4", "memory": "8Gi", "pods": "110"}
     return {
-        "capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"},
+        "capacity": amounts,
+        "allocatable": amounts,
         "conditions": [{"type": "Ready", "status": ready, "reason": "Agent", "message": message}],
     }
 
