@@ -74,8 +74,9 @@ class Trace:
         """Note what Docker's events tell."""
         async for line in lines:
             event = json.loads(line)
-            what = f"{event['Actor']['Attributes']['timonel.io/type']} {event['Action']}"
-            self.marks.setdefault(what, event["timeNano"] / 1e9)
+            labels = event["Actor"]["Attributes"]
+            if labels["timonel.io/cluster"].startswith(NAME):  # others may share this Docker
+                self.marks.setdefault(f"{labels['timonel.io/type']} {event['Action']}", event["timeNano"] / 1e9)
 
     async def watch_links(self, lines: asyncio.StreamReader) -> None:
         """Note the last that the kernel tells of a pod's link before its container starts."""
@@ -94,7 +95,7 @@ class Trace:
 async def traced(pods: Kind[core_v1.Pod]) -> AsyncIterator[Trace]:
     """A trace that follows everything while one is inside."""
     trace = Trace()
-    events = ["docker", "events", "--format", "{{json .}}", "--filter", f"label=timonel.io/cluster={NAME}"]
+    events = ["docker", "events", "--format", "{{json .}}", "--filter", "label=timonel.io/cluster"]
     events += ["--filter", "event=create", "--filter", "event=start"]
     async with lines_of(*events) as told, lines_of("ip", "-ts", "-o", "monitor", "link") as links:
         watches = trace.watch_api(pods), trace.watch_docker(told), trace.watch_links(links)

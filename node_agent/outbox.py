@@ -14,6 +14,8 @@ from timonel.api.types import core_v1
 from timonel.rpc import node_pb2
 
 MAX_EVENTS = 1000
+EVENT_SECONDS = 0.1
+"""How long events wait for a status to go with: others wait for that, and a message just sent holds up the next."""
 BATCH = 200
 """Pods or events in one message."""
 
@@ -32,6 +34,7 @@ class Outbox:
         self._node_unsent = False
         self._events: deque[AgentEvent] = deque(maxlen=MAX_EVENTS)
         self._messages: deque[node_pb2.NodeMessage] = deque(maxlen=MAX_EVENTS)
+        self._events_due: asyncio.TimerHandle | None = None
 
     def pod(self, pod: PodId, status: core_v1.PodStatus | None) -> None:
         """A pod's newest status; None when nothing is left of it here."""
@@ -52,9 +55,15 @@ class Outbox:
             self.filled.set()
 
     def event(self, event: AgentEvent) -> None:
-        """One event; the oldest are dropped when there are too many."""
+        """One event, to be sent soon; the oldest are dropped when there are too many."""
         self._events.append(event)
-        self.filled.set()
+        if self._events_due is None:
+            self._events_due = asyncio.get_running_loop().call_later(EVENT_SECONDS, self._send_events)
+
+    def _send_events(self) -> None:
+        self._events_due = None
+        if self._events:
+            self.filled.set()
 
     def message(self, message: node_pb2.NodeMessage) -> None:
         """A message as it is."""

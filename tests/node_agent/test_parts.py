@@ -1,5 +1,6 @@
 """Small parts: assignments, outbox, images, pod files, node status, usage, status details."""
 
+import asyncio
 import base64
 import json
 from dataclasses import replace
@@ -106,7 +107,20 @@ class TestOutbox:
         outbox.reconnected()
         assert self.drained(outbox) == []
 
-    def test_events_are_bounded_and_sent_in_batches(self, build: Any) -> None:
+    async def test_events_go_with_the_next_status_or_soon_alone(self, build: Any) -> None:
+        outbox = Outbox()
+        event = AgentEvent(reference(build.pod(), "c0"), "Normal", "R", "")
+        outbox.event(event)
+        assert not outbox.filled.is_set()
+        outbox.pod(build.pod_id, core_v1.PodStatus())
+        assert outbox.filled.is_set()
+        assert self.drained(outbox) == [("pods", 1), ("events", 1)]
+        outbox.event(event)
+        async with asyncio.timeout(5):
+            await outbox.filled.wait()
+        assert self.drained(outbox) == [("events", 1)]
+
+    async def test_events_are_bounded_and_sent_in_batches(self, build: Any) -> None:
         outbox = Outbox()
         for number in range(MAX_EVENTS + 50):
             outbox.event(AgentEvent(reference(build.pod(), "c0"), "Normal", "R", str(number)))

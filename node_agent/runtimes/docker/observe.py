@@ -63,6 +63,10 @@ class Observer:
         key, status = entry["Id"], entry["State"]
         if status in _GONE:
             return None
+        pod = names.pod_of(entry["Labels"])
+        if pod and status == "created" and entry["Labels"].get(names.TYPE) == names.SANDBOX_TYPE:
+            # An inspection would wait until the daemon has started it, and its containers could not be made meanwhile.
+            return _created_sandbox(entry, pod)
         known = self._seen.get(key)
         if known and known[0] == status and self.trusted:
             return known[1]
@@ -86,6 +90,12 @@ class Observer:
         if labels.get(names.TYPE) == names.SANDBOX_TYPE:
             return sandbox_of(inspected, pod)
         return container_of(inspected, pod, oom=inspected["Id"] in self._oom)
+
+
+def _created_sandbox(entry: dict[str, Any], pod: PodId) -> Sandbox:
+    """A listed sandbox that has not been started: all that there is to know of it is in the list."""
+    labels, created = entry["Labels"], datetime.fromtimestamp(entry["Created"], UTC)
+    return Sandbox(entry["Id"], pod, names.attempt_of(labels), running=False, pid=0, created=created, labels=labels)
 
 
 def sandbox_of(inspected: dict[str, Any], pod: PodId) -> Sandbox:

@@ -103,6 +103,21 @@ async def test_a_daemon_whose_info_hangs_during_a_pull_still_lives(daemon: Prete
         assert await runtime.info() == about
 
 
+async def test_a_sandbox_that_starts_is_seen_without_waiting(daemon: Pretender, runtime: DockerRuntime) -> None:
+    labels = names.Scope("c", "n").labels(POD, 2)
+
+    async def answer(target: str, writer: asyncio.StreamWriter) -> None:
+        if not target.startswith("/v1.41/containers/json"):
+            await daemon._nothing(target, writer)
+        writer.write(reply([{"Id": "box", "State": "created", "Created": 1700000000, "Labels": labels}]))
+
+    daemon.answer = answer
+    async with asyncio.timeout(5):
+        (pod,) = await runtime.pods()
+    (sandbox,) = pod.sandboxes
+    assert (sandbox.id, sandbox.pod, sandbox.attempt, sandbox.running) == ("box", POD, 2, False)
+
+
 def test_only_this_machines_daemon_will_do() -> None:
     with pytest.raises(ValueError, match="tcp://elsewhere"):
         DockerRuntime(cluster="c", node="n", base_url="tcp://elsewhere:2375")
