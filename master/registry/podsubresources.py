@@ -1,16 +1,16 @@
-"""What is done to pods beside reading and writing them: binding to a node, eviction, ephemeral containers."""
+"""What is done to pods beside reading and writing them: binding to a node, ephemeral containers."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from master.registry.base import DeleteOptions, Preconditions, Verb
+from master.registry.base import Verb
 from master.registry.objects import APIObject, Call, Sources
 from master.registry.poddefaults import default_container
 from master.registry.subresources import Action, Actor, Part, Report
 from master.registry.validation.podspec import validate_spec
 from timonel.api.errors import BadRequest, Conflict, Invalid, ServiceUnavailable
 from timonel.api.fields import FieldError, Path, forbidden, not_supported, required
-from timonel.api.types import core_v1, meta_v1, policy_v1
+from timonel.api.types import core_v1, meta_v1
 
 READ_WRITE = frozenset({Verb.GET, Verb.UPDATE, Verb.PATCH})
 
@@ -66,34 +66,6 @@ def _binding_faults(body: core_v1.Binding) -> Iterator[FieldError]:
         yield not_supported("target.kind", body.target.kind, ["Node", "<empty>"])
     if not body.target.name:
         yield required("target.name")
-
-
-class Eviction(Action[policy_v1.Eviction]):
-    """A delete that may be refused by a disruption budget. There are no budgets yet, so it never is."""
-
-    name = "eviction"
-    struct = policy_v1.Eviction
-    gvk = policy_v1.Eviction.gvk
-
-    async def run(self, actor: Actor, call: Call, body: policy_v1.Eviction) -> APIObject:
-        """Delete the pod with the options that came along."""
-        if body.metadata.name and body.metadata.name != call.name:
-            raise BadRequest("name in URL does not match name in Eviction object")
-        await actor.delete_object(call, call.namespace, call.name, delete_options(body.deleteOptions, call.dry_run))
-        return meta_v1.Status(status="Success", code=201)  # type: ignore[return-value]  # Status is an answer
-
-
-def delete_options(body: meta_v1.DeleteOptions | None, dry_run: bool) -> DeleteOptions:
-    """The options of a delete as its body says them."""
-    if body is None:
-        return DeleteOptions(dry_run=dry_run)
-    wanted = body.preconditions or meta_v1.Preconditions()
-    return DeleteOptions(
-        dry_run=dry_run or bool(body.dryRun),
-        grace_seconds=body.gracePeriodSeconds,
-        propagation=body.propagationPolicy,
-        preconditions=Preconditions(wanted.uid or "", wanted.resourceVersion or ""),
-    )
 
 
 class Why(Report):

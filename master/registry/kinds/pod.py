@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from master.registry.base import DeleteOptions, Verb
 from master.registry.columns import Column, age
+from master.registry.eviction import Eviction
 from master.registry.objects import Call
 from master.registry.podcolumns import ready, reason, restarts
 from master.registry.poddefaults import GRACE_SECONDS, default_pod
-from master.registry.podsubresources import Binding, EphemeralContainers, Eviction, Why
+from master.registry.podsubresources import Binding, EphemeralContainers, Why
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Connect, Status
 from master.registry.validation.podchange import validate_pod_update
