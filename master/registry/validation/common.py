@@ -94,3 +94,15 @@ def is_port(path: Path, value: int) -> Iterator[FieldError]:
     """The number is a port."""
     for fault in names.port_number(value):
         yield invalid(path, value, fault)
+
+
+def is_domain_path(path: Path, value: str) -> Iterator[FieldError]:
+    """The text is a path below a domain, as names of controllers are."""
+    domain, slash, rest = value.partition("/")
+    if not value:
+        yield required(path)
+    elif not slash or not domain or not rest:
+        yield invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    else:
+        for fault in names.subdomain(domain):
+            yield invalid(path, domain, fault)

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import msgspec
 
 from master.registry.templates import not_selected, selects
-from master.registry.validation.common import is_qualified, not_negative
+from master.registry.validation.common import is_domain_path, is_qualified, not_negative
 from master.registry.validation.placement import validate_selector
 from master.registry.validation.podspec import validate_template
-from timonel.api import names
 from timonel.api.fields import (
     FieldError,
     Path,
@@ -70,12 +69,7 @@ def validate_job_spec(spec: batch_v1.JobSpec, path: Path) -> Iterator[FieldError
 
 
 def _manager(name: str, path: Path) -> Iterator[FieldError]:
-    domain, slash, rest = name.partition("/")
-    if not slash or not domain or not rest:
-        yield invalid(path, name, 'must be a domain-prefixed path (such as "acme.io/foo")')
-    else:
-        for fault in names.subdomain(domain):
-            yield invalid(path, domain, fault)
+    yield from is_domain_path(path, name)
     if len(name) > MAX_MANAGER:
         yield too_long(path, MAX_MANAGER)
 

@@ -1,0 +1,48 @@
+"""IPAddresses."""
+
+from collections.abc import Iterator
+
+from master.registry.columns import Column, age
+from master.registry.strategy import Strategy, kind
+from master.registry.validation.addresses import is_canonical_address
+from master.registry.validation.common import is_label, is_subdomain, unchanged
+from timonel.api import names
+from timonel.api.fields import FieldError, Path, invalid, required
+from timonel.api.types import networking_v1
+
+SPEC = Path("spec")
+
+
+def _parent(address: networking_v1.IPAddress) -> str:
+    parent = address.spec.parentRef
+    resource = f"{parent.resource}.{parent.group}" if parent.group else parent.resource
+    return "/".join(part for part in (resource, parent.namespace, parent.name) if part)
+
+
+@kind(networking_v1.IPAddress, plural="ipaddresses", short=["ip"], namespaced=False)
+class IPAddresses(Strategy[networking_v1.IPAddress]):
+    """Whose an address is; the address is the name."""
+
+    columns = [Column("ParentRef", _parent), age()]
+    selectable = {"metadata.name": lambda address: address.metadata.name or ""}
+
+    def validate(self, obj: networking_v1.IPAddress, old: networking_v1.IPAddress | None) -> Iterator[FieldError]:
+        """A name that is an address, and an owner that stays."""
+        parent, path = obj.spec.parentRef, SPEC.child("parentRef")
+        yield from is_canonical_address(Path("metadata.name"), obj.metadata.name or "")
+        if parent.group:
+            yield from is_subdomain(path.child("group"), parent.group)
+        for field in ("resource", "name"):
+            text = getattr(parent, field)
+            if not text:
+                yield required(path.child(field))
+            for fault in names.path_segment(text):
+                yield invalid(path.child(field), text, fault)
+        if parent.namespace:
+            yield from is_label(path.child("namespace"), parent.namespace)
+        if old:
+            yield from unchanged(obj.spec, old.spec, "parentRef", path=SPEC)
+
+    def validate_name(self, name: str) -> list[str]:
+        """See `validate`."""
+        return []
