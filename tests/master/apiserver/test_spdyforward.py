@@ -27,6 +27,8 @@ from timonel.api.types import core_v1, meta_v1
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
 Pod = Callable[..., Awaitable[core_v1.Pod]]
 DEADLINE = 10.0
+GARBAGE = b"\x80\x02\x00\x01\x00\x00\x00\x00"
+"""The head of a frame of SPDY/2."""
 URL = "/api/v1/namespaces/default/pods/p/portforward"
 
 
@@ -132,11 +134,28 @@ async def test_a_client_that_drops_a_connection_after_its_half_close(
     await eventually(lambda: served.nodes.streams[0].closed)
 
 
+async def test_a_session_that_ends_while_a_node_does_not_say_how_it_ended(
+    served: Any, eventually: Eventually, peer: Peer
+) -> None:
+    await peer.open(1, "error")
+    await peer.open(3, "data")
+    await peer.say(Data(3, b"", fin=True))
+    await eventually(lambda: bool(served.nodes.streams))
+    node = served.nodes.streams[0]
+    node.say(Channel.CLOSE, bytes((Channel.STDOUT,)))
+    assert (await peer.hear(3))[-1] == Data(3, b"", fin=True)
+    await peer.open(5, "error", request="1")
+    await peer.hear(1)
+    assert not node.closed
+    await peer.socket.send_bytes(GARBAGE)
+    await eventually(lambda: node.closed)
+
+
 async def test_garbage_ends_the_connection(served: Any, eventually: Eventually, peer: Peer) -> None:
     await peer.open(1, "error")
     await peer.open(3, "data")
     await eventually(lambda: bool(served.nodes.streams))
-    await peer.socket.send_bytes(b"\x80\x02\x00\x01\x00\x00\x00\x00")
+    await peer.socket.send_bytes(GARBAGE)
     assert (await peer.hear(3))[-1] == GoAway(3, Leaving.PROTOCOL_ERROR)
     async with asyncio.timeout(DEADLINE):
         message = await peer.socket.receive()

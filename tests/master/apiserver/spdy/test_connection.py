@@ -83,6 +83,15 @@ def test_a_stream_that_is_ended_with_its_opening_or_by_headers(peer: Peer) -> No
     ]
 
 
+def test_either_side_may_go_on_after_the_other_has_ended(peer: Peer) -> None:
+    peer.says(SynStream(1, PORT), SynStream(3, PORT))
+    peer.connection.send(1, b"", fin=True)
+    assert peer.says(Data(1, b"x"), Data(3, b"", fin=True)) == [DataReceived(1, b"x"), StreamEnded(3)]
+    peer.connection.send(3, b"y")
+    assert peer.hears() == [Data(1, b"", fin=True), Data(3, b"y")]
+    assert peer.connection.streams.keys() == {1, 3}
+
+
 def test_resets_by_either_side(peer: Peer) -> None:
     peer.says(SynStream(1, PORT), SynStream(3, PORT))
     assert peer.says(RstStream(1, 5), RstStream(1, 5)) == [StreamReset(1, 5)]
@@ -161,6 +170,8 @@ def test_consumed_bytes_are_credited_in_large_steps(peer: Peer) -> None:
     assert peer.hears() == [WindowUpdate(0, CREDIT_BYTES)], "all together, as soon as it has come"
     peer.connection.credit(1, 1)
     assert peer.hears() == [WindowUpdate(1, CREDIT_BYTES)], "of the stream, once it is consumed"
+    peer.connection.credit(1, CREDIT_BYTES + 1)
+    assert peer.hears() == [WindowUpdate(1, CREDIT_BYTES + 1)]
 
 
 def test_windows_bind_only_with_a_client_that_keeps_them(peer: Peer) -> None:

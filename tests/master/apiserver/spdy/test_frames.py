@@ -1,6 +1,7 @@
 """The codec: round trips, any splitting of the bytes, and bytes that are no frames."""
 
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Sequence
 from itertools import pairwise
@@ -183,8 +184,14 @@ def test_hostile_header_blocks(plain: bytes, words: str) -> None:
 def test_a_bomb_is_not_inflated() -> None:
     bomb = block(bytes(10_000_000))
     assert len(bomb) < MAX_CONTROL_BYTES
-    with pytest.raises(SpdyError, match="inflates to more than"):
-        HeaderReader().read(bomb)
+    reader = HeaderReader()
+    tracemalloc.start()
+    try:
+        with pytest.raises(SpdyError, match="inflates to more than"):
+            reader.read(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.lists(headers, max_size=5))
