@@ -7,10 +7,13 @@ import binascii
 import os
 import ssl
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+Files = Sequence[tuple[Path, Mapping[str, Any]]]
+"""Kubeconfigs that count together, by where they are."""
 
 DEFAULT_PATH = Path("~/.kube/config")
 
@@ -56,15 +59,19 @@ def load(path: Path | None = None, context: str = "") -> Access:
     """The access that a kubeconfig gives.
 
     Args:
-        path: the file; by default the first that exists of those in $KUBECONFIG, else ~/.kube/config.
-        context: the context's name; by default the file's current one.
+        path: the file; by default all of those in $KUBECONFIG together, else ~/.kube/config. Where several files have
+            an entry of one name, the first counts.
+        context: the context's name; by default the current one.
 
     Raises:
         KubeconfigError: there is no such file or context, or an entry is incomplete.
     """
+    return _access([(file, _parse(file)) for file in ([path] if path else _default_paths())], context)
+
+
+def _parse(path: Path) -> Mapping[str, Any]:
     import yaml
 
-    path = path or _default_path()
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -73,27 +80,30 @@ def load(path: Path | None = None, context: str = "") -> Access:
         raise KubeconfigError(f"{path} is not YAML: {error}") from error
     if not isinstance(config, dict):
         raise KubeconfigError(f"{path} is not a kubeconfig: a mapping is expected")
-    return _access(path, config, context or str(config.get("current-context") or ""))
+    return config
 
 
-def _access(path: Path, config: Mapping[str, Any], context_name: str) -> Access:
+def _access(files: Files, context_name: str) -> Access:
+    current = (str(config["current-context"]) for _, config in files if config.get("current-context"))
+    context_name = context_name or next(current, "")
     if not context_name:
-        raise KubeconfigError(f"{path} has no current-context: name a context")
-    context = _entry(path, config, "contexts", "context", context_name)
-    cluster = _entry(path, config, "clusters", "cluster", str(context.get("cluster", "")))
-    user = _entry(path, config, "users", "user", str(context["user"])) if context.get("user") else {}
+        raise KubeconfigError(f"{_names(files)} has no current-context: name a context")
+    _, context = _entry(files, "contexts", "context", context_name)
+    path, cluster = _entry(files, "clusters", "cluster", str(context.get("cluster", "")))
+    user_path, user = _entry(files, "users", "user", str(context["user"])) if context.get("user") else (path, {})
     if not cluster.get("server"):
         raise KubeconfigError(f'{path}: the cluster "{context.get("cluster")}" has no server')
     if "exec" in user or "auth-provider" in user:
-        raise KubeconfigError(f'{path}: the user "{context["user"]}" logs in by a plugin, which timonel does not run')
+        why = "logs in by a plugin, which timonel does not run"
+        raise KubeconfigError(f'{user_path}: the user "{context["user"]}" {why}')
     token = str(user.get("token") or "")
     if not token and user.get("tokenFile"):
-        token = _read(path, str(user["tokenFile"])).decode().strip()
+        token = _read(user_path, str(user["tokenFile"])).decode().strip()
     return Access(
         server=str(cluster["server"]).rstrip("/"),
         ca=_data(path, cluster, "certificate-authority"),
-        certificate=_data(path, user, "client-certificate"),
-        key=_data(path, user, "client-key"),
+        certificate=_data(user_path, user, "client-certificate"),
+        key=_data(user_path, user, "client-key"),
         token=token,
         namespace=str(context.get("namespace") or "default"),
         verify=not cluster.get("insecure-skip-tls-verify", False),
@@ -101,19 +111,25 @@ def _access(path: Path, config: Mapping[str, Any], context_name: str) -> Access:
     )
 
 
-def _default_path() -> Path:
+def _default_paths() -> list[Path]:
+    """The files that there are of those in $KUBECONFIG; where there is none, the first, to be complained of."""
     named = [Path(part) for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
     choices = named or [DEFAULT_PATH.expanduser()]
-    return next((path for path in choices if path.exists()), choices[0])
+    return [path for path in choices if path.exists()] or choices[:1]
 
 
-def _entry(path: Path, config: Mapping[str, Any], plural: str, singular: str, name: str) -> Mapping[str, Any]:
-    entries: Iterable[Mapping[str, Any]] = config.get(plural) or ()
-    for entry in entries:
+def _entry(files: Files, plural: str, singular: str, name: str) -> tuple[Path, Mapping[str, Any]]:
+    """An entry and the file that it is in, from which its own files are found."""
+    entries = [(path, entry) for path, config in files for entry in config.get(plural) or ()]
+    for path, entry in entries:
         if entry.get("name") == name:
-            return entry.get(singular) or {}
-    known = ", ".join(str(entry.get("name")) for entry in entries) or "none"
-    raise KubeconfigError(f'{path} has no {singular} "{name}"; it has: {known}')
+            return path, entry.get(singular) or {}
+    known = ", ".join(str(entry.get("name")) for _, entry in entries) or "none"
+    raise KubeconfigError(f'{_names(files)} has no {singular} "{name}"; it has: {known}')
+
+
+def _names(files: Files) -> str:
+    return os.pathsep.join(str(path) for path, _ in files)
 
 
 def _data(path: Path, entry: Mapping[str, Any], name: str) -> bytes:

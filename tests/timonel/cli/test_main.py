@@ -141,6 +141,20 @@ def test_kubeconfigs_are_looked_for_in_order(
         assert servers[name] in offline("get", "pods", *arguments).err, name
 
 
+def test_several_kubeconfigs_count_together(
+    offline: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    (tmp_path / "one").write_text(kubeconfig_for(one))
+    (tmp_path / "two").write_text(
+        kubeconfig_for(two).replace("name: c,", "name: d,").replace("cluster: c}", "cluster: d}")
+    )
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/one:{tmp_path}/nope:{tmp_path}/two")
+    assert one in offline("get", "pods").err
+    assert two in offline("get", "pods", "--context", "d").err
+    assert 'has no context "e"; it has: c, d' in offline("get", "pods", "--context", "e").err
+
+
 CAUSES = [
     StatusCause(field=".spec.a", message='conflict with "x"'),
     StatusCause(field=".b", message='conflict with "y"'),
