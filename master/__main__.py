@@ -14,6 +14,8 @@ from timonel.start import no_garbage
 
 with no_garbage():
     import timonel.lean_aiohttp  # noqa: F401  # before those who import aiohttp itself
+    from master import access_flags
+    from master.configuration import ConfigurationError
     from master.controllers.view import DEFAULT_CLUSTER_CIDR
     from master.master import Master, Settings
     from master.store.base import StoreError
@@ -25,7 +27,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the master; the process's exit code."""
     options = _parse(arguments)
     logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    settings = Settings(
+    try:
+        with asyncio.Runner(loop_factory=_loop) as runner:
+            runner.run(_run(_settings(options)))
+    except (OSError, StoreError, ConfigurationError) as error:
+        log.error("the master cannot run: %s", error)  # the text is for a user, a traceback says no more
+        return 1
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
         data_dir=options.data_dir.resolve(),
         etcd=tuple(options.etcd),
         address=options.address,
@@ -36,14 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
         hosts=tuple(options.host),
         token_file=options.token_auth_file,
         join_token=options.join_token_file.read_text().strip() if options.join_token_file else "",
+        oidc=access_flags.oidc(options),
+        audit=access_flags.audit(options),
     )
-    try:
-        with asyncio.Runner(loop_factory=_loop) as runner:
-            runner.run(_run(settings))
-    except (OSError, StoreError) as error:
-        log.error("the master cannot run: %s", error)  # the text is for a user, a traceback says no more
-        return 1
-    return 0
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -85,7 +92,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--cluster-cidr", type=IPv4Network, default=DEFAULT_CLUSTER_CIDR, help="the range of all pods' addresses"
     )
-    parser.add_argument("--token-auth-file", type=Path, help='static tokens: token,user,uid,"group,..." a line')
+    access_flags.add(parser)
     parser.add_argument(
         "--join-token-file", type=Path, help="a file with a bootstrap token that is good from the start"
     )

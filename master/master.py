@@ -14,7 +14,10 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from master.apiserver.audit.log import AuditSettings
+from master.apiserver.audit.record import Auditor
 from master.apiserver.authn.base import Authenticator
+from master.apiserver.authn.oidc import OidcSettings, OpenIdConnect
 from master.apiserver.authn.tokens import BootstrapTokens, ServiceAccountTokens, StaticTokens
 from master.apiserver.server import ApiServer, server_tls
 from master.bootstrap_tokens import BootstrapToken, to_secret
@@ -68,6 +71,10 @@ class Settings:
     """Static tokens, as Kubernetes' --token-auth-file has them."""
     join_token: str = ""
     """A bootstrap token that is good from the start, for nodes that are started together with the master."""
+    oidc: OidcSettings | None = None
+    """An identity provider whose users are believed."""
+    audit: AuditSettings | None = None
+    """What is written down of requests; nothing by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,7 @@ class Master:
         Raises:
             OSError: a port is taken, or the data directory cannot be written.
             StoreError: the store cannot be opened.
+            ConfigurationError: a file or an option cannot be used.
         """
         try:
             await self._start()
@@ -153,12 +161,15 @@ class Master:
         ]
         if settings.token_file:
             authenticators.append(StaticTokens(settings.token_file))
+        if settings.oidc:
+            authenticators.append(OpenIdConnect(settings.oidc))
         api = ApiServer(
             registry,
             server_tls(pair.certificate, pair.key, pki.ca_pem),
             authenticators,
             nodes=dispatcher,
             issuer=issuer,
+            auditor=Auditor.open(settings.audit) if settings.audit else None,
             host=settings.address,
             port=settings.api_port,
         )

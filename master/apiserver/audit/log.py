@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
@@ -10,6 +11,16 @@ log = logging.getLogger(__name__)
 
 DEFAULT_MEGABYTES = 100
 DEFAULT_BACKUPS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """What is written down, where, and how much of it is kept."""
+
+    policy: Path
+    path: Path
+    megabytes: int = DEFAULT_MEGABYTES
+    backups: int = DEFAULT_BACKUPS
 
 
 class AuditFile:

@@ -8,14 +8,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from master.apiserver.audit.log import AuditFile
-from master.apiserver.audit.policy import API_VERSION, Judgement, Level, Policy, Stage, Subject
+from master.apiserver.audit.log import AuditFile, AuditSettings
+from master.apiserver.audit.policy import API_VERSION, Judgement, Level, Policy, Stage, Subject, load
 from master.apiserver.paths import Target
 from master.registry.base import User
 from timonel.api import time
 
 AUDIT_ID = "Audit-ID"
-_KEY = "audit"
 _NAMES = {Level.METADATA: "Metadata", Level.REQUEST: "Request", Level.REQUEST_RESPONSE: "RequestResponse"}
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -86,12 +85,26 @@ class Record:
         self._file.write(msgspec.json.encode(self._event))
 
 
+_KEY = web.RequestKey("audit", Record)
+
+
 class Auditor:
     """Begins the records of the requests that the policy chooses."""
 
     def __init__(self, policy: Policy, file: AuditFile) -> None:
         self._policy = policy
         self._file = file
+
+    @classmethod
+    def open(cls, settings: AuditSettings) -> "Auditor":
+        """The auditor of a policy file and a log file.
+
+        Raises:
+            PolicyError: the policy cannot be used.
+            OSError: a file cannot be opened.
+        """
+        policy = load(settings.policy)
+        return cls(policy, AuditFile(settings.path, settings.megabytes << 20, settings.backups))
 
     def begin(self, http: web.BaseRequest, who: User, verb: str, target: Target | None) -> Record | None:
         """The record of a request that has just come; None when the policy passes it over."""
@@ -110,8 +123,7 @@ class Auditor:
 
 def record_of(http: web.BaseRequest) -> Record | None:
     """The record of a request that is being served."""
-    found = http.get(_KEY)
-    return found if isinstance(found, Record) else None
+    return http.get(_KEY)
 
 
 def began(http: web.BaseRequest, response: web.StreamResponse) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from master import bootstrap_tokens
 from master.apiserver.authn.base import Credentials
 from master.bootstrap_tokens import BootstrapToken, TokenRefused
+from master.configuration import ConfigurationError
 from master.registry.base import User
 from master.registry.objects import Reader
 from master.serviceaccounts import TokenInvalid, TokenIssuer
@@ -86,7 +87,9 @@ class StaticTokens:
                 if not row:
                     continue
                 if len(row) < 3 or not row[0] or not row[1]:
-                    raise ValueError(f'{path}, line {number}: write token,user,uid or token,user,uid,"group1,group2"')
+                    raise ConfigurationError(
+                        f'{path}, line {number}: write token,user,uid or token,user,uid,"group1,group2"'
+                    )
                 groups = tuple(group.strip() for group in row[3].split(",")) if len(row) > 3 and row[3] else ()
                 self._users[row[0].encode()] = User(row[1].strip(), row[2].strip(), groups)
 
