@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
 from datetime import datetime
@@ -27,6 +28,12 @@ def identities(cluster: Cluster, namespace: str) -> dict[str, tuple[str, int]]:
     """(container id, restarts) by pod."""
     pods = cluster.list("pods", namespace)
     return {pod["metadata"]["uid"]: (container_id(pod), state(pod)["restartCount"]) for pod in pods}
+
+
+def nodes_of(ns: Namespace, labels: str) -> list[str]:
+    """The nodes that the ready pods run on, once all three are ready."""
+    pods = ns.ready_pods(labels)
+    return sorted({pod["spec"]["nodeName"] for pod in pods}) if len(pods) == 3 else []
 
 
 def when(text: str) -> datetime:
@@ -94,11 +101,7 @@ def test_a_node_whose_agent_is_killed(whole: Cluster, ns: Namespace) -> None:
     wait_for(lambda: whole.node_ready("node-2") == "Unknown", 20, "the node is not ready")
     not_ready = time.monotonic() - killed
 
-    def replaced() -> bool:
-        found = ns.ready_pods("app=web")
-        return len(found) == 3 and all(pod["spec"]["nodeName"] != "node-2" for pod in found)
-
-    wait_for(replaced, 30, "its pods are replaced elsewhere")
+    wait_for(lambda: nodes_of(ns, "app=web") == ["node-1", "node-3"], 30, "its pods are replaced elsewhere")
     elsewhere = time.monotonic() - killed
     log.info("an agent was killed: NotReady after %.1f s, its pods replaced after %.1f s", not_ready, elsewhere)
     assert not_ready < 10
@@ -130,6 +133,26 @@ def test_an_agent_that_is_killed_and_comes_back_restarts_nothing(whole: Cluster,
     assert (container_id(after), state(after)["restartCount"]) == (container_id(before), 0)
     began = after["status"]["startTime"]
     assert began == before["status"]["startTime"]
+
+
+def test_a_frozen_agent_gives_up_what_was_moved_away(whole: Cluster, ns: Namespace) -> None:
+    ns.apply(deployment("web", 3))
+    ns.pod("stays", tolerations=FOR_EVER, nodeName="node-3")
+    stays = ns.ready("stays")
+    wait_for(lambda: len(ns.ready_pods("app=web")) == 3, 30, "three pods are ready")
+    moved = next(pod for pod in ns.ready_pods("app=web") if pod["spec"]["nodeName"] == "node-3")
+    agent = whole.processes()["node-3"]["pid"]
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        wait_for(lambda: whole.node_ready("node-3") == "Unknown", 20, "the node is not ready")
+        wait_for(lambda: nodes_of(ns, "app=web") == ["node-1", "node-2"], 30, "its pods are replaced")
+        assert not is_ready(ns.get("pods", "stays") or {}), "nobody can say that it is ready"
+    finally:
+        os.kill(agent, signal.SIGCONT)
+    whole.wait_nodes_ready()
+    ns.gone(moved["metadata"]["name"])
+    after = ns.ready("stays")
+    assert (container_id(after), state(after)["restartCount"]) == (container_id(stays), 0)
 
 
 def test_a_killed_master_loses_and_restarts_nothing(whole: Cluster, ns: Namespace) -> None:
@@ -182,6 +205,27 @@ def test_docker_is_restarted(whole: Cluster, ns: Namespace) -> None:
     for pod in ns.ready_pods("app=web"):
         address = f"http://{pod['status']['podIP']}:8080/"
         assert ns.host.http(address) == (200, pod["metadata"]["name"] + "\n")
+
+
+def test_everything_is_killed_at_once(whole: Cluster, ns: Namespace) -> None:
+    """A machine that loses its power: no process gets to say good-bye."""
+    ns.apply(deployment("web", 3))
+    wait_for(lambda: len(ns.ready_pods("app=web")) == 3, 30, "three pods are ready")
+    names = {pod["metadata"]["name"] for pod in ns.ready_pods("app=web")}
+    for name in ("master", "node-1", "node-2", "node-3"):
+        whole.kill(name)
+    ns.host.kill_docker()
+    ns.host.start_docker()
+    whole.up("--quiet")
+    whole.wait_nodes_ready(60)
+
+    def recovered() -> bool:
+        found = ns.ready_pods("app=web")
+        return {pod["metadata"]["name"] for pod in found} == names and all(state(p)["restartCount"] for p in found)
+
+    wait_for(recovered, 60, "the same pods are ready again")
+    for pod in ns.ready_pods("app=web"):
+        assert ns.host.http(f"http://{pod['status']['podIP']}:8080/")[0] == 200
 
 
 def test_docker_hangs_and_comes_back(whole: Cluster, ns: Namespace) -> None:

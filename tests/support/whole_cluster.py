@@ -109,6 +109,17 @@ class Host:
         self._daemon.send_signal(signal.SIGTERM)
         self._daemon.wait(30)
 
+    def kill_docker(self) -> None:
+        """Kill dockerd and its containerd, and all containers, as a loss of power does."""
+        assert self._daemon is not None
+        containerd = int((self.directory / "exec-root" / "containerd" / "containerd.pid").read_text())
+        pids = self.docker("ps", "-q").split()
+        inits = [int(pid) for pid in self.docker("inspect", "-f", "{{.State.Pid}}", *pids).split()] if pids else []
+        for pid in (self._daemon.pid, containerd, *inits):
+            os.kill(pid, signal.SIGKILL)
+        self._daemon.wait(10)
+        wait_for(lambda: not alive(containerd), 20, "containerd is gone")
+
     def signal_docker(self, number: signal.Signals) -> None:
         """Send dockerd a signal."""
         assert self._daemon is not None
@@ -390,6 +401,11 @@ WAITS = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
 def container(name: str, script: str = "", **fields: Any) -> Object:
     """A container that runs a shell script, by default one that waits to be stopped."""
     return {"name": name, "image": IMAGE, "command": ["sh", "-c", script or WAITS], **fields}
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    return Path(f"/proc/{pid}").exists()
 
 
 def condition_of(obj: Object, kind: str) -> str:
