@@ -201,12 +201,15 @@ async def _forward(talk: Conversation, request: node_pb2.OpenStream, worker: Pod
         await asyncio.wait({inward, outward}, return_when=asyncio.FIRST_COMPLETED)
         if outward.done() or inward.result():
             await outward
-        return success()
+    except ConnectionError as error:
+        # What the pod does to its own connection is no failure of the forwarding: kubectl would stop all of it.
+        logger.debug("pod %s closed a forwarded connection: %s", request.pod_name, error)
     finally:
         for task in (inward, outward):
             task.cancel()
         await asyncio.gather(inward, outward, return_exceptions=True)
         writer.transport.abort()
+    return success()
 
 
 async def _feed_socket(talk: Conversation, writer: asyncio.StreamWriter) -> bool:
