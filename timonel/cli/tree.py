@@ -33,6 +33,13 @@ def view(otherwise: View | None = None) -> Iterator[View]:
         yield LiveTree(live)
 
 
+class Silence:
+    """Shows nothing."""
+
+    def show(self, states: Sequence[State]) -> None:
+        """Say nothing."""
+
+
 class Lines:
     """A line for each object whenever its state has changed."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import click
 
 from timonel.cli.errors import CliError
 from timonel.cli.local.layout import DEFAULT_NAME, Layout
+
+PODS_SECONDS = 180.0
 
 if TYPE_CHECKING:
     from timonel.cli.local.steps import Steps
@@ -54,6 +57,7 @@ async def _up(
     images = asyncio.create_task(_images()) if runtime == "docker" else None
     from timonel import kubeconfig  # while the processes start
     from timonel.cli.local.progress import nodes_ready
+    from timonel.cli.local.summary import show
     from timonel.client import Client
 
     await asyncio.to_thread(cluster.wait_for_master, layout)
@@ -66,7 +70,7 @@ async def _up(
         if manifests:
             await _apply(client, manifests, steps)
         if not quiet:
-            await _show(client, layout)
+            await show(client, layout)
 
 
 async def _token_for_new_nodes(layout: Layout, nodes: int) -> str:
@@ -93,51 +97,15 @@ async def _images() -> str:
 
 
 async def _apply(client: Client, manifests: tuple[Path, ...], steps: Steps) -> None:
-    from timonel.cli.local.progress import deployments_available
+    from timonel.cli import applying, awaiting, tree
     from timonel.cli.manifests import load
 
-    waited = []
-    for manifest in load([str(path) for path in manifests], recursive=True):
-        result = await client.kind(manifest.gvk).apply(manifest.object)
-        metadata = result["metadata"]
-        steps.done("applied", f"{manifest.gvk.kind.lower()}/{metadata['name']}")
-        if manifest.gvk.kind == "Deployment":
-            waited.append((metadata["namespace"], metadata["name"]))
-    await deployments_available(client, waited, steps)
-
-
-async def _show(client: Client, layout: Layout) -> None:
-    """What runs where, and what to try next."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from timonel.api.types import core_v1
-
-    pods = [pod for pod in (await client.kind(core_v1.Pod).list("")).items if pod.spec.nodeName]
-    table = Table(box=None, pad_edge=False)
-    for column in ("NODE", "POD", "STATUS", "ADDRESS"):
-        table.add_column(column)
-    for pod in sorted(pods, key=lambda pod: (pod.spec.nodeName or "", pod.metadata.name or "")):
-        table.add_row(pod.spec.nodeName, pod.metadata.name, pod.status.phase, pod.status.podIP)
-    console = Console()
-    if pods:
-        console.print()
-        console.print(table)
-    web = next((pod for pod in pods if pod.metadata.labels.get("app") == "web" and pod.status.podIP), None)
-    tries = [
-        ("timonel get pods -o wide", "what runs where"),
-        (f"export KUBECONFIG={layout.kubeconfig}", "then kubectl, Helm and all the rest work too"),
-        ("timonel events -A", "what went on"),
-        ("timonel top nodes", "what is used"),
-        ("timonel down" + ("" if layout.name == DEFAULT_NAME else f" --name {layout.name}"), "remove every trace"),
-    ]
-    if web:
-        tries[:0] = [(f"curl http://{web.status.podIP}:8080", "a page from one of the pods")]
-        tries[-2:-2] = [
-            ("timonel logs -f -l app=web", "the logs of all three at once"),
-            (f"timonel why pod/{web.metadata.name}", "why it runs where it runs"),
-        ]
-    console.print("\nTry next:")
-    width = max(len(text) for text, _ in tries)
-    for text, why in tries:
-        console.print(f"  {text:<{width}}  [dim]# {why}[/dim]", highlight=False, soft_wrap=True)
+    found = load([str(path) for path in manifests], recursive=True)
+    applied = []
+    for goal in applying.goals(await client.discover(), found, "default", asked=False):
+        _, outcome = await applying.apply(client, goal)
+        applied.append(goal.ref)
+        steps.done("applied", f"{goal.ref} {outcome}")
+    with contextlib.nullcontext(tree.Silence()) if steps.quiet else tree.view() as view:
+        await awaiting.wait_ready(client, applied, PODS_SECONDS, view)
+    steps.done("ready", "everything that was applied")

@@ -12,10 +12,10 @@ class Steps:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._begin = time.monotonic()
-        self._quiet = quiet
+        self.quiet = quiet
 
     def done(self, what: str, text: str) -> None:
         """A step is over."""
-        if not self._quiet:
+        if not self.quiet:
             seconds = click.style(f"{time.monotonic() - self._begin:5.1f} s", dim=True)
             click.echo(f"{seconds}  {click.style(what, bold=True):<18} {text}")

@@ -1,0 +1,55 @@
+"""What a cluster that is up shows at the end: what runs where, and what to try next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from timonel.api.types import core_v1
+from timonel.cli.local.layout import DEFAULT_NAME, Layout
+from timonel.client import Client
+
+
+async def show(client: Client, layout: Layout) -> None:
+    """Print the pods by node, and commands to try."""
+    pods = [pod for pod in (await client.kind(core_v1.Pod).list("")).items if pod.spec.nodeName]
+    console = Console()
+    if pods:
+        console.print()
+        console.print(_table(pods))
+    console.print("\nTry next:")
+    tries = _tries(pods, layout)
+    width = max(len(text) for text, _ in tries)
+    for text, why in tries:
+        console.print(f"  {text:<{width}}  [dim]# {why}[/dim]", highlight=False, soft_wrap=True)
+
+
+def _table(pods: Sequence[core_v1.Pod]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("NODE", "POD", "STATUS", "ADDRESS"):
+        table.add_column(column)
+    for pod in sorted(pods, key=lambda pod: (pod.spec.nodeName or "", pod.metadata.name or "")):
+        table.add_row(pod.spec.nodeName, pod.metadata.name, pod.status.phase, pod.status.podIP)
+    return table
+
+
+def _tries(pods: Sequence[core_v1.Pod], layout: Layout) -> list[tuple[str, str]]:
+    named = "" if layout.name == DEFAULT_NAME else f" --name {layout.name}"
+    tries = [
+        ("timonel get pods -o wide", "what runs where"),
+        (f"export KUBECONFIG={layout.kubeconfig}", "then kubectl, Helm and all the rest work too"),
+        ("timonel events -A", "what went on"),
+        ("timonel top nodes", "what is used"),
+        (f"timonel down{named}", "remove every trace"),
+    ]
+    web = next((pod for pod in pods if pod.metadata.labels.get("app") == "web" and pod.status.podIP), None)
+    if web is None:
+        return tries
+    page = (f"curl http://{web.status.podIP}:8080", "a page from one of the pods")
+    more = [
+        ("timonel logs -f -l app=web", "the logs of all of them at once"),
+        (f"timonel why pod/{web.metadata.name}", "why it runs where it runs"),
+    ]
+    return [page, *tries[:-1], *more, tries[-1]]
