@@ -42,7 +42,7 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A served resource. ``struct`` is None for a custom resource, whose objects are dicts."""
+    """A served resource. ``struct`` is the class of its objects: a Struct, or of a custom resource a `CustomObject`."""
 
     gvk: GVK
     plural: str
@@ -51,6 +51,13 @@ class Resource:
     struct: type[Any] | None
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    list_kind: str = ""
+    """The kind of its lists; empty where that is the kind with ``List`` after it."""
+
+    @property
+    def list_gvk(self) -> GVK:
+        """The kind of its lists."""
+        return self.gvk._replace(kind=self.list_kind or f"{self.gvk.kind}List")
 
     @property
     def group_resource(self) -> str:

@@ -7,6 +7,7 @@ import msgspec
 from master.registry.base import WriteOptions
 from master.registry.objects import Call
 from timonel.api import codec
+from timonel.api.custom import CustomObject
 from timonel.api.errors import BadRequest, UnsupportedMediaType
 from timonel.api.patch import json_patch, merge_patch, strategic_merge_patch
 
@@ -57,7 +58,7 @@ def patched(document: Any, patch_type: str, patch: bytes, struct: type[Any]) -> 
 
     Raises:
         BadRequest: the patch is malformed.
-        UnsupportedMediaType: the patch's type is none of them.
+        UnsupportedMediaType: the patch's type is none of them, or strategic for a custom resource.
     """
     try:
         operations = msgspec.json.decode(patch)
@@ -68,7 +69,8 @@ def patched(document: Any, patch_type: str, patch: bytes, struct: type[Any]) -> 
             return json_patch(document, operations)
         case "application/merge-patch+json":
             return merge_patch(document, operations)
-        case "application/strategic-merge-patch+json":
+        case "application/strategic-merge-patch+json" if not issubclass(struct, CustomObject):
             return strategic_merge_patch(struct, document, operations)
         case _:
-            raise UnsupportedMediaType(PATCH_TYPES)
+            accepted = [kind for kind in PATCH_TYPES if kind != patch_type]
+            raise UnsupportedMediaType(accepted)

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from master.registry.base import Resource
 from master.registry.core import Core
-from master.store.base import Committed, Delete, Guard, KeyValue, OutcomeUnknown, Put, Refused, Write
+from master.store.base import Committed, Delete, Guard, KeyValue, OutcomeUnknown, Put, Refused, Store, Write
 
 SENDS = 3
 """How often a transaction whose answer was lost is sent. It is guarded, so it is applied at most once."""
@@ -38,7 +39,7 @@ class Intent:
     """Claims that it has no longer."""
 
 
-async def commit(core: Core, intent: Intent) -> int | Lost:
+async def commit(core: Core, resource: Resource, intent: Intent) -> int | Lost:
     """Carry the write out; gives the revision at which it is on disk.
 
     Raises:
@@ -49,7 +50,7 @@ async def commit(core: Core, intent: Intent) -> int | Lost:
     writes: list[Write] = [Put(intent.key, intent.value) if intent.value is not None else Delete(intent.key)]
     writes += [Put(claim, b'{"metadata":{}}') for claim in intent.takes]
     writes += [Delete(claim) for claim in intent.gives_back]
-    outcome, sent_before = await _send(core, guards, writes)
+    outcome, sent_before = await _send(core.store_of(resource), guards, writes)
     if isinstance(outcome, Committed):
         return outcome.revision
     current = outcome.current[0]
@@ -60,11 +61,11 @@ async def commit(core: Core, intent: Intent) -> int | Lost:
     return Lost(current)
 
 
-async def _send(core: Core, guards: list[Guard], writes: list[Write]) -> tuple[Committed | Refused, bool]:
+async def _send(store: Store, guards: list[Guard], writes: list[Write]) -> tuple[Committed | Refused, bool]:
     """The outcome, and whether an earlier sending may have been applied."""
     for attempt in range(SENDS):
         try:
-            return await core.store.txn(guards, writes), attempt > 0
+            return await store.txn(guards, writes), attempt > 0
         except OutcomeUnknown:
             if attempt == SENDS - 1:
                 raise

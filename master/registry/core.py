@@ -19,6 +19,7 @@ from master.store.base import KeyValue, Store
 from master.store.cache import CacheEvent, EventType, Item, WatchCache, labels_of, with_revision
 from master.store.items import Decoding
 from timonel.api import codec, time
+from timonel.api.errors import NoSuchPath
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,8 @@ class Core:
         self._caches: dict[Resource, AnyCache] = {
             resource: WatchCache(store, resource.prefix, self._decoders[resource]) for resource in stored
         }
+        self._stores: dict[Resource, Store] = {}
+        self._listeners: list[Callable[[], None]] = []
 
     async def start(self) -> None:
         """Load all caches."""
@@ -82,7 +85,43 @@ class Core:
 
     def cache(self, resource: Resource) -> AnyCache:
         """The cache of a stored resource."""
+        try:
+            return self._caches[resource]
+        except KeyError:
+            raise NoSuchPath from None
+
+    def store_of(self, resource: Resource) -> Store:
+        """The store as a resource sees it: a version of a custom resource has one that converts."""
+        return self._stores.get(resource, self.store)
+
+    # Resources that come and go
+
+    def serve(self, strategy: AnyStrategy, store: Store) -> AnyCache:
+        """Serve one more resource; its cache is yet to be started by the caller, and requests wait for that."""
+        resource = strategy.resource
+        self._decoders[resource] = partial(codec.decode_stored, _struct(resource))
+        self._stores[resource] = store
+        self._caches[resource] = WatchCache(store, resource.prefix, self._decoders[resource])
+        self.resources.add(strategy)
         return self._caches[resource]
+
+    def unserve(self, resource: Resource) -> AnyCache:
+        """Serve a resource no longer; its cache is the caller's to close, which ends what still watches it."""
+        self.resources.remove(resource)
+        del self._decoders[resource], self._stores[resource]
+        cache = self._caches.pop(resource)
+        self.announce()
+        return cache
+
+    def announce(self) -> None:
+        """Tell those who follow all kinds that others have come, their caches loaded, or gone."""
+        for listener in self._listeners:
+            listener()
+
+    def on_kinds(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call ``listener`` whenever `announce` is called; gives what undoes that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def strategy(self, resource: Resource) -> AnyStrategy:
         """The rules of a resource."""
@@ -109,7 +148,7 @@ class Core:
 
     async def read(self, resource: Resource, key: str) -> AnyItem | None:
         """An object from the store itself."""
-        found = await self.store.get(key)
+        found = await self.store_of(resource).get(key)
         return self.item(resource, found) if found else None
 
     def item(self, resource: Resource, stored: KeyValue) -> AnyItem:

@@ -86,13 +86,14 @@ class Deleter:
         if options.dry_run:
             return Result(item.raw, item.revision, deleted=goes)
         if goes:
-            outcome = await commit(core, Intent(item.key, item.revision, None, gives_back=strategy.claims(old)))
+            intent = Intent(item.key, item.revision, None, gives_back=strategy.claims(old))
+            outcome = await commit(core, call.resource, intent)
             return outcome if isinstance(outcome, Lost) else Result(item.deleted_at(outcome).raw, outcome)
         new.metadata.resourceVersion = None
         value = stored_form(codec.to_dict(new))
         if with_revision(value, item.revision) == item.raw:
             return Result(item.raw, item.revision, deleted=False)
-        outcome = await commit(core, Intent(item.key, item.revision, value))
+        outcome = await commit(core, call.resource, Intent(item.key, item.revision, value))
         return outcome if isinstance(outcome, Lost) else Result(with_revision(value, outcome), outcome, deleted=False)
 
     def _mark(self, call: Call, strategy: AnyStrategy, new: Any, options: DeleteOptions) -> bool:

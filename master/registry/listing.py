@@ -138,8 +138,8 @@ async def at_least(cache: AnyCache, revision: int | None) -> None:
     try:
         if revision is None:
             await cache.fresh(FRESH_SECONDS)
-        elif revision:
-            await cache.wait_until(revision, FRESH_SECONDS)
+        else:
+            await cache.wait_until(revision or 1, FRESH_SECONDS)
     except TimeoutError:
         if revision is None:
             raise Timeout("the cache has not caught up with the store in time") from None
@@ -205,11 +205,12 @@ class Lister:
     async def _stored(self, call: Call, limit: int, selection: Selection, after: str, revision: int) -> Page:
         """A page as of an old revision, which only the store knows."""
         await at_least(self._core.cache(call.resource), revision)
+        store = self._core.store_of(call.resource)
         chosen: list[AnyItem] = []
         while True:
             wanted = 0 if not limit else limit if selection.everything else max(PAGE_READ, limit)
             try:
-                page = await self._core.store.list(selection.prefix, limit=wanted, after=after, revision=revision)
+                page = await store.list(selection.prefix, limit=wanted, after=after, revision=revision)
             except Compacted:
                 raise self._expired(call, after) from None
             for stored in page.items:

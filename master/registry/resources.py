@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from master.registry.faces import Face
 from master.registry.strategy import KINDS, AnyStrategy
 from timonel.api.errors import NoSuchPath
 from timonel.api.gvk import GVK
+
+_VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
 
 
 def load() -> Mapping[type[Any], AnyStrategy]:
@@ -27,14 +30,42 @@ class Resources:
         self._strategies = {strategy.resource: strategy for strategy in strategies}
         self._by_path = {(r.gvk.group, r.gvk.version, r.plural): r for r in self._strategies}
         self._by_gvk = {r.gvk: r for r in self._strategies}
-        self._by_struct = {r.struct: r for r in self._strategies if r.struct is not None}
+        self._by_struct: dict[type[Any] | None, Resource] = {
+            r.struct: r for r in self._strategies if r.struct is not None
+        }
+        self.generation = 0
+        """Raised with every change of what is served."""
 
     def __iter__(self) -> Iterator[Resource]:
-        return iter(self._strategies)
+        return iter(tuple(self._strategies))
+
+    def add(self, strategy: AnyStrategy) -> None:
+        """Serve one more resource."""
+        resource = strategy.resource
+        self._strategies[resource] = strategy
+        self._by_path[(resource.gvk.group, resource.gvk.version, resource.plural)] = resource
+        self._by_gvk[resource.gvk] = resource
+        if resource.struct is not None:
+            self._by_struct[resource.struct] = resource
+        self.generation += 1
+
+    def remove(self, resource: Resource) -> None:
+        """Serve a resource no longer; one that took its place stays."""
+        self._strategies.pop(resource, None)
+        self._by_struct.pop(resource.struct, None)
+        path = (resource.gvk.group, resource.gvk.version, resource.plural)
+        if self._by_path.get(path) == resource:
+            del self._by_path[path]
+        if self._by_gvk.get(resource.gvk) == resource:
+            del self._by_gvk[resource.gvk]
+        self.generation += 1
 
     def strategy(self, resource: Resource) -> AnyStrategy:
         """The rules of a served resource."""
-        return self._strategies[resource]
+        try:
+            return self._strategies[resource]
+        except KeyError:
+            raise NoSuchPath from None
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         """The resource at a URL's group, version and plural."""
@@ -70,8 +101,13 @@ class Resources:
         return groups
 
 
-def _preference(group_version: tuple[str, str]) -> tuple[str, int, str]:
-    """Sort key: groups by name, in each the stable versions before beta and alpha, the newest of a stage first."""
+def _preference(group_version: tuple[str, str]) -> tuple[str, int, int, int, str]:
+    """Sort key: groups by name, in each the stable versions before beta and alpha, the newest of a stage first; last
+    those that are named otherwise.
+    """
     group, version = group_version
-    stage = 2 if "alpha" in version else 1 if "beta" in version else 0
-    return group, stage, version
+    named = _VERSION.fullmatch(version)
+    if named is None:
+        return group, 3, 0, 0, version
+    stage = {"": 0, "beta": 1, "alpha": 2}[named[2] or ""]
+    return group, stage, -int(named[1]), -int(named[3] or 0), version

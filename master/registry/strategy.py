@@ -56,6 +56,9 @@ class Strategy(Generic[T]):
     performs: "Action[T] | None" = None
     """Set for a kind that is not stored either: creating one does something, as posting a Binding does."""
 
+    deprecation: str = ""
+    """What every user of the kind is warned of; empty for nothing."""
+
     @property
     def is_stored(self) -> bool:
         """Whether the store keeps objects of this kind."""

@@ -11,6 +11,7 @@ from master.registry.authz.base import Attributes, Authorizer, ReadsObjects
 from master.registry.base import DeleteOptions, ListOptions, ListResult, Resource, Result, User, Verb, WriteOptions
 from master.registry.bodies import APPLY_PATCH, Body
 from master.registry.core import AnyCache, Clock, Core, new_uid, utc_now
+from master.registry.custom.serving import CustomResources
 from master.registry.deletion import Deleter
 from master.registry.faces import Face
 from master.registry.forms import Forms
@@ -63,14 +64,17 @@ class Registry:
         self._deleter = Deleter(self.core)
         self._forms = Forms(self.core, self._deleter)
         self._virtuals = Virtuals(self.core)
+        self._custom = CustomResources(self.core)
 
     async def start(self) -> None:
         """Load the caches; until then no verb works."""
         with in_api_words():
             await self.core.start()
+            await self._custom.start()
 
     async def close(self) -> None:
         """Stop the caches; watches end. Idempotent."""
+        await self._custom.close()
         await self.core.close()
 
     # What others may look at
@@ -83,6 +87,10 @@ class Registry:
     def cache(self, kind: Kind) -> AnyCache:
         """The watch cache of a stored resource; informers listen to it."""
         return self.core.cache(self.resources.stored(self.resources.of(kind)))
+
+    def on_kinds(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call ``listener`` whenever kinds have come, their caches loaded, or gone; gives what undoes that."""
+        return self.core.on_kinds(listener)
 
     def strategy(self, kind: Kind) -> AnyStrategy:
         """The rules of a resource: its verbs, columns and subresources."""

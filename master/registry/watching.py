@@ -12,7 +12,7 @@ from master.registry.core import AnyItem, Core
 from master.registry.listing import at_least, check_options, parse_revision
 from master.registry.objects import Call
 from master.registry.selection import Selection
-from master.store.base import Compacted
+from master.store.base import Compacted, Unavailable
 from master.store.cache import CacheEvent, EventType, wire
 from timonel.api.errors import Expired
 
@@ -47,7 +47,7 @@ class Watcher:
         self._core = core
 
     async def watch(self, call: Call, options: ListOptions) -> AsyncGenerator[WatchFrames, None]:
-        """Batches of frames until the time is over or the generator is closed.
+        """Batches of frames until the time is over, the kind is served no longer, or the generator is closed.
 
         Raises:
             Expired: the revision to begin after is too old; or, later, the client was too slow.
@@ -79,6 +79,10 @@ class Watcher:
                 events = await subscription.next(max(0.0, until - now))
             except Compacted as gone:
                 raise Expired(f"too old resource version: {subscription.revision} ({gone.revision})") from None
+            except Unavailable:
+                if cache.closed:
+                    return
+                raise
             frames = _select(events, selection)
             over = ends is not None and time.monotonic() >= ends
             if over or time.monotonic() >= bookmark_at:

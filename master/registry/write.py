@@ -132,7 +132,7 @@ class Writer:
         value = encode(call, obj, None, options, tracked)
         key = resource.key(call.namespace, call.name)
         if options.dry_run:
-            if core.cache(resource).get(key) or await core.store.get(key):
+            if core.cache(resource).get(key) or await core.store_of(resource).get(key):
                 raise AlreadyExists(resource.group_resource, call.name)
             return Result(value, created=True, warnings=tuple(call.warnings))
         outcome = await self._commit(strategy, Intent(key, 0, value, strategy.claims(obj)), obj, asked)
@@ -209,7 +209,7 @@ class Writer:
     async def _commit(self, strategy: AnyStrategy, intent: Intent, obj: Any, asked: Iterable[str]) -> int | Lost:
         """Commit; a taken claim that the caller asked for is the caller's error."""
         try:
-            return await commit(self._core, intent)
+            return await commit(self._core, strategy.resource, intent)
         except ClaimTaken as lost:
             chosen = [key for key in lost.keys if key in asked]
             if chosen:

@@ -105,6 +105,11 @@ class WatchCache(Generic[T]):
         """The store's revision up to which this cache has seen everything; 0 before it is loaded."""
         return self._ring.revision
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     def get(self, key: str) -> Item[T] | None:
         """The object under the full ``key``, as of `revision`."""
         return self._items.get(key)

@@ -8,16 +8,15 @@ fields. Documents are plain decoded JSON; inputs are left as they are and result
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import msgspec
 
 from timonel.api import codec, fieldwalk
+from timonel.api.custom import CustomObject
 from timonel.api.errors import ApplyConflict, BadRequest
 from timonel.api.fieldpath import FieldSet, difference, intersection, is_field_set, paths, union
 from timonel.api.fields import quoted
-from timonel.api.struct import Struct
 from timonel.api.structural import Record, tree_of
 from timonel.api.types.meta_v1 import StatusCause
 
@@ -43,7 +42,8 @@ _UNTRACKED_METADATA = frozenset(
     }
 )
 
-Schema = type[Struct] | Record
+Schema = type[Any] | Record
+"""A Struct, the class of a custom kind, or a tree made otherwise."""
 Document = dict[str, Any]
 
 
@@ -233,13 +233,20 @@ def _check_applied(applied: Document, api_version: str) -> None:
 
 
 def _tree(schema: Schema) -> Record:
-    return schema if isinstance(schema, Record) else tree_of(schema)
+    if isinstance(schema, Record):
+        return schema
+    return schema.tree if issubclass(schema, CustomObject) else tree_of(schema)
 
 
-@cache
+_EMPTY: dict[Any, Document] = {}
+
+
 def _empty(schema: Schema) -> Document:
     """What an object has before anything is set: fields that its kind always writes belong to nobody."""
-    return {"metadata": {}} if isinstance(schema, Record) else codec.to_dict(schema())
+    empty = _EMPTY.get(schema)
+    if empty is None:
+        empty = _EMPTY[schema] = {"metadata": {}} if isinstance(schema, Record) else codec.to_dict(schema())
+    return empty
 
 
 def _canonical(schema: Schema, doc: Document) -> Document:
@@ -247,7 +254,6 @@ def _canonical(schema: Schema, doc: Document) -> Document:
     return doc if isinstance(schema, Record) else codec.to_dict(codec.convert(schema, doc))
 
 
-@cache
 def _reset_fields(schema: Schema, subresource: str) -> frozenset[str]:
     """The top-level fields that writes to this subresource leave alone, and so never own."""
     if subresource == "status":

@@ -7,6 +7,7 @@ each other, such as a quantity, has a type of its own where an expression is che
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,7 +120,7 @@ def _chosen(name: str, choose: Callable[[Sequence[Any]], Any]) -> Callable[[Sequ
 
 
 def _is_sorted(items: Sequence[Any]) -> bool:
-    return all(one <= other for one, other in zip(items, items[1:], strict=False))
+    return all(one <= other for one, other in itertools.pairwise(items))
 
 
 def _sets() -> Iterator[Function]:
