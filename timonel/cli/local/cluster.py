@@ -187,7 +187,7 @@ def _start_etcd(layout: Layout, shape: Shape) -> Process:
     command = [binary, "--name", "timonel", "--data-dir", str(layout.root / "etcd")]
     command += ["--listen-client-urls", client, "--advertise-client-urls", client]
     command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
-    command += ["--initial-cluster", f"timonel={peer}", "--logger", "zap"]
+    command += ["--initial-cluster", f"timonel={peer}"]
     log = layout.processes / "etcd.log"
     log.unlink(missing_ok=True)
     process = processes.start("etcd", "etcd", "", command, layout.processes)
