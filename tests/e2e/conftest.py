@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from whole_cluster import NAME, TIMONEL, Api, Cluster, Host, Namespace, wait_for
+from whole_cluster import Api, Cluster, Host, Namespace, wait_for
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,6 +39,7 @@ def host() -> Iterator[Host]:
 def cluster(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One master and three nodes."""
     cluster = Cluster(host)
+    host.env["KUBECONFIG"] = str(cluster.kubeconfig)
     cluster.up("--quiet")
     cluster.api = Api(host, cluster.kubeconfig)
     yield cluster
@@ -46,7 +47,7 @@ def cluster(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
     processes = cluster.processes()
     logs = shutil.copytree(cluster.root / "processes", tmp_path_factory.mktemp("e2e") / "logs")
     shutil.copy(host.directory / "dockerd.log", logs)
-    host.run(str(TIMONEL), "down", "--name", NAME, seconds=120)
+    cluster.down()
     assert not [process for process in processes.values() if Path(f"/proc/{process['pid']}/cwd").exists()]
     assert host.leftovers() == []
     assert not cluster.root.exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whole_cluster import SERVES, Namespace, state, wait_for
+from whole_cluster import SERVES, Namespace, wait_for
 
 
 def test_pods_of_all_nodes_reach_each_other(ns: Namespace) -> None:
@@ -60,9 +60,3 @@ def test_host_ports(ns: Namespace) -> None:
     ns.delete("pods", "p")
     ns.gone("p")
     assert ns.host.http("http://10.77.0.11:18081/")[0] == 0
-
-
-def test_a_restarted_pod_keeps_its_address(ns: Namespace) -> None:
-    ns.pod("p", "exit 1")
-    address = ns.wait_pod("p", lambda pod: state(pod)["restartCount"] == 1)["status"]["podIP"]
-    assert address.startswith("10.244.")

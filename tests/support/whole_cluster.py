@@ -210,20 +210,24 @@ class Api:
 class Cluster:
     """The cluster as its users have it."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, name: str = NAME) -> None:
         self.host = host
-        self.root = Path(host.env["TIMONEL_HOME"]) / "clusters" / NAME
+        self.name = name
+        self.root = Path(host.env["TIMONEL_HOME"]) / "clusters" / name
         self.kubeconfig = self.root / "master" / "admin.kubeconfig"
-        self.host.env["KUBECONFIG"] = str(self.kubeconfig)
         self.api: Api
 
     def up(self, *arguments: str) -> str:
         """`timonel up`: start what does not run."""
-        return self.host.run(str(TIMONEL), "up", "--name", NAME, *arguments, seconds=180).stdout
+        return self.host.run(str(TIMONEL), "up", "--name", self.name, *arguments, seconds=180).stdout
+
+    def down(self) -> None:
+        """`timonel down`: remove every trace."""
+        self.host.run(str(TIMONEL), "down", "--name", self.name, seconds=120)
 
     def processes(self) -> dict[str, Object]:
         """`timonel status -o json`, by name."""
-        status = json.loads(self.host.run(str(TIMONEL), "status", "--name", NAME, "-o", "json").stdout)
+        status = json.loads(self.host.run(str(TIMONEL), "status", "--name", self.name, "-o", "json").stdout)
         return {process["name"]: process for process in status["processes"]}
 
     def kill(self, name: str) -> float:
@@ -235,7 +239,8 @@ class Cluster:
 
     def kubectl(self, *arguments: str, stdin: str = "", check: bool = True, seconds: float = 60) -> str:
         """The output of a kubectl command, errors included where they are not checked."""
-        done = self.host.run("kubectl", *arguments, stdin=stdin, check=check, seconds=seconds)
+        command = ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
+        done = self.host.run(*command, stdin=stdin, check=check, seconds=seconds)
         return done.stdout if check else done.stdout + done.stderr
 
     def get(self, kind: str, name: str, namespace: str = "") -> Object | None:
