@@ -21,6 +21,8 @@ from master.apiserver.authn.oidc import OidcSettings, OpenIdConnect
 from master.apiserver.authn.tokens import BootstrapTokens, ServiceAccountTokens, StaticTokens
 from master.apiserver.server import ApiServer, server_tls
 from master.bootstrap_tokens import BootstrapToken, to_secret
+from master.controllers.certificate_signing import certificate_signing
+from master.controllers.controller import load as load_controllers
 from master.controllers.engine import Engine
 from master.controllers.view import DEFAULT_CLUSTER_CIDR
 from master.dispatcher.server import Dispatcher
@@ -173,9 +175,11 @@ class Master:
             host=settings.address,
             port=settings.api_port,
         )
+        controllers = [*load_controllers(), certificate_signing(pki)]
+        engine = Engine(registry, controllers=controllers, cluster_cidr=settings.cluster_cidr)
         scheduler = Scheduler(registry)
         registry.use_explainer(scheduler)
-        for part in (dispatcher, Engine(registry, cluster_cidr=settings.cluster_cidr), scheduler, api):
+        for part in (dispatcher, engine, scheduler, api):
             self._stack.push_async_callback(part.close)
             await part.start()
         await publish_api(registry, own_addresses or ["127.0.0.1"], api.port)

@@ -8,6 +8,7 @@ import hashlib
 import ipaddress
 import socket
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -122,14 +123,42 @@ class Pki:
         subject = _subject(NODE_PREFIX + node, [NODES_GROUP])
         return self._sign(self._leaf(subject, key, ExtendedKeyUsageOID.CLIENT_AUTH, lifetime))
 
+    def sign_client(
+        self,
+        csr_pem: bytes,
+        lifetime: timedelta = CLIENT_LIFETIME,
+        *,
+        signs: bool = True,
+        enciphers: bool = False,
+    ) -> bytes:
+        """The client certificate (PEM) of a request that somebody has approved: its subject, names and key.
+
+        ``signs`` and ``enciphers`` say which uses of the key, digital signature and key encipherment, it allows.
+
+        Raises:
+            CsrRefused: the request is not one, is not signed by its own key, or has a weak key.
+        """
+        request, key = _checked_request(csr_pem)
+        uses = _key_usage(signs_certificates=False, signs=signs, enciphers=enciphers)
+        builder = self._leaf(request.subject, key, ExtendedKeyUsageOID.CLIENT_AUTH, lifetime, uses)
+        with suppress(x509.ExtensionNotFound):
+            names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            builder = builder.add_extension(names.value, critical=names.critical)
+        return self._sign(builder)
+
     def _leaf(
-        self, subject: x509.Name, key: "_PublicKey", usage: x509.ObjectIdentifier, lifetime: timedelta
+        self,
+        subject: x509.Name,
+        key: "_PublicKey",
+        usage: x509.ObjectIdentifier,
+        lifetime: timedelta,
+        uses: x509.KeyUsage | None = None,
     ) -> x509.CertificateBuilder:
         end = min(datetime.now(UTC) + lifetime, self._ca.not_valid_after_utc)
         return (
             _certificate(subject, self._ca.subject, key, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(signs_certificates=False), critical=True)
+            .add_extension(uses or _key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
@@ -168,23 +197,29 @@ def server_hosts(
 def _checked_node_request(node: str, csr_pem: bytes) -> _PublicKey:
     if len(node) > LONGEST_NODE_NAME:
         raise CsrRefused(f"a node's name has at most {LONGEST_NODE_NAME} characters, to fit into a certificate: {node}")
-    try:
-        request = x509.load_pem_x509_csr(csr_pem)
-        signed = request.is_signature_valid
-        key = request.public_key()
-        extensions = list(request.extensions)
-    except (ValueError, TypeError, InvalidSignature, x509.DuplicateExtension) as error:
-        raise CsrRefused(f"the certificate signing request cannot be read: {error}") from error
-    if not signed:
-        raise CsrRefused("the certificate signing request is not signed by its own key")
+    request, key = _checked_request(csr_pem)
     if _attributes(request.subject) != _attributes(_subject(NODE_PREFIX + node, [NODES_GROUP])):
         wanted = f'"CN={NODE_PREFIX}{node},O={NODES_GROUP}"'
         raise CsrRefused(
             f'the request is for "{request.subject.rfc4514_string()}", but node {node} may have {wanted} only'
         )
-    for extension in extensions:
+    for extension in request.extensions:
         _check_extension(extension)
-    return _checked_key(key)
+    return key
+
+
+def _checked_request(csr_pem: bytes) -> tuple[x509.CertificateSigningRequest, _PublicKey]:
+    """A request that is whole and signed by its own key, and that key, which is strong enough."""
+    try:
+        request = x509.load_pem_x509_csr(csr_pem)
+        signed = request.is_signature_valid
+        key = request.public_key()
+        list(request.extensions)  # they are read when they are looked at first
+    except (ValueError, TypeError, InvalidSignature, x509.DuplicateExtension) as error:
+        raise CsrRefused(f"the certificate signing request cannot be read: {error}") from error
+    if not signed:
+        raise CsrRefused("the certificate signing request is not signed by its own key")
+    return request, _checked_key(key)
 
 
 def _check_extension(extension: "x509.Extension[x509.ExtensionType]") -> None:
@@ -240,13 +275,13 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: _PublicKey, end: da
     )
 
 
-def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _key_usage(*, signs_certificates: bool, signs: bool = True, enciphers: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=True,
+        digital_signature=signs,
         key_cert_sign=signs_certificates,
         crl_sign=signs_certificates,
         content_commitment=False,
-        key_encipherment=False,
+        key_encipherment=enciphers,
         data_encipherment=False,
         key_agreement=False,
         encipher_only=False,
