@@ -52,6 +52,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cpus", type=float, help="the node's share of the machine's cores")
     parser.add_argument("--memory", type=_bytes, help="the node's share of the machine's memory, for instance 4Gi")
     parser.add_argument("--max-pods", type=int, default=MAX_PODS, help="how many pods the node takes")
+    parser.add_argument("--pod-max-pids", type=int, metavar="N", help="how many processes a container may have")
     parser.add_argument("--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="a node label")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser.parse_args(arguments)
@@ -66,6 +67,7 @@ async def run(options: argparse.Namespace, credentials: NodeCredentials, joining
         cpus=options.cpus,
         memory_bytes=options.memory,
         pods=options.max_pods,
+        container_pids=options.pod_max_pids,
         labels=dict(options.label),
         secrets_in_memory=options.runtime != "fake",
     )

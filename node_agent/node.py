@@ -72,7 +72,8 @@ class Node:
         self.outbox = Outbox()
         assignments = Assignments()
         events = PodEvents(self.outbox.event)
-        self._settings = NodeSettings(NodeFacts(config.name, config.addresses, {}))
+        facts = NodeFacts(config.name, config.addresses, {})
+        self._settings = NodeSettings(facts, pids_limit=config.container_pids)
         tokens = TokenClient(self.outbox.message)
         tools = Tools(
             runtime=backend.runtime,

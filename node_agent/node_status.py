@@ -38,6 +38,7 @@ class NodeConfig:
     cpus: float | None = None
     memory_bytes: int | None = None
     pods: int = MAX_PODS
+    container_pids: int | None = None
     labels: dict[str, str] = field(default_factory=dict)
     secrets_in_memory: bool = True
     """Whether Secrets and tokens are written to a tmpfs, never to a disk; a node that pretends needs none."""
