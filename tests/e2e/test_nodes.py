@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from whole_cluster import TIMONEL, Cluster, wait_for
+from whole_cluster import TIMONEL, Cluster, Namespace, wait_for
 
 
-def agent_command(cluster: Cluster, name: str, state: Path, *options: str) -> list[str]:
-    """A node agent on the pretended runtime."""
+def agent_command(cluster: Cluster, name: str, state: Path, *options: str, runtime: str = "fake") -> list[str]:
+    """A node agent, by default on the pretended runtime."""
     shape = json.loads((cluster.root / "cluster.json").read_text())
-    command = [sys.executable, "-m", "node_agent", "--name", name, "--cluster", "strangers", "--runtime", "fake"]
+    command = [sys.executable, "-m", "node_agent", "--name", name, "--cluster", "strangers", "--runtime", runtime]
     command += ["--state-dir", str(state), "--master", f"127.0.0.1:{shape['node_port']}"]
     return [*command, "--join", f"127.0.0.1:{shape['bootstrap_port']}", *options]
 
@@ -34,20 +34,38 @@ def token(cluster: Cluster, *options: str) -> list[str]:
     return ["--join-token", words[words.index("--token") + 1], "--ca-pin", words[words.index("--ca-pin") + 1]]
 
 
-def join(cluster: Cluster, name: str, state: Path, options: list[str]) -> str:
-    """Let an agent join, wait until its node is there, stop it and remove the node; what it said."""
-    with subprocess.Popen(
-        cluster.host.command(*agent_command(cluster, name, state, *options)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=cluster.host.env,
-    ) as process:
-        wait_for(lambda: process.poll() is not None or cluster.node_ready(name) == "True", 20, f"{name} is ready")
-        process.terminate()
-        said = process.communicate(timeout=10)[0]
+def join(cluster: Cluster, name: str, state: Path, options: list[str]) -> None:
+    """Let an agent join, wait until its node is there, stop it and remove the node."""
+    command = cluster.host.command(*agent_command(cluster, name, state, *options))
+    agent = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=cluster.host.env)
+    try:
+        wait_for(lambda: cluster.node_ready(name) == "True", 20, f"{name} is ready")
+    finally:
+        agent.terminate()
+        agent.wait(10)
     cluster.kubectl("delete", "node", name)
-    return said
+
+
+def test_a_further_node_joins_with_limits_of_its_own(ns: Namespace, tmp_path: Path) -> None:
+    cluster, nodes = ns.cluster, tmp_path / "nodes"
+    command = agent_command(cluster, "node-4", nodes / "node-4", *token(cluster), runtime="docker")
+    with (tmp_path / "log").open("wb") as log:
+        agent = subprocess.Popen(
+            cluster.host.command(*command, "--pod-max-pids", "50"), stdout=log, stderr=log, env=cluster.host.env
+        )
+    try:
+        ns.pod("p", nodeSelector={"kubernetes.io/hostname": "node-4"}, labels={"app": "p"})
+        address = ns.ready("p")["status"]["podIP"]
+        assert address in ns.exec("p", "ip -4 addr show eth0")
+        assert ns.exec("p", "cat /sys/fs/cgroup/pids/pids.max || cat /sys/fs/cgroup/pids.max").strip() == "50"
+        ns.delete("pods", "p")
+        ns.gone("p")
+    finally:
+        agent.terminate()
+        agent.wait(10)
+        purge = ["-m", "node_agent.purge", "--cluster", "strangers", "--nodes-dir", str(nodes), "--name", "node-4"]
+        cluster.host.run(sys.executable, *purge)
+        cluster.kubectl("delete", "node", "node-4")
 
 
 def test_tokens_that_are_no_good(cluster: Cluster, tmp_path: Path) -> None:
