@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from master.registry import webhooks
+from master.registry import webhookcalls
 from master.registry.objects import Reader
-from master.registry.webhooks import Target, WebhookFailed
+from master.registry.webhookcalls import Target, WebhookFailed
 from timonel.api.custom import Document
 from timonel.api.types.apiextensions_v1 import CustomResourceDefinition, WebhookConversion
 
@@ -69,7 +69,7 @@ class Webhook:
         uid = str(uuid.uuid4())
         request = {"uid": uid, "desiredAPIVersion": api_version, "objects": list(documents)}
         review = {"apiVersion": API_VERSION, "kind": "ConversionReview", "request": request}
-        answer = await webhooks.call(self._target(), review, SECONDS)
+        answer = await webhookcalls.call(self._target(), review, SECONDS)
         response = answer.get("response")
         if not isinstance(response, dict) or response.get("uid") != uid:
             raise WebhookFailed("the answer is for another request: expected response.uid to be that of the request")
@@ -84,8 +84,8 @@ class Webhook:
     def _target(self) -> Target:
         config = self._conversion.clientConfig
         if config is not None and config.service is not None:
-            return webhooks.service_target(config.service, config.caBundle, self._reader)
-        return webhooks.url_target((config.url if config else None) or "", config.caBundle if config else None)
+            return webhookcalls.service_target(config.service, config.caBundle, self._reader)
+        return webhookcalls.url_target((config.url if config else None) or "", config.caBundle if config else None)
 
 
 def converter_of(definition: CustomResourceDefinition, reader: Reader) -> Converter:

@@ -115,7 +115,7 @@ def compiled_rules(node: Structural, *, is_object: bool = False) -> Iterator[tup
 
 
 def rule_faults(
-    node: Structural, path: Path, *, is_object: bool = False, changes_allowed: bool = True
+    node: Structural, path: Path, *, is_object: bool = False, uncorrelated: Path | None = None
 ) -> Iterator[FieldError]:
     """What is wrong with the node's rules themselves, as a definition is judged."""
     types = declared(node, is_object=is_object)
@@ -129,8 +129,8 @@ def rule_faults(
         except CompileError as error:
             yield invalid(at.child("rule"), raw, f"compilation failed: {error}")
         yield from _message_faults(raw, types, at)
-        if looks_back and not changes_allowed:
-            why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {path}"
+        if looks_back and uncorrelated is not None:
+            why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {uncorrelated}"
             yield invalid(at.child("rule"), raw["rule"], why)
         if raw.get("optionalOldSelf") is not None and not looks_back:
             yield invalid(
