@@ -16,6 +16,7 @@ AnyColumn = Column[Any]
 INCLUDE_OBJECT = ("None", "Metadata", "Object")
 """The values of `includeObject`: what each row carries beside its cells."""
 
+NAME: AnyColumn = Column("Name", lambda obj: obj.metadata.name, format="name", description="The object's name.")
 AGE: AnyColumn = Column("Age", lambda obj: obj.metadata.creationTimestamp, type="date")
 
 
@@ -32,7 +33,7 @@ class TableWriter:
     """Turns objects of one kind into tables.
 
     Args:
-        columns: the kind's own columns, Name not among them; none of its own means Age alone.
+        columns: the kind's own columns, Name only where it is not plainly the name; none of its own means Age alone.
         decode: makes an object of its JSON.
         options: how the tables are wanted.
         now: the clock.
@@ -45,7 +46,8 @@ class TableWriter:
         options: TableOptions,
         now: Callable[[], datetime],
     ) -> None:
-        self._columns = tuple(columns) or (AGE,)
+        own = tuple(columns) or (AGE,)
+        self._columns = own if any(column.name == NAME.name for column in own) else (NAME, *own)
         self._decode = decode
         self._options = options
         self._now = now
@@ -63,12 +65,11 @@ class TableWriter:
         return msgspec.json.encode(document)
 
     def _definitions(self) -> list[dict[str, Any]]:
-        name = {"name": "Name", "type": "string", "format": "name", "description": "The object's name.", "priority": 0}
-        return [name, *(_definition(column) for column in self._columns)]
+        return [_definition(column) for column in self._columns]
 
     def _row(self, raw: bytes, now: datetime) -> dict[str, Any]:
         obj = self._decode(raw)
-        row: dict[str, Any] = {"cells": [obj.metadata.name, *(_cell(column, obj, now) for column in self._columns)]}
+        row: dict[str, Any] = {"cells": [_cell(column, obj, now) for column in self._columns]}
         match self._options.include_object:
             case "Object":
                 row["object"] = msgspec.Raw(raw)

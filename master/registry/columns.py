@@ -17,7 +17,8 @@ Cell = str | int | float | bool | None
 class Column(Generic[T_contra]):
     """One column of a kind's table.
 
-    ``priority`` 0 is always shown, greater only in wide output. Name comes first in every table and is not listed here.
+    ``priority`` 0 is always shown, greater only in wide output. Name comes first in every table, and is only
+    listed by a kind that shows more than the name there.
     """
 
     name: str

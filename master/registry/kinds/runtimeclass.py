@@ -1,0 +1,38 @@
+"""RuntimeClasses."""
+
+from collections.abc import Iterator
+
+from master.registry.columns import Column, age
+from master.registry.strategy import Strategy, kind
+from master.registry.validation.common import is_label, unchanged
+from master.registry.validation.containers import validate_totals
+from master.registry.validation.meta import validate_labels
+from master.registry.validation.placement import validate_tolerations
+from timonel.api.fields import FieldError, Path, duplicate
+from timonel.api.types import node_v1
+
+
+@kind(node_v1.RuntimeClass, plural="runtimeclasses", namespaced=False)
+class RuntimeClasses(Strategy[node_v1.RuntimeClass]):
+    """A way to run containers, what it costs, and the nodes that have it."""
+
+    columns = [Column("Handler", lambda runtime: runtime.handler), age()]
+
+    def validate(self, obj: node_v1.RuntimeClass, old: node_v1.RuntimeClass | None) -> Iterator[FieldError]:
+        """A handler that stays, and nodes that can be selected."""
+        yield from is_label(Path("handler"), obj.handler)
+        if obj.overhead:
+            yield from validate_totals(obj.overhead.podFixed, Path("overhead.podFixed"))
+        if obj.scheduling:
+            yield from _scheduling(obj.scheduling, Path("scheduling"))
+        if old:
+            yield from unchanged(obj, old, "handler")
+
+
+def _scheduling(scheduling: node_v1.Scheduling, path: Path) -> Iterator[FieldError]:
+    yield from validate_labels(scheduling.nodeSelector, path.child("nodeSelector"))
+    at = path.child("tolerations")
+    yield from validate_tolerations(scheduling.tolerations, at)
+    for index, toleration in enumerate(scheduling.tolerations):
+        if toleration in scheduling.tolerations[:index]:
+            yield duplicate(at.index(index), toleration)
