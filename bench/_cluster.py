@@ -80,7 +80,7 @@ async def lines_of(*command: str, env: Mapping[str, str] | None = None) -> Async
     try:
         yield process.stdout
     finally:
-        if process.returncode is None:
+        if not process.stdout.at_eof():
             process.terminate()
         await process.wait()
 

@@ -46,11 +46,11 @@ async def follow(lines: asyncio.StreamReader, begin: float, serves: asyncio.Even
     said = []
     async for line in lines:
         said.append(line.decode())
-        words = said[-1].split()
-        if words[2:3] == ["master"]:
+        words = said[-1].split()[1:3]  # of "  1.2 s  nodes  3 ready: ..."
+        if words == ["s", "master"]:
             times[MASTER].append(time.perf_counter() - begin)
             serves.set()
-        elif words[2:3] == ["nodes"]:
+        elif words == ["s", "nodes"]:
             times[NODES].append(time.perf_counter() - begin)
     return "".join(said)
 
