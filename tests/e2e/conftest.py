@@ -40,14 +40,16 @@ def cluster(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
     """One master and three nodes."""
     cluster = Cluster(host)
     host.env["KUBECONFIG"] = str(cluster.kubeconfig)
-    cluster.up("--quiet")
-    cluster.api = Api(host, cluster.kubeconfig)
-    yield cluster
-    cluster.api.close()
-    processes = cluster.processes()
-    logs = shutil.copytree(cluster.root / "processes", tmp_path_factory.mktemp("e2e") / "logs")
-    shutil.copy(host.directory / "dockerd.log", logs)
-    cluster.down()
+    try:
+        cluster.up("--quiet")
+        cluster.api = Api(host, cluster.kubeconfig)
+        yield cluster
+        cluster.api.close()
+    finally:
+        processes = cluster.processes()
+        logs = shutil.copytree(cluster.root / "processes", tmp_path_factory.mktemp("e2e") / "logs")
+        shutil.copy(host.directory / "dockerd.log", logs)
+        cluster.down()
     assert not [process for process in processes.values() if Path(f"/proc/{process['pid']}/cwd").exists()]
     assert host.leftovers() == []
     assert not cluster.root.exists()
