@@ -63,7 +63,7 @@ def paths(gv: GroupVersion) -> list[Path]:
     found = [Path(f"/{gv.path}/", (), (resources,))]
     for item in gv.resources:
         found.extend(_resource_paths(gv, item))
-    return sorted(found, key=lambda path: path.url)
+    return sorted((path for path in found if path.operations), key=lambda path: path.url)
 
 
 def _resource_paths(gv: GroupVersion, item: ServedResource) -> Iterator[Path]:
