@@ -74,10 +74,14 @@ def test_the_end_of_a_process_is_told_with_the_end_of_its_log(tmp_path: Path) ->
 
 async def test_what_waits_ends_with_the_process_that_it_waits_for(layout: Layout) -> None:
     process = processes.start("node-1", "node", "node-1", SLEEPER, layout.processes)
-    with pytest.raises(processes.ProcessFailed, match="node-1"):
+
+    async def wait_for_something() -> None:
         async with asyncio.timeout(10), cluster.watched(layout):
             os.kill(process.pid, signal.SIGKILL)
             await asyncio.Event().wait()
+
+    with pytest.raises(processes.ProcessFailed, match="node-1"):
+        await wait_for_something()
 
 
 def test_the_first_range_without_a_route_is_taken() -> None:
