@@ -32,6 +32,8 @@ from timonel.api import codec, errors
 
 log = logging.getLogger(__name__)
 
+_OnEvents = Callable[[Sequence[CacheEvent[Any]]], None]
+
 WORKERS = 8
 """Keys of one controller that are looked at side by side."""
 FIRST_BACKOFF = 0.05
@@ -112,6 +114,10 @@ class Engine:
         }
         self._unsubscribe: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._wide: list[_OnEvents] = []
+        """What listens to every kind."""
+        self._kinds: dict[type[Any], list[Callable[[], None]]] = {}
+        """The kinds that it listens to, with what undoes that."""
 
     async def start(self) -> None:
         """Look at every object once, then at what changes; the registry must be started."""
@@ -121,18 +127,22 @@ class Engine:
             self._follow(queue, Wake(controller.kind, lambda obj, view: [key_of(obj)]))
             for wake in controller.wakes_on:
                 self._follow(queue, wake)
-            for kind in self._kinds(controller.kind):
-                for obj in self._view.list(kind):
-                    queue.wake(key_of(obj))
+            if controller.kind is not None:
+                self._wake_all(queue, controller.kind)
             for number in range(WORKERS):
                 task = asyncio.create_task(self._work(controller, queue), name=f"controller {controller.name} {number}")
                 self._tasks.append(task)
+        self._follow_kinds()
+        self._unsubscribe.append(self._registry.on_kinds(self._follow_kinds))
 
     async def close(self) -> None:
         """Stop; what is under way is cancelled. Idempotent."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         self._unsubscribe.clear()
+        for unsubscribe in (each for undo in self._kinds.values() for each in undo):
+            unsubscribe()
+        self._kinds.clear()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -152,13 +162,33 @@ class Engine:
                     for key in wake.keys(event.previous.object, self._view):
                         queue.wake(key)
 
-        for kind in self._kinds(wake.kind):
-            cache = self._registry.cache(kind)
-            cache.add_listener(on_events)
-            self._unsubscribe.append(partial(cache.remove_listener, on_events))
+        if wake.kind is None:
+            self._wide.append(on_events)
+        else:
+            self._unsubscribe.append(self._listen(wake.kind, on_events))
 
-    def _kinds(self, kind: type[Any] | None) -> Sequence[type[Any]]:
-        return self._view.kinds() if kind is None else [kind]
+    def _follow_kinds(self) -> None:
+        """Let the controllers of every kind see the kinds that have come: custom ones do, and go, at any time."""
+        self._view.forget_gone()
+        followed, self._kinds = self._kinds, {}
+        for kind in self._view.kinds():
+            if kind in followed:
+                self._kinds[kind] = followed[kind]
+                continue
+            self._kinds[kind] = [self._listen(kind, on_events) for on_events in self._wide]
+            for controller in self._controllers:
+                if controller.kind is None:
+                    self._wake_all(self._queues[controller.name], kind)
+
+    def _listen(self, kind: type[Any], on_events: _OnEvents) -> Callable[[], None]:
+        """Hear of a kind's changes; gives what undoes that. A kind that goes takes its cache with it."""
+        cache = self._registry.cache(kind)
+        cache.add_listener(on_events)
+        return partial(cache.remove_listener, on_events)
+
+    def _wake_all(self, queue: _Queue, kind: type[Any]) -> None:
+        for obj in self._view.list(kind):
+            queue.wake(key_of(obj))
 
     async def _work(self, controller: Controller, queue: _Queue) -> None:
         while True:

@@ -9,6 +9,7 @@ from functools import cache
 from ipaddress import IPv4Network
 from typing import Any, Generic, Protocol, TypeVar
 
+from master.registry.base import Resource
 from master.registry.objects import APIObject
 from master.registry.verbs import Registry
 from master.store.cache import CacheEvent, EventType
@@ -64,10 +65,10 @@ class View(Protocol):
         """The objects that have ``value`` in ``index``, in order of their keys."""
 
     def kinds(self) -> Sequence[type[Any]]:
-        """Every kind whose objects are stored."""
+        """Every kind whose objects are stored and known."""
 
     def kind(self, api_version: str, name: str) -> type[Any] | None:
-        """The stored kind that a reference names; None when it is not served."""
+        """The stored kind that a reference names; None when it is not served, or its objects are not known yet."""
 
     def namespaced(self, kind: type[Any]) -> bool:
         """Whether objects of a kind are in namespaces."""
@@ -118,17 +119,23 @@ class CacheView:
         self._indexes: dict[Index[Any], _Indexed[Any]] = {}
 
     def get(self, kind: type[T], namespace: str, name: str) -> T | None:
-        """One object, or None."""
+        """One object, or None; also where the kind is a custom one that is served no longer."""
+        if not self._registry.resources.serves(kind):
+            return None
         item = self._registry.cache(kind).get(self._registry.resources.of(kind).key(namespace, name))
         return None if item is None else item.object
 
     def list(self, kind: type[T], namespace: str = "") -> Sequence[T]:
         """All objects of a kind, of one namespace where given."""
+        if not self._registry.resources.serves(kind):
+            return []
         prefix = self._registry.resources.of(kind).prefix + (f"{namespace}/" if namespace else "")
         return [item.object for item in self._registry.cache(kind).list(prefix)]
 
     def by(self, index: Index[T], value: str) -> Sequence[T]:
         """The objects that have ``value`` in ``index``; the index is made at its first use and kept from then on."""
+        if not self._registry.resources.serves(index.kind):
+            return []
         items = self._registry.cache(index.kind)
         kept = self._indexes.get(index)
         if kept is None:
@@ -142,19 +149,32 @@ class CacheView:
     def kinds(self) -> Sequence[type[Any]]:
         """Every kind whose objects are stored."""
         resources = self._registry.resources
-        return [r.struct for r in resources if r.struct is not None and resources.strategy(r).is_stored]
+        stored = (r for r in resources if resources.strategy(r).is_stored and self._is_loaded(r))
+        return [resource.struct for resource in stored if resource.struct is not None]
 
     def kind(self, api_version: str, name: str) -> type[Any] | None:
         """The stored kind that a reference names; None when it is not served."""
-        resource = self._registry.resources.of_gvk(GVK.parse(api_version, name))
-        return self._registry.resources.stored(resource).struct if resource else None
+        resources = self._registry.resources
+        resource = resources.of_gvk(GVK.parse(api_version, name))
+        stored = resources.stored(resource) if resource else None
+        return stored.struct if stored and self._is_loaded(stored) else None
 
     def namespaced(self, kind: type[Any]) -> bool:
         """Whether objects of a kind are in namespaces."""
         return self._registry.resources.of(kind).namespaced
 
+    def _is_loaded(self, resource: Resource) -> bool:
+        """Whether a kind's objects are known: those of a custom kind may still be on their way."""
+        return self._registry.cache(resource).revision > 0
+
+    def forget_gone(self) -> None:
+        """Drop the indexes over kinds that are served no longer."""
+        for index in [index for index in self._indexes if not self._registry.resources.serves(index.kind)]:
+            del self._indexes[index]
+
     def close(self) -> None:
         """Stop following the caches."""
+        self.forget_gone()
         for index, kept in self._indexes.items():
             self._registry.cache(index.kind).remove_listener(kept.on_events)
         self._indexes.clear()

@@ -93,6 +93,10 @@ class Resources:
         except KeyError:
             raise NoSuchPath from None
 
+    def serves(self, kind: type[Any]) -> bool:
+        """Whether there is a resource of a Struct, or of the class of a custom kind."""
+        return kind in self._by_struct
+
     def versions(self) -> Mapping[str, list[str]]:
         """The served groups, the core group first, each with its versions, the preferred one first."""
         groups: dict[str, list[str]] = {}
