@@ -14,7 +14,7 @@ from master.apiserver.negotiation import JSON, YAML, accepts_gzip, parse_accept
 from master.apiserver.openapi import gnostic
 from master.apiserver.openapi.serving import OpenApi, Stored
 from master.apiserver.resource_api import method_not_allowed, negotiate
-from master.apiserver.served import Groups, GroupVersion
+from master.apiserver.served import GroupVersion, Served
 from master.serviceaccounts import TokenIssuer
 from timonel.api.errors import NoSuchPath, NotAcceptable
 
@@ -31,19 +31,18 @@ class Pages:
 
     def __init__(
         self,
-        groups: Groups,
+        served: Served,
         checks: Mapping[str, Check],
         metrics: Metrics,
         open_streams: Callable[[], int],
         issuer: TokenIssuer | None,
     ) -> None:
-        self._groups = groups
-        self._by_path = {gv.path: gv for versions in groups.values() for gv in versions}
+        self._served = served
         self._checks = checks
         self._metrics = metrics
         self._open_streams = open_streams
         self._issuer = issuer
-        self._openapi = OpenApi(groups, version.git_version())
+        self._openapi = OpenApi(served, version.git_version())
         self._pages: dict[str, Page] = {
             "": self._root,
             "api": self._api,
@@ -72,34 +71,33 @@ class Pages:
         return await page(http, segments)
 
     async def _root(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
-        paths = [
-            f"/{path}" for path in ("api", "apis", *self._by_path, *OPEN_TO_ALL, "metrics", "openapi/v2", "openapi/v3")
-        ]
-        return await self._document(http, {"paths": sorted(paths)})
+        fixed = ("api", "apis", *OPEN_TO_ALL, "metrics", "openapi/v2", "openapi/v3")
+        paths = sorted(f"/{path}" for path in (*fixed, *self._served.by_path))
+        return await self._document(http, {"paths": paths})
 
     # Discovery
 
     async def _api(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
         if len(segments) > 1:
             return await self._resources(http, "/".join(segments))
-        core = self._groups.get("")
+        core = self._served.groups.get("")
         aggregated = await self._aggregated(http, [core] if core else [])
-        return aggregated or await self._document(http, discovery.core_versions(self._groups))
+        return aggregated or await self._document(http, discovery.core_versions(self._served.groups))
 
     async def _apis(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
         match segments:
             case [_]:
-                aggregated = await self._aggregated(http, discovery.named_groups(self._groups))
-                return aggregated or await self._document(http, discovery.group_list(self._groups))
+                aggregated = await self._aggregated(http, discovery.named_groups(self._served.groups))
+                return aggregated or await self._document(http, discovery.group_list(self._served.groups))
             case [_, name]:
-                found = discovery.group(self._groups, name)
+                found = discovery.group(self._served.groups, name)
                 if found is None:
                     raise NoSuchPath
                 return await self._document(http, found)
         return await self._resources(http, "/".join(segments))
 
     async def _resources(self, http: web.BaseRequest, path: str) -> web.StreamResponse:
-        gv = self._by_path.get(path)
+        gv = self._served.by_path.get(path)
         if gv is None:
             raise NoSuchPath
         return await self._document(http, discovery.resource_list(gv))

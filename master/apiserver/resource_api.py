@@ -94,7 +94,14 @@ class ResourceApi:
         return verb
 
     async def serve(self, asked: Asked) -> web.StreamResponse:
-        """Answer a request for a resource."""
+        """Answer a request for a resource, with a warning where its version is deprecated."""
+        response = await self._serve(asked)
+        deprecation = self._registry.strategy(asked.resource).deprecation
+        if deprecation and not response.prepared:
+            response.headers.add("Warning", responses.warning_header(deprecation))
+        return response
+
+    async def _serve(self, asked: Asked) -> web.StreamResponse:
         match self.verb(asked.http, asked.resource, asked.target):
             case Verb.GET:
                 return await self._get(asked)
@@ -138,7 +145,7 @@ class ResourceApi:
             case Form.METADATA_LIST:
                 body = metadata_list(result.items, meta, choice.version)
             case _:
-                body = plain_list(asked.resource.gvk, result.items, meta)
+                body = plain_list(asked.resource.list_gvk, result.items, meta)
         return await responses.answer(asked.http, body, media_type=choice.media_type)
 
     async def _watch(self, asked: Asked) -> web.StreamResponse:
@@ -222,7 +229,7 @@ class ResourceApi:
         result = await self._registry.delete_collection(
             asked.who, asked.resource, asked.target.namespace, wanted, selection
         )
-        body = plain_list(asked.resource.gvk, result.items, list_meta(result))
+        body = plain_list(asked.resource.list_gvk, result.items, list_meta(result))
         return await responses.answer(asked.http, body, media_type=choice.media_type)
 
     # Helpers

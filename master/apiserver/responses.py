@@ -35,13 +35,18 @@ async def answer(
     response = web.Response(status=code, headers={"Cache-Control": "no-cache, private", **(headers or {})})
     response.headers["Content-Type"] = content_type or media_type
     for warning in warnings:
-        response.headers.add("Warning", f'299 - "{_header_safe(warning)}"')
+        response.headers.add("Warning", warning_header(warning))
     if len(body) >= COMPRESS_FROM and accepts_gzip(request.headers.get("Accept-Encoding", "")):
         body = await asyncio.to_thread(_gzip, body)
         response.headers["Content-Encoding"] = "gzip"
         response.headers["Vary"] = "Accept-Encoding"
     response.body = body
     return response
+
+
+def warning_header(text: str) -> str:
+    """A warning as the header of that name has it."""
+    return f'299 - "{_header_safe(text)}"'
 
 
 def failure(request: web.BaseRequest, error: StatusError) -> web.Response:

@@ -60,6 +60,34 @@ def served(resources: Resources) -> Groups:
     }
 
 
+class Served:
+    """What is served at present: custom resources come and go."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._generation = -1
+        self._groups: Groups = {}
+        self._by_path: Mapping[str, GroupVersion] = {}
+
+    @property
+    def groups(self) -> Groups:
+        """The groups, as `served` gives them."""
+        self._look()
+        return self._groups
+
+    @property
+    def by_path(self) -> Mapping[str, GroupVersion]:
+        """The group-versions by `GroupVersion.path`."""
+        self._look()
+        return self._by_path
+
+    def _look(self) -> None:
+        if self._generation != self._resources.generation:
+            self._generation = self._resources.generation
+            self._groups = served(self._resources)
+            self._by_path = {gv.path: gv for versions in self._groups.values() for gv in versions}
+
+
 def _of(everything: Iterable[ServedResource], group: str, version: str) -> tuple[ServedResource, ...]:
     chosen = [item for item in everything if item.resource.gvk[:2] == (group, version)]
     return tuple(sorted(chosen, key=lambda item: item.resource.plural))

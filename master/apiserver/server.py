@@ -8,7 +8,6 @@ from pathlib import Path
 
 from aiohttp import web
 
-from master.apiserver import served
 from master.apiserver.audit.record import Auditor
 from master.apiserver.authn.base import Authenticator, Union
 from master.apiserver.authn.certificates import ClientCertificates
@@ -19,6 +18,7 @@ from master.apiserver.lifetimes import Lifetimes
 from master.apiserver.metrics import Metrics
 from master.apiserver.pages import Pages
 from master.apiserver.resource_api import ResourceApi
+from master.apiserver.served import Served
 from master.apiserver.streams.api import StreamApi
 from master.registry.streams import NodeStreams
 from master.registry.verbs import Registry
@@ -119,8 +119,8 @@ class ApiServer:
             self._auditor.close()
 
     def _make_pages(self, issuer: TokenIssuer | None) -> Pages:
-        groups = served.served(self._registry.resources)
-        return Pages(groups, self._checks, self._metrics, lambda: len(self._lifetimes), issuer)
+        shown = Served(self._registry.resources)
+        return Pages(shown, self._checks, self._metrics, lambda: len(self._lifetimes), issuer)
 
     async def _check_store(self) -> None:
         await self._registry.core.store.revision()

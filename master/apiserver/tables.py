@@ -97,8 +97,8 @@ def partial_metadata(raw: bytes, version: str) -> bytes:
 
 
 def plain_list(gvk: GVK, items: Sequence[bytes], list_meta: dict[str, Any]) -> bytes:
-    """A list of objects by joining their bytes."""
-    head = b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[' % (
+    """A list, of the kind ``gvk``, of objects by joining their bytes."""
+    head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
         gvk.kind.encode(),
         gvk.api_version.encode(),
         msgspec.json.encode(list_meta),
@@ -108,7 +108,7 @@ def plain_list(gvk: GVK, items: Sequence[bytes], list_meta: dict[str, Any]) -> b
 
 def metadata_list(items: Sequence[bytes], list_meta: dict[str, Any], version: str) -> bytes:
     """A PartialObjectMetadataList of objects."""
-    gvk = GVK("meta.k8s.io", version, "PartialObjectMetadata")
+    gvk = GVK("meta.k8s.io", version, "PartialObjectMetadataList")
     return plain_list(gvk, [partial_metadata(raw, version) for raw in items], list_meta)
 
 

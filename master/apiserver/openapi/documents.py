@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from master.apiserver.openapi.operations import paths
-from master.apiserver.openapi.schemas import V2, V3, Dialect, build
+from master.apiserver.openapi.schemas import V2, V3, AnyType, Dialect, build, name_of
 from master.apiserver.openapi.wording import path_item
 from master.apiserver.served import Groups, GroupVersion
-from timonel.api.struct import Struct
 from timonel.api.types import meta_v1
 
 Document = dict[str, Any]
@@ -45,12 +44,12 @@ def _paths(group_versions: Iterable[GroupVersion], dialect: Dialect) -> Document
     return {path.url: path_item(path, gv, dialect) for gv in group_versions for path in paths(gv)}
 
 
-def _roots(group_versions: Iterable[GroupVersion]) -> list[type[Struct]]:
+def _roots(group_versions: Iterable[GroupVersion]) -> list[AnyType]:
     """All that operations take and give."""
-    roots: set[type[Struct]] = {meta_v1.WatchEvent}
+    roots: set[AnyType] = {meta_v1.WatchEvent}
     for gv in group_versions:
         for path in paths(gv):
             for operation in path.operations:
                 structs = (operation.answer, operation.body.struct if operation.body else None)
                 roots.update(struct for struct in structs if struct is not None)
-    return sorted(roots, key=lambda struct: (struct.__module__, struct.__name__))
+    return sorted(roots, key=name_of)

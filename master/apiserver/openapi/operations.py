@@ -5,17 +5,19 @@ from dataclasses import dataclass
 
 from master.apiserver.negotiation import JSON, YAML
 from master.apiserver.openapi import parameters
+from master.apiserver.openapi.custom import AnyCustom, ListOf
 from master.apiserver.openapi.parameters import Parameter
 from master.apiserver.served import GroupVersion, ServedResource, ServedSubresource
 from master.registry.bodies import PATCH_TYPES
 from timonel.api import scheme
+from timonel.api.custom import CustomObject
 from timonel.api.gvk import GVK
 from timonel.api.struct import Struct
 from timonel.api.types import meta_v1
 
 OBJECT_TYPES = (JSON, YAML)
 
-AnyStruct = type[Struct]
+AnyStruct = type[Struct] | AnyCustom
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,10 @@ def _collection(item: ServedResource, subject: str) -> Iterator[Operation]:
 
 def _list(item: ServedResource, subject: str) -> Operation:
     gvk = item.resource.gvk
-    struct = scheme.lookup(GVK(gvk.group, gvk.version, f"{gvk.kind}List"))
+    kind = item.resource.struct
+    struct: AnyStruct | None = scheme.lookup(item.resource.list_gvk)
+    if struct is None and kind is not None and issubclass(kind, CustomObject):
+        struct = ListOf(kind, item.resource.list_gvk.kind)
     return Operation("get", "list", subject, struct, parameters.LISTING, action="list", gvk=gvk)
 
 

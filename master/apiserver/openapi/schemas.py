@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from master.apiserver.openapi import custom
 from master.apiserver.openapi.descriptions import NO_TEXT, TypeText, module_texts
+from timonel.api.custom import CustomObject
 from timonel.api.gvk import GVK
 from timonel.api.quantity import Quantity
 from timonel.api.schema import Merge, Schema, Shape, fields_of
 from timonel.api.struct import Struct
+from timonel.api.types import meta_v1
 
 Document = dict[str, Any]
 
@@ -39,13 +42,19 @@ V2 = Dialect("#/definitions/", unions=False)
 V3 = Dialect("#/components/schemas/", unions=True)
 
 
-def name_of(struct: type[Struct]) -> str:
+AnyType = type[Struct] | custom.AnyCustom
+"""What has a schema."""
+
+
+def name_of(struct: AnyType) -> str:
     """The schema's name of a type, for instance `io.k8s.api.core.v1.Pod`."""
+    if isinstance(struct, custom.ListOf) or issubclass(struct, CustomObject):
+        return custom.name_of(struct)
     module = sys.modules[struct.__module__]
     return f"{getattr(module, 'SCHEMA_PREFIX', f'io.timonel.{struct.__module__}')}.{struct.__name__}"
 
 
-def reference(struct: type[Struct], dialect: Dialect) -> Document:
+def reference(struct: AnyType, dialect: Dialect) -> Document:
     """A reference to a type's schema."""
     return {"$ref": f"{dialect.refs}{name_of(struct)}"}
 
@@ -55,7 +64,7 @@ def gvk_extension(gvk: GVK) -> dict[str, str]:
     return {"group": gvk.group, "version": gvk.version, "kind": gvk.kind}
 
 
-def build(roots: Iterable[type[Struct]], dialect: Dialect) -> dict[str, Document]:
+def build(roots: Iterable[AnyType], dialect: Dialect) -> dict[str, Document]:
     """The schemas of `roots` and of all that they refer to, by name and in order of name."""
     builder = _Builder(dialect)
     pending = list(roots)
@@ -64,12 +73,15 @@ def build(roots: Iterable[type[Struct]], dialect: Dialect) -> dict[str, Document
         struct = pending.pop()
         name = name_of(struct)
         if name not in done:
-            done[name] = builder.struct(struct)
+            done[name] = builder.schema(struct)
             pending.extend(_referred(struct))
     return dict(sorted(done.items()))
 
 
-def _referred(struct: type[Struct]) -> Iterable[type[Struct]]:
+def _referred(struct: AnyType) -> Iterable[AnyType]:
+    if isinstance(struct, custom.ListOf) or issubclass(struct, CustomObject):
+        yield from (meta_v1.ObjectMeta, meta_v1.ListMeta)
+        return
     for field in fields_of(struct).values():
         schema = field.schema
         while schema.items is not None:
@@ -83,6 +95,20 @@ class _Builder:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
+
+    def schema(self, struct: AnyType) -> Document:
+        """The schema of a type."""
+        if isinstance(struct, custom.ListOf) or issubclass(struct, CustomObject):
+            return self.custom(struct)
+        return self.struct(struct)
+
+    def custom(self, kind: custom.AnyCustom) -> Document:
+        """The schema of a custom kind, or of its lists."""
+        referred: list[AnyType] = [meta_v1.ObjectMeta, meta_v1.ListMeta]
+        referred += [kind.item] if isinstance(kind, custom.ListOf) else []
+        references = {each: self._reference(name_of(each)) for each in referred}
+        document = custom.schema_of(kind, references, unions=self._dialect.unions)
+        return {**document, GVK_KEY: [gvk_extension(kind.gvk)]}
 
     def struct(self, struct: type[Struct]) -> Document:
         """The schema of a type."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from master.apiserver.openapi import documents, gnostic
-from master.apiserver.served import Groups, GroupVersion
+from master.apiserver.served import Groups, GroupVersion, Served
 
 _PREFIX = "/openapi/v3/"
 
@@ -29,46 +29,45 @@ class Stored:
 
 
 class OpenApi:
-    """The documents of what is served. Making one takes a moment and runs in a thread."""
+    """The documents of what is served. Making one takes a moment and runs in a thread; what has not changed is kept."""
 
-    def __init__(self, groups: Groups, server_version: str) -> None:
-        self._groups = groups
+    def __init__(self, served: Served, server_version: str) -> None:
+        self._served = served
         self._version = server_version
-        self._by_path = {gv.path: gv for versions in groups.values() for gv in versions}
         self._kept: dict[str, Stored] = {}
         self._lock = asyncio.Lock()
 
     def index(self) -> dict[str, Any]:
         """`/openapi/v3`: where the document of each group-version is; the URL changes with its content."""
-        urls = {path: f"{_PREFIX}{path}?hash={self.hash(path)}" for path in sorted(self._by_path)}
+        urls = {path: f"{_PREFIX}{path}?hash={self.hash(path)}" for path in sorted(self._served.by_path)}
         return {"paths": {path: {"serverRelativeURL": url} for path, url in urls.items()}}
 
     def hash(self, path: str) -> str:
         """The content's hash of a group-version's document, without making it: what the document is made of decides."""
-        return self._digest(self._by_path[path])
+        return self._digest(self._served.by_path[path])
 
     async def v3(self, path: str) -> Stored | None:
         """The document of the group-version at `path` (`apis/apps/v1`); None when there is none."""
-        gv = self._by_path.get(path)
+        gv = self._served.by_path.get(path)
         if gv is None:
             return None
         return await self._get(path, self._digest(gv), lambda: msgspec.json.encode(documents.v3(gv, self._version)))
 
     async def v2(self) -> Stored:
         """The document of everything, as JSON."""
-        return await self._get("v2", self._digest(self._groups), lambda: msgspec.json.encode(self._make_v2()))
+        return await self._get("v2", self._digest(self._served.groups), lambda: msgspec.json.encode(self._make_v2()))
 
     async def v2_protobuf(self) -> Stored:
         """The document of everything, in the form that Go clients want."""
-        etag = f"PB-{self._digest(self._groups)}"
+        etag = f"PB-{self._digest(self._served.groups)}"
         return await self._get("v2 protobuf", etag, lambda: gnostic.encode(self._make_v2()))
 
     def _make_v2(self) -> dict[str, Any]:
-        return documents.v2(self._groups, self._version)
+        return documents.v2(self._served.groups, self._version)
 
     async def _get(self, key: str, etag: str, make: Callable[[], bytes]) -> Stored:
         async with self._lock:
-            if key not in self._kept:
+            if key not in self._kept or self._kept[key].etag != etag:
                 compressed = await asyncio.to_thread(lambda: gzip.compress(make(), 6, mtime=0))
                 self._kept[key] = Stored(compressed, etag)
             return self._kept[key]
