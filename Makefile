@@ -75,7 +75,9 @@ e2e: $(STAMP) ## The tests on a whole cluster with Docker
 bench: $(STAMP) ## Print the figures (takes some minutes)
 	@tools/setup.sh dev $(VENV)
 	@tools/setup.sh test
-	@for script in bench/*.py; do echo; echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in bench/[a-z]*.py; do \
+	  name=bench.$$(basename $$script .py); echo; echo "== $$name"; $(BIN)/python -m $$name || exit 1; \
+	done
 
 clean: ## Remove what the other targets made here
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
