@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from master.registry import authz
 from master.registry.base import DeleteOptions, ListOptions, User, WriteOptions, component
@@ -15,9 +16,13 @@ from master.registry.verbs import Registry
 from master.registry.watching import WatchFrames
 from master.store.embedded import EmbeddedStore
 from timonel.api import codec
+from timonel.api.errors import Invalid
+from timonel.api.gvk import GVK
+from timonel.api.patch import merge_patch
 from timonel.api.types import core_v1
 
 ADMIN = component("admin")
+EXAMPLES = Path(__file__).parents[3] / "manifests" / "examples"
 
 
 @dataclass
@@ -117,3 +122,56 @@ def api(registry: Registry) -> Api:
 def pod() -> dict[str, Any]:
     """A plain pod."""
     return {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "main", "image": "nginx:1.25"}]}}
+
+
+class Examples:
+    """The manifests in manifests/examples, as they are or changed by a merge patch."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    def body(self, name: str, change: Any = None) -> dict[str, Any]:
+        """An example's object."""
+        body: dict[str, Any] = yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text())
+        return merge_patch(body, change) if change else body
+
+    def kind(self, name: str) -> Any:
+        """The example's resource."""
+        body = self.body(name)
+        return self.api.registry.resources.of_gvk(GVK.parse(body["apiVersion"], body["kind"]))
+
+    async def create(self, name: str, change: Any = None) -> Any:
+        """Create it; gives what is stored."""
+        return await self.api.create(self.kind(name), self.body(name, change), self._namespace(name))
+
+    async def refusal(self, name: str, change: Any) -> str:
+        """Why the changed example is refused."""
+        with pytest.raises(Invalid) as refused:
+            await self.create(name, change)
+        return refused.value.message
+
+    async def change(self, name: str, change: Any, subresource: str = "") -> Any:
+        """Patch the example, which was created."""
+        name_ = self.body(name)["metadata"]["name"]
+        return await self.api.merge(self.kind(name), name_, change, self._namespace(name), subresource)
+
+    async def change_refusal(self, name: str, change: Any, subresource: str = "") -> str:
+        """Why the example may not be changed so."""
+        with pytest.raises(Invalid) as refused:
+            await self.change(name, change, subresource)
+        return refused.value.message
+
+    def cells(self, name: str, change: Any = None) -> dict[str, Any]:
+        """What the table shows of it."""
+        resource = self.kind(name)
+        obj = codec.convert(resource.struct, self.body(name, change))
+        return {column.name: column.value(obj) for column in self.api.registry.strategy(resource).columns}
+
+    def _namespace(self, name: str) -> str:
+        return "default" if self.kind(name).namespaced else ""
+
+
+@pytest.fixture
+def examples(api: Api) -> Examples:
+    """The examples of the manifests."""
+    return Examples(api)
