@@ -76,6 +76,7 @@ class Registry:
         """Stop the caches; watches end. Idempotent."""
         await self._custom.close()
         await self.core.close()
+        await self.core.admission.close()
 
     # What others may look at
 

@@ -6,7 +6,7 @@ A plugin is one module in this package with one subclass of `Plugin`, found by d
 import importlib
 import pkgutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from master.registry import admission
@@ -26,6 +26,10 @@ class Attributes:
     old: Any
     reader: Reader
     authorizer: Authorizer
+    changed_late: bool = False
+    """Set by a plugin that has changed the object in ways that earlier plugins cannot foresee: all run once more."""
+    memory: dict[str, Any] = field(default_factory=dict)
+    """What a plugin keeps from its first look at the write for the second, by the plugin's name."""
 
     @property
     def operation(self) -> Verb:
@@ -63,6 +67,9 @@ class Plugin:
             StatusError: the write is refused.
         """
 
+    async def close(self) -> None:
+        """Free what the plugin holds. Idempotent."""
+
     def sees(self, attributes: Attributes) -> bool:
         """Whether the plugin is concerned: by default with writes of the main resource only."""
         return not attributes.call.subresource and self._sees_kind(attributes)
@@ -80,7 +87,12 @@ class Chain:
         self._plugins = sorted(plugins, key=lambda plugin: (plugin.order, type(plugin).__name__))
 
     async def mutate(self, attributes: Attributes) -> None:
-        """Let each plugin change the object."""
+        """Let each plugin change the object, and once more when one of them says so."""
+        await self._mutate(attributes)
+        if attributes.changed_late:
+            await self._mutate(attributes)
+
+    async def _mutate(self, attributes: Attributes) -> None:
         for plugin in self._plugins:
             if plugin.sees(attributes):
                 await plugin.mutate(attributes)
@@ -90,6 +102,11 @@ class Chain:
         for plugin in self._plugins:
             if plugin.sees(attributes):
                 await plugin.validate(attributes)
+
+    async def close(self) -> None:
+        """Close all plugins."""
+        for plugin in self._plugins:
+            await plugin.close()
 
 
 def load() -> Chain:

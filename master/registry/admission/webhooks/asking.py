@@ -1,0 +1,125 @@
+"""One webhook and one write: whether it is asked, and what it says, its failure policy applied."""
+
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from master.registry.admission.base import Attributes
+from master.registry.admission.webhooks import conditions, review
+from master.registry.admission.webhooks.client import Client, target_of
+from master.registry.admission.webhooks.forms import Form, forms_of
+from master.registry.admission.webhooks.matching import Webhook, form_for, is_everything, selects
+from master.registry.admission.webhooks.review import Answer
+from master.registry.base import Verb
+from master.registry.webhookcalls import WebhookFailed
+from timonel.api.errors import BadRequest, InternalError, NotFound
+from timonel.api.types import core_v1
+
+log = logging.getLogger(__name__)
+
+SECONDS = 10
+HARMLESS = ("None", "NoneOnDryRun")
+"""What a webhook's sideEffects may be for it to hear of a dry run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A webhook that has allowed a write, and the form in which it saw the object."""
+
+    form: Form
+    answer: Answer
+
+
+async def ask(client: Client, webhook: Webhook, attributes: Attributes, *, may_patch: bool) -> Asked | None:
+    """Ask the webhook, if it is concerned; None where it is not, or where it failed and failures are ignored.
+
+    Raises:
+        StatusError: the webhook denies the write, or failed and its failures are refusals, or knows no dry run.
+    """
+    forms = forms_of(attributes.call)
+    form = form_for(webhook, attributes.operation, attributes.call.subresource, forms)
+    if form is None or not await _selected(webhook, attributes):
+        return None
+    request = review.question(attributes, form, forms[0], str(uuid.uuid4()))
+    if not _conditions_hold(webhook, attributes, request):
+        return None
+    if attributes.call.dry_run and webhook.sideEffects not in HARMLESS:
+        raise BadRequest(f'admission webhook "{webhook.name}" does not support dry run')
+    try:
+        answer = await _call(client, webhook, attributes, request, may_patch=may_patch)
+    except WebhookFailed as error:
+        message = f'failed calling webhook "{webhook.name}": {error}'
+        if webhook.failurePolicy == "Ignore":
+            log.warning("%s; ignored", message)
+            return None
+        raise InternalError(message) from None
+    for text in answer.warnings:
+        attributes.call.warn(text)
+    if not answer.allowed:
+        raise review.denial(webhook.name, answer.status)
+    return Asked(form, answer)
+
+
+async def _call(
+    client: Client, webhook: Webhook, attributes: Attributes, request: dict[str, Any], *, may_patch: bool
+) -> Answer:
+    """Raises WebhookFailed with what went wrong."""
+    version = next((each for each in webhook.admissionReviewVersions if each in review.VERSIONS), None)
+    if version is None:
+        raise WebhookFailed("webhook does not accept known AdmissionReview versions (v1, v1beta1)")
+    try:
+        target = target_of(webhook.clientConfig, attributes.reader)
+        raw = await client.post(target, review.review(request, version), webhook.timeoutSeconds or SECONDS)
+    except WebhookFailed as error:
+        raise WebhookFailed(f"failed to call webhook: {error}") from None
+    try:
+        return review.read(raw, request["uid"], version, may_patch=may_patch)
+    except review.BadAnswer as error:
+        raise WebhookFailed(f"received invalid webhook response: {error}") from None
+
+
+def _conditions_hold(webhook: Webhook, attributes: Attributes, request: dict[str, Any]) -> bool:
+    """Raises Forbidden when a condition fails and failures are refusals."""
+    if not webhook.matchConditions:
+        return True
+    try:
+        return conditions.hold(webhook.matchConditions, request)
+    except conditions.ConditionFailed as error:
+        if webhook.failurePolicy == "Ignore":
+            log.warning('webhook "%s" is passed over: %s', webhook.name, error)
+            return False
+        raise attributes.forbidden(str(error)) from None
+
+
+async def _selected(webhook: Webhook, attributes: Attributes) -> bool:
+    """Whether the selectors choose the write: either state of the object, and the namespace that it is in."""
+    labels = [obj.metadata.labels for obj in (attributes.object, attributes.old) if obj is not None]
+    if not selects(webhook.objectSelector, *labels):
+        return False
+    if is_everything(webhook.namespaceSelector):
+        return True
+    namespace = await _namespace_labels(attributes)
+    return namespace is None or selects(webhook.namespaceSelector, namespace)
+
+
+async def _namespace_labels(attributes: Attributes) -> Mapping[str, str] | None:
+    """The labels of the object's namespace, of a namespace its own; None for what is in no namespace.
+
+    Raises:
+        NotFound: there is no such namespace.
+    """
+    call = attributes.call
+    if call.resource.struct is core_v1.Namespace:
+        before_or_after = attributes.old if attributes.operation is Verb.DELETE else attributes.object
+        labels: Mapping[str, str] = before_or_after.metadata.labels
+        return labels
+    if not call.namespace:
+        return None
+    found = attributes.reader.cached(core_v1.Namespace, "", call.namespace)
+    if found is None:
+        found = await attributes.reader.current(core_v1.Namespace, "", call.namespace)
+    if found is None:
+        raise NotFound("namespaces", call.namespace)
+    return found.metadata.labels

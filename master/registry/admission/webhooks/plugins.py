@@ -1,0 +1,117 @@
+"""The two plugins that ask webhooks: those that change objects, and those that judge them.
+
+Webhooks that change are asked one after the other, by their configuration's name and in its order. When one of them has
+changed the object, the chain runs once more: built-in plugins look at what came in, and webhooks with the reinvocation
+policy IfNeeded are asked again if the object is not as they left it. Webhooks that judge are asked all at once.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from typing import ClassVar
+
+from master.registry.admission.base import Attributes, Plugin
+from master.registry.admission.webhooks.asking import ask
+from master.registry.admission.webhooks.changing import change
+from master.registry.admission.webhooks.client import Client
+from master.registry.admission.webhooks.matching import Webhook, is_exempt
+from master.registry.base import Verb
+from timonel.api import codec
+from timonel.api.errors import InternalError, StatusError
+from timonel.api.types import admissionregistration_v1 as v1
+
+WRITES = frozenset({Verb.CREATE, Verb.UPDATE, Verb.DELETE})
+
+
+class MutatingWebhooks(Plugin):
+    """Kubernetes' MutatingAdmissionWebhook."""
+
+    order: ClassVar[int] = 900
+    """After the built-in plugins that change objects."""
+    operations = WRITES
+
+    def __init__(self) -> None:
+        self._client = Client()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    def sees(self, attributes: Attributes) -> bool:
+        """Every write, subresources too, while there are webhooks."""
+        return not is_exempt(attributes.call.resource) and any(_mutating(attributes))
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Let each webhook change the object."""
+        left: dict[tuple[str, str], bytes] = attributes.memory.setdefault(type(self).__name__, {})
+        again = bool(left)
+        for configuration, webhook in _mutating(attributes):
+            key = (configuration, webhook.name)
+            if again and not _wanted_again(webhook, left.get(key), attributes):
+                continue
+            asked = await ask(self._client, webhook, attributes, may_patch=True)
+            if asked is None:
+                continue
+            patch = asked.answer.patch
+            if patch and change(attributes, asked.form, webhook.name, patch):
+                attributes.changed_late = True
+            left[key] = codec.encode(attributes.object)
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Ask about deletions, which change no object: a patch is refused."""
+        if attributes.operation is not Verb.DELETE:
+            return
+        for _, webhook in _mutating(attributes):
+            asked = await ask(self._client, webhook, attributes, may_patch=True)
+            if asked and asked.answer.patch:
+                why = "attempted to modify the object, which is not supported for this operation"
+                raise InternalError(f'admission webhook "{webhook.name}" {why}')
+
+
+class ValidatingWebhooks(Plugin):
+    """Kubernetes' ValidatingAdmissionWebhook."""
+
+    order: ClassVar[int] = 950
+    """After everything that can be judged without a call, and before what counts accepted objects."""
+    operations = WRITES
+
+    def __init__(self) -> None:
+        self._client = Client()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    def sees(self, attributes: Attributes) -> bool:
+        """Every write, subresources too, while there are webhooks."""
+        return not is_exempt(attributes.call.resource) and any(_validating(attributes))
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Ask all webhooks; of several refusals the first by configuration and order is told."""
+        verdicts = await asyncio.gather(*(self._verdict(webhook, attributes) for webhook in _validating(attributes)))
+        for refusal in verdicts:
+            if refusal is not None:
+                raise refusal
+
+    async def _verdict(self, webhook: Webhook, attributes: Attributes) -> StatusError | None:
+        try:
+            await ask(self._client, webhook, attributes, may_patch=False)
+        except StatusError as refusal:
+            return refusal
+        return None
+
+
+def _mutating(attributes: Attributes) -> Iterator[tuple[str, v1.MutatingWebhook]]:
+    """The webhooks with their configurations' names, in the order of these."""
+    for configuration in attributes.reader.all_cached(v1.MutatingWebhookConfiguration):
+        for webhook in configuration.webhooks:
+            yield configuration.metadata.name or "", webhook
+
+
+def _validating(attributes: Attributes) -> Iterator[v1.ValidatingWebhook]:
+    for configuration in attributes.reader.all_cached(v1.ValidatingWebhookConfiguration):
+        yield from configuration.webhooks
+
+
+def _wanted_again(webhook: v1.MutatingWebhook, left: bytes | None, attributes: Attributes) -> bool:
+    """Whether a webhook that left the object as ``left`` (None: was not asked) is to see it again."""
+    return webhook.reinvocationPolicy == "IfNeeded" and left not in (None, codec.encode(attributes.object))
