@@ -52,8 +52,7 @@ def _of_pod(pod: core_v1.Pod, view: View) -> Iterator[Key]:
 def node_lifecycle(node: core_v1.Node, view: View, now: datetime) -> Iterator[Action]:
     """Notice silence, keep the taints in step with the conditions, move pods away."""
     silent_in = GRACE - silence(node, view, now)
-    alive = silent_in > 0
-    if alive:
+    if silent_in > 0:
         yield RequeueAfter(silent_in + 0.05)
     elif ready(node) != "Unknown":
         yield Patch(node, {"status": {"conditions": _unknown(node, now)}}, subresource="status")
@@ -67,8 +66,12 @@ def node_lifecycle(node: core_v1.Node, view: View, now: datetime) -> Iterator[Ac
             node, {"metadata": {"resourceVersion": node.metadata.resourceVersion}, "spec": {"taints": wanted or None}}
         )
         return
+    if all(ready(other) == "Unknown" for other in view.list(core_v1.Node)):
+        # When nobody is heard, it is more likely the master that is cut off, and there is nowhere to go to.
+        yield RequeueAfter(GRACE)
+        return
     for pod in view.by(PODS_BY_NODE, node.metadata.name or ""):
-        yield from _evict(pod, node, now, alive=alive)
+        yield from _evict(pod, node, now)
 
 
 def silence(node: core_v1.Node, view: View, now: datetime) -> float:
@@ -127,7 +130,7 @@ def tolerated_for(pod: core_v1.Pod, node_taints: list[core_v1.Taint]) -> float |
     return shortest
 
 
-def _evict(pod: core_v1.Pod, node: core_v1.Node, now: datetime, *, alive: bool) -> Iterator[Action]:
+def _evict(pod: core_v1.Pod, node: core_v1.Node, now: datetime) -> Iterator[Action]:
     executing = [taint for taint in node.spec.taints if taint.effect == "NoExecute"]
     if not executing or pod.metadata.deletionTimestamp:
         return

@@ -8,7 +8,7 @@ import pytest
 
 from master.controllers.controller import CONTROLLERS
 from master.controllers.node_ipam import node_ipam
-from master.controllers.node_lifecycle import GRACE, node_lifecycle, tolerated_for
+from master.controllers.node_lifecycle import GRACE, node_lifecycle, ready, tolerated_for
 from master.controllers.pod_gc import pod_gc
 from timonel.api import codec
 from timonel.api import time as api_time
@@ -90,12 +90,15 @@ def test_a_silent_node_becomes_unknown_is_tainted_and_loses_the_pods_that_do_not
     add_pod(world, "plain", "a")
     add_pod(world, "brief", "a", [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}])
     add_pod(world, "loyal", "a", [{"operator": "Exists"}])
+    add_node(world, "z")
     world.wait(GRACE + 0.1)
+    renew(world, "z")
     node = settle(world)
     assert {c.type: c.status for c in node.status.conditions} == {"Ready": "Unknown", "MemoryPressure": "Unknown"}
     assert shown(node) == ["node.kubernetes.io/unreachable:NoExecute", "node.kubernetes.io/unreachable:NoSchedule"]
     assert [pod.metadata.name for pod in world.list(core_v1.Pod)] == ["brief", "loyal"]
     assert all(pod.status.conditions[0].status == "False" for pod in world.list(core_v1.Pod))
+    world.apply(node_lifecycle(node, world, world.now))
     assert world.requeue == pytest.approx(5, abs=1)
     world.wait(5)
     settle(world)
@@ -111,6 +114,19 @@ def test_a_master_that_was_away_gives_nodes_the_time_to_come_back(world: Any) ->
     assert world.requeue == pytest.approx(GRACE, abs=0.1)
     world.wait(GRACE + 0.1)
     assert "node.kubernetes.io/unreachable:NoExecute" in shown(settle(world))
+
+
+def test_when_no_node_is_heard_no_pod_is_moved(world: Any) -> None:
+    for name in ("a", "b"):
+        add_node(world, name)
+        renew(world, name)
+        add_pod(world, f"on-{name}", name)
+    world.wait(GRACE + 1)
+    settle(world)
+    world.wait(60)
+    settle(world)
+    assert [ready(node) for node in world.list(core_v1.Node)] == ["Unknown", "Unknown"]
+    assert [pod.metadata.name for pod in world.list(core_v1.Pod)] == ["on-a", "on-b"]
 
 
 def test_a_node_that_comes_back_loses_the_taints(world: Any) -> None:

@@ -1,0 +1,26 @@
+"""Events are news: after an hour they go, as in Kubernetes (kube-apiserver's --event-ttl)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from master.controllers.actions import Action, Delete, RequeueAfter
+from master.controllers.controller import controller
+from master.controllers.view import View
+from timonel.api import time as api_time
+from timonel.api.types import core_v1
+
+LIFETIME = timedelta(hours=1)
+
+
+@controller(core_v1.Event)
+def event_expiry(event: core_v1.Event, view: View, now: datetime) -> Iterator[Action]:
+    """Delete an Event that has not been seen again for its lifetime."""
+    series = event.series.lastObservedTime if event.series else None
+    seen = series or event.lastTimestamp or event.eventTime or event.metadata.creationTimestamp
+    left = (api_time.parse(seen) + LIFETIME - now).total_seconds() if seen else 0.0
+    if left > 0:
+        yield RequeueAfter(left)
+    else:
+        yield Delete(event)
