@@ -18,8 +18,9 @@ LIFETIME = timedelta(hours=1)
 def event_expiry(event: core_v1.Event, view: View, now: datetime) -> Iterator[Action]:
     """Delete an Event that has not been seen again for its lifetime."""
     series = event.series.lastObservedTime if event.series else None
-    seen = series or event.lastTimestamp or event.eventTime or event.metadata.creationTimestamp
-    left = (api_time.parse(seen) + LIFETIME - now).total_seconds() if seen else 0.0
+    times = (series, event.lastTimestamp, event.eventTime, event.metadata.creationTimestamp)
+    seen = max((api_time.parse(text) for text in times if text), default=now - LIFETIME)
+    left = (seen + LIFETIME - now).total_seconds()
     if left > 0:
         yield RequeueAfter(left)
     else:
