@@ -17,6 +17,14 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
+
+def patch_types(struct: Any) -> tuple[str, ...]:
+    """The patches of a kind: a custom one has no strategic merge, for which only built-in types know how."""
+    if isinstance(struct, type) and issubclass(struct, CustomObject):
+        return tuple(kind for kind in PATCH_TYPES if kind != STRATEGIC_PATCH)
+    return PATCH_TYPES
+
+
 Body = bytes | Any
 """JSON as it came, or the Struct of a caller in this process; the Struct stays the caller's and is never changed."""
 
@@ -72,5 +80,4 @@ def patched(document: Any, patch_type: str, patch: bytes, struct: type[Any]) -> 
         case "application/strategic-merge-patch+json" if not issubclass(struct, CustomObject):
             return strategic_merge_patch(struct, document, operations)
         case _:
-            accepted = [kind for kind in PATCH_TYPES if kind != patch_type]
-            raise UnsupportedMediaType(accepted)
+            raise UnsupportedMediaType(patch_types(struct))

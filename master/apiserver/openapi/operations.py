@@ -8,7 +8,7 @@ from master.apiserver.openapi import parameters
 from master.apiserver.openapi.custom import AnyCustom, ListOf
 from master.apiserver.openapi.parameters import Parameter
 from master.apiserver.served import GroupVersion, ServedResource, ServedSubresource
-from master.registry.bodies import PATCH_TYPES
+from master.registry.bodies import patch_types
 from timonel.api import scheme
 from timonel.api.custom import CustomObject
 from timonel.api.gvk import GVK
@@ -120,7 +120,7 @@ def _object(verbs: Sequence[str], subject: str, gvk: GVK, struct: AnyStruct | No
         options = parameters.WRITING
         yield Operation("put", "replace", subject, struct, options, Body(struct), (200, 201), action="put", gvk=gvk)
     if "patch" in verbs:
-        body = Body(None, PATCH_TYPES)
+        body = Body(None, patch_types(struct))
         options = parameters.PATCHING
         yield Operation("patch", "patch", subject, struct, options, body, (200, 201), action="patch", gvk=gvk)
     if "delete" in verbs:

@@ -129,7 +129,7 @@ class CustomStrategy(Strategy[CustomKind]):
         yield from found
         if any(fault.type in _BLOCKING for fault in found):
             if schema.has_rules:
-                yield invalid(values.NOWHERE, None, _UNASKED)
+                yield invalid(values.NOWHERE, "null", _UNASKED)
             return
         yield from self._rules.faults(value, before)
 
