@@ -42,7 +42,8 @@ class Hooks:
         self.peers.add(request.transport)
         self.asked.append((request.path, review["request"]))
         self.queries.append(request.query_string)
-        said = self.says.get(request.path, allow)(review["request"])
+        says: Says = self.says.get(request.path, allow)
+        said = says(review["request"])
         if said is None:
             await self.hangs.wait()
             said = {"allowed": True}
