@@ -11,6 +11,7 @@ from aiohttp import web
 from master.apiserver.audit.log import AuditFile, AuditSettings
 from master.apiserver.audit.policy import API_VERSION, Judgement, Level, Policy, Stage, Subject, load
 from master.apiserver.paths import Target
+from master.registry import remarks
 from master.registry.base import User
 from timonel.api import time
 
@@ -28,6 +29,7 @@ class Record:
         self._file = file
         self._judgement = judgement
         self._event = event
+        self._remarks = remarks.collect()
 
     @property
     def id(self) -> str:
@@ -56,9 +58,8 @@ class Record:
         """The answer has been made, or a long one has ended."""
         body = _content(response)
         self._event["responseStatus"] = _status(response.status, body)
-        self._event.setdefault("annotations", {})["authorization.k8s.io/decision"] = (
-            "forbid" if response.status == 403 else "allow"
-        )
+        decision = "forbid" if response.status == 403 else "allow"
+        self._event["annotations"] = {**self._remarks, "authorization.k8s.io/decision": decision}
         if body and self._judgement.level >= Level.REQUEST_RESPONSE:
             self._keep("responseObject", body)
         self._write(Stage.RESPONSE_COMPLETE)

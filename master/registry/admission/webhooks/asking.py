@@ -13,6 +13,7 @@ from master.registry.admission.webhooks.forms import Form, forms_of
 from master.registry.admission.webhooks.matching import Webhook, form_for, is_everything, selects
 from master.registry.admission.webhooks.review import Answer
 from master.registry.base import Verb
+from master.registry.remarks import remark
 from master.registry.webhookcalls import WebhookFailed
 from timonel.api.errors import BadRequest, InternalError, NotFound
 from timonel.api.types import core_v1
@@ -57,6 +58,8 @@ async def ask(client: Client, webhook: Webhook, attributes: Attributes, *, may_p
         raise InternalError(message) from None
     for text in answer.warnings:
         attributes.call.warn(text)
+    for key, text in answer.remarks.items():
+        remark(f"{webhook.name}/{key}", text)
     if not answer.allowed:
         raise review.denial(webhook.name, answer.status)
     return Asked(form, answer)

@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ class _Response(msgspec.Struct):
     patch: str | None = None
     patchType: str | None = None
     warnings: list[str] | None = None
+    auditAnnotations: dict[str, str] | None = None
 
 
 class _Review(msgspec.Struct):
@@ -54,6 +56,8 @@ class Answer:
     patch: bytes = b""
     """A JSON patch, as JSON; empty for none."""
     warnings: tuple[str, ...] = ()
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """What it wants to be in the audit log, by keys of its own."""
 
 
 def question(attributes: Attributes, form: Form, requested: Form, uid: str) -> dict[str, Any]:
@@ -101,8 +105,13 @@ def read(raw: bytes, uid: str, version: str, *, may_patch: bool) -> Answer:
         raise BadAnswer("webhook response was absent")
     if version == "v1":
         _check_head(given, response, uid)
-    patch = _patch(response, version, may_patch=may_patch)
-    return Answer(response.allowed, response.status, patch, _warnings(response.warnings or ()))
+    return Answer(
+        allowed=response.allowed,
+        status=response.status,
+        patch=_patch(response, version, may_patch=may_patch),
+        warnings=_warnings(response.warnings or []),
+        remarks=response.auditAnnotations or {},
+    )
 
 
 def denial(name: str, status: meta_v1.Status | None) -> StatusError:
@@ -146,7 +155,7 @@ def _patch(response: _Response, version: str, *, may_patch: bool) -> bytes:
         raise BadAnswer(f"response.patch is no base64: {error}") from None
 
 
-def _warnings(given: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+def _warnings(given: list[str]) -> tuple[str, ...]:
     return tuple(" ".join(text.split())[:LONGEST_WARNING] for text in given[:MOST_WARNINGS])
 
 
