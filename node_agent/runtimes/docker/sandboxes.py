@@ -107,8 +107,9 @@ class Sandboxes:
         return sandbox_of(inspected, spec.pod)
 
     async def _do_without_own_network(self, inspected: dict[str, Any]) -> None:
-        again = await self._daemon.inspect(inspected["Id"])
-        code = again["State"]["ExitCode"] if again else None
+        # Docker may be a moment behind: what it says of a process that has just ended is not its exit code yet.
+        ended = await self._daemon.ask("POST", f"/containers/{inspected['Id']}/wait")
+        code = ended["StatusCode"]
         await self.remove(inspected["Id"])
         if code != _CANNOT_MAKE_NETWORK:
             raise RuntimeFailure("CreatePodSandboxError", f"the sandbox ended while it started, with {code}")
