@@ -1,6 +1,6 @@
 """The one place where the registry writes: an object, and the claims that it takes or gives back, in one go."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from master.registry.base import Resource
@@ -19,11 +19,24 @@ class ClaimTaken(Exception):
         self.keys = list(keys)
 
 
+class Moved(Exception):
+    """An object that was to be written beside is not as it was; nothing was written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """The object is not in the state that the write began from; ``current`` is its state, None when it is absent."""
 
     current: KeyValue | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Another object's new value, and the revision of the state that it follows."""
+
+    key: str
+    revision: int
+    value: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,7 @@ class Intent:
     """Claims that the object did not have before."""
     gives_back: Iterable[str] = ()
     """Claims that it has no longer."""
+    beside: Sequence[Beside] = ()
 
 
 async def commit(core: Core, resource: Resource, intent: Intent) -> int | Lost:
@@ -44,12 +58,16 @@ async def commit(core: Core, resource: Resource, intent: Intent) -> int | Lost:
 
     Raises:
         ClaimTaken: a claim belongs to another object.
+        Moved: an object beside has changed.
         OutcomeUnknown: the store did not answer; the write may or may not have happened.
     """
     guards = [Guard(intent.key, intent.revision), *(Guard(claim, 0) for claim in intent.takes)]
+    claims = len(guards)
+    guards += [Guard(other.key, other.revision) for other in intent.beside]
     writes: list[Write] = [Put(intent.key, intent.value) if intent.value is not None else Delete(intent.key)]
     writes += [Put(claim, b'{"metadata":{}}') for claim in intent.takes]
     writes += [Delete(claim) for claim in intent.gives_back]
+    writes += [Put(other.key, other.value) for other in intent.beside]
     outcome, sent_before = await _send(core.store_of(resource), guards, writes)
     if isinstance(outcome, Committed):
         return outcome.revision
@@ -57,7 +75,8 @@ async def commit(core: Core, resource: Resource, intent: Intent) -> int | Lost:
     if sent_before and (current.value if current else None) == intent.value:
         return current.revision if current else outcome.revision
     if (current.revision if current else 0) == intent.revision:
-        raise ClaimTaken(guard.key for guard, held in zip(guards[1:], outcome.current[1:], strict=True) if held)
+        taken = [g.key for g, held in zip(guards[1:claims], outcome.current[1:claims], strict=True) if held]
+        raise ClaimTaken(taken) if taken else Moved
     return Lost(current)
 
 

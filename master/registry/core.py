@@ -19,7 +19,7 @@ from master.store.base import KeyValue, Store
 from master.store.cache import CacheEvent, EventType, Item, WatchCache, labels_of, with_revision
 from master.store.items import Decoding
 from timonel.api import codec, time
-from timonel.api.errors import NoSuchPath
+from timonel.api.errors import NoSuchPath, ServiceUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +176,19 @@ class Core:
         resource = self.resources.of(kind)
         items: Sequence[AnyItem] = self._caches[resource].list(f"{resource.prefix}{namespace}/" if namespace else "")
         return (item.object for item in items)
+
+    def stored(self) -> Iterator[Resource]:
+        """See `Reader`."""
+        return (resource for resource in self.resources if self.strategy(resource).is_stored)
+
+    async def caught_up(self, kind: type[T], revision: int) -> None:
+        """See `Reader`."""
+        resource = self.resources.of(kind)
+        try:
+            await self._caches[resource].wait_until(revision)
+        except TimeoutError:
+            why = f"what this server knows of {resource.group_resource} is older than revision {revision}"
+            raise ServiceUnavailable(f"{why}, try again") from None
 
     def on_change(self, kind: type[T], seen: Callable[[T | None, T | None], None]) -> None:
         """See `Reader`."""

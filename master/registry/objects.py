@@ -85,6 +85,16 @@ class Reader(Protocol):
     def all_cached(self, kind: type[T], namespace: str = "") -> Iterator[T]:
         """All objects of a kind, of one namespace where given, in key order; they may be a moment old."""
 
+    def stored(self) -> Iterator[Resource]:
+        """The resources whose objects the store has, each once."""
+
+    async def caught_up(self, kind: type[T], revision: int) -> None:
+        """Wait until what is cached of a kind is at least as new as ``revision``.
+
+        Raises:
+            ServiceUnavailable: it has not become so in time.
+        """
+
     def on_change(self, kind: type[T], seen: Callable[[T | None, T | None], None]) -> None:
         """Call ``seen`` with the old and the new state (None: absent) of every object of a kind that changes."""
 

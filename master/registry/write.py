@@ -14,7 +14,7 @@ import msgspec
 from master.registry import metadata
 from master.registry.admission.base import Attributes
 from master.registry.base import Result, Verb, WriteOptions
-from master.registry.commit import ClaimTaken, Intent, Lost, commit
+from master.registry.commit import Beside, ClaimTaken, Intent, Lost, Moved, commit
 from master.registry.core import AnyItem, Core
 from master.registry.objects import Call
 from master.registry.strategy import AnyStrategy
@@ -67,7 +67,10 @@ class Writer:
             obj = make(None)
             generated = not obj.metadata.name
             try:
-                return await self._create_once(call, obj, options, taken, tracked)
+                async with self._core.admission.turn(call, self._core):
+                    return await self._create_once(call, obj, options, taken, tracked)
+            except Moved:
+                continue
             except ClaimTaken as lost:
                 taken |= await self._all_taken(lost, guessed=attempt + 1 < GUESSES)
             except AlreadyExists:
@@ -96,6 +99,8 @@ class Writer:
                 outcome = await self._update_once(call, plan, options, item, taken)
             except ClaimTaken as lost:
                 taken |= await self._all_taken(lost, guessed=attempt + 1 < GUESSES)
+                continue
+            except Moved:
                 continue
             except AlreadyExists:
                 certain = False
@@ -135,7 +140,8 @@ class Writer:
             if core.cache(resource).get(key) or await core.store_of(resource).get(key):
                 raise AlreadyExists(resource.group_resource, call.name)
             return Result(value, created=True, warnings=tuple(call.warnings))
-        outcome = await self._commit(strategy, Intent(key, 0, value, strategy.claims(obj)), obj, asked)
+        intent = Intent(key, 0, value, strategy.claims(obj), beside=self._beside(attributes))
+        outcome = await self._commit(strategy, intent, obj, asked)
         if isinstance(outcome, Lost):
             raise AlreadyExists(resource.group_resource, call.name)
         return Result(with_revision(value, outcome), outcome, created=True, warnings=tuple(call.warnings))
@@ -174,19 +180,19 @@ class Writer:
         self._warn(strategy, call, new, old)
         metadata.count_generation(new, old, strategy)
         value = encode(call, new, item, options, plan.tracked)
-        return await self._store(call, strategy, item, new, value, asked, options)
+        return await self._store(attributes, strategy, item, value, asked, options)
 
     async def _store(
         self,
-        call: Call,
+        attributes: Attributes,
         strategy: AnyStrategy,
         item: AnyItem,
-        new: Any,
         value: bytes,
         asked: Iterable[str],
         options: WriteOptions,
     ) -> Result | Lost:
         """Write what differs; an object that was only held back by its finalizers goes with the last of them."""
+        call, new = attributes.call, attributes.object
         raw = with_revision(value, item.revision)
         goes = new.metadata.deletionTimestamp and not new.metadata.deletionGracePeriodSeconds and not strategy.held(new)
         if options.dry_run or (raw == item.raw and not goes):
@@ -198,6 +204,7 @@ class Writer:
             value=None if goes else value,
             takes={key: field for key, field in after.items() if key not in before},
             gives_back=[key for key in before if key not in after],
+            beside=self._beside(attributes),
         )
         outcome = await self._commit(strategy, intent, new, asked)
         if isinstance(outcome, Lost):
@@ -205,6 +212,16 @@ class Writer:
         return Result(with_revision(value, outcome), outcome, warnings=tuple(call.warnings))
 
     # Common to both
+
+    def _beside(self, attributes: Attributes) -> list[Beside]:
+        """What admission wants written in the same transaction."""
+        made = []
+        for obj in attributes.beside:
+            meta = obj.metadata
+            key = self._core.resources.of(type(obj)).key(meta.namespace or "", meta.name)
+            revision, meta.resourceVersion = int(meta.resourceVersion), None
+            made.append(Beside(key, revision, stored_form(codec.to_dict(obj))))
+        return made
 
     async def _commit(self, strategy: AnyStrategy, intent: Intent, obj: Any, asked: Iterable[str]) -> int | Lost:
         """Commit; a taken claim that the caller asked for is the caller's error."""

@@ -5,7 +5,8 @@ A plugin is one module in this package with one subclass of `Plugin`, found by d
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -30,6 +31,9 @@ class Attributes:
     """Set by a plugin that has changed the object in ways that earlier plugins cannot foresee: all run once more."""
     memory: dict[str, Any] = field(default_factory=dict)
     """What a plugin keeps from its first look at the write for the second, by the plugin's name."""
+    beside: list[Any] = field(default_factory=list)
+    """Changed copies of other objects, written in one transaction with this one: all of them, if all are as they were.
+    Only for plugins that validate."""
 
     @property
     def operation(self) -> Verb:
@@ -67,6 +71,10 @@ class Plugin:
             StatusError: the write is refused.
         """
 
+    def turn(self, call: Call, reader: Reader) -> AbstractAsyncContextManager[Any] | None:
+        """What a creation holds until it is written, to be spared from losing races; None: nothing."""
+        return None
+
     async def close(self) -> None:
         """Free what the plugin holds. Idempotent."""
 
@@ -102,6 +110,16 @@ class Chain:
         for plugin in self._plugins:
             if plugin.sees(attributes):
                 await plugin.validate(attributes)
+
+    @asynccontextmanager
+    async def turn(self, call: Call, reader: Reader) -> AsyncIterator[None]:
+        """Hold what the plugins want held, in their order."""
+        async with AsyncExitStack() as held:
+            for plugin in self._plugins:
+                turn = plugin.turn(call, reader)
+                if turn is not None:
+                    await held.enter_async_context(turn)
+            yield
 
     async def close(self) -> None:
         """Close all plugins."""

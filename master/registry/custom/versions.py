@@ -50,8 +50,11 @@ class VersionStore(Store):
     async def txn(self, guards: Sequence[Guard], writes: Sequence[Write]) -> Committed | Refused:
         outcome = await self._inner.txn(guards, [await self._kept(write) for write in writes])
         if isinstance(outcome, Refused):
-            shown = iter(await self._shown([each for each in outcome.current if each]))
-            return replace(outcome, current=tuple(next(shown) if each else None for each in outcome.current))
+            own = [each for each in outcome.current if each and each.key.startswith(self._prefix)]
+            shown = {each.key: each for each in await self._shown(own)}
+            return replace(
+                outcome, current=tuple(shown.get(each.key, each) if each else None for each in outcome.current)
+            )
         return outcome
 
     async def watch(self, prefix: str, after: int) -> AsyncGenerator[Batch, None]:
