@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from master.registry.cel.conditions import program
+from master.registry.cel.environment import CompileError
 from master.registry.validation.common import is_qualified
 from master.registry.validation.placement import validate_selector
 from timonel.api import names
@@ -66,6 +68,7 @@ def _webhook(webhook: AnyWebhook, path: Path) -> Iterator[FieldError]:
             yield from validate_selector(selector, path.child(field))
     yield from _client(webhook.clientConfig, path.child("clientConfig"))
     yield from validate_conditions(webhook.matchConditions, path.child("matchConditions"))
+    yield from _expressions(webhook.matchConditions, path.child("matchConditions"))
     if isinstance(webhook, v1.MutatingWebhook) and webhook.reinvocationPolicy not in ("IfNeeded", "Never"):
         yield not_supported(path.child("reinvocationPolicy"), webhook.reinvocationPolicy, ("IfNeeded", "Never"))
 
@@ -154,6 +157,19 @@ def validate_conditions(conditions: Sequence[Any], path: Path) -> Iterator[Field
         if condition.name in seen:
             yield duplicate(at.child("name"), condition.name)
         seen.add(condition.name)
+
+
+def _expressions(conditions: Sequence[v1.MatchCondition], path: Path) -> Iterator[FieldError]:
+    """The expressions compile, with what they may speak of when a webhook is to be asked."""
+    for index, condition in enumerate(conditions):
+        if not condition.expression.strip():
+            continue
+        at = path.index(index).child("expression")
+        try:
+            if not program(condition.expression).is_bool:
+                yield invalid(at, condition.expression, "must evaluate to bool")
+        except CompileError as error:
+            yield invalid(at, condition.expression, f"compilation failed: {error}")
 
 
 def _client(config: v1.WebhookClientConfig, path: Path) -> Iterator[FieldError]:

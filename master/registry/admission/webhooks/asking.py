@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from master.registry.admission.base import Attributes
-from master.registry.admission.webhooks import conditions, review
+from master.registry.admission.webhooks import review
 from master.registry.admission.webhooks.client import Client, target_of
 from master.registry.admission.webhooks.forms import Form, forms_of
 from master.registry.admission.webhooks.matching import Webhook, form_for, is_everything, selects
 from master.registry.admission.webhooks.review import Answer
 from master.registry.base import Verb
+from master.registry.cel import conditions
 from master.registry.remarks import remark
 from master.registry.webhookcalls import WebhookFailed
 from timonel.api.errors import BadRequest, InternalError, NotFound

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from master.registry.admission.webhooks import client
-from timonel.api.errors import Forbidden, InternalError, StatusError
+from timonel.api.errors import Forbidden, InternalError, Invalid, StatusError
 from timonel.api.types import admissionregistration_v1 as v1
 from timonel.api.types import core_v1
 
@@ -92,6 +93,20 @@ async def test_a_condition_without_a_value_is_a_failure(api: Any, hooks: Any, va
     with pytest.raises(Forbidden, match='match condition "missing": no such key: '):
         await api.create(core_v1.ConfigMap, {"metadata": {"name": "a"}})
     assert not hooks.asked
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ("object.", "compilation failed: ERROR: "),
+        ("authorizer.path('/x').check('get').allowed()", "undeclared reference to 'authorizer"),
+        ("'text'", "must evaluate to bool"),
+    ],
+)
+async def test_conditions_that_cannot_work_are_refused(hooks: Any, validating: Any, expression: str, why: str) -> None:
+    with pytest.raises(Invalid, match=re.escape(why)) as refused:
+        await validating(hooks.webhook("/v", matchConditions=[{"name": "c", "expression": expression}]))
+    assert refused.value.causes[0].field == "webhooks[0].matchConditions[0].expression"
 
 
 async def test_webhooks_cannot_keep_their_configurations(api: Any, hooks: Any, validating: Any) -> None:
