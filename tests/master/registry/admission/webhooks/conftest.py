@@ -73,7 +73,7 @@ class Hooks:
 @asynccontextmanager
 async def serving(directory: Path) -> AsyncIterator[Hooks]:
     pki = Pki.open(directory)
-    pair = pki.issue_server(["127.0.0.1"])
+    pair = pki.issue_server(["127.0.0.1", "hook.n.svc"])
     (directory / "server.pem").write_bytes(pair.certificate + pair.key)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(directory / "server.pem")
