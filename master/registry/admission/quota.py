@@ -70,12 +70,14 @@ class ResourceQuota(Plugin):
         call, obj = attributes.call, attributes.object
         if _is_recount(call):
             return
+        quotas = attributes.reader.all_cached(core_v1.ResourceQuota, call.namespace)
+        counting = [quota for quota in quotas if in_scope(quota.spec, obj)]
+        if not counting:
+            return
         resource = call.resource.group_resource
         before = usage(resource, attributes.old) if attributes.old is not None else {}
         more = grown(usage(resource, obj), before)
-        for known in attributes.reader.all_cached(core_v1.ResourceQuota, call.namespace):
-            if not in_scope(known.spec, obj):
-                continue
+        for known in counting:
             if isinstance(obj, core_v1.Pod):
                 _check_said(attributes, known, obj.spec)
             if known.spec.hard.keys() & more.keys():

@@ -1,12 +1,18 @@
 """Quotas: refusals in Kubernetes' words, charges that are exact under concurrency, recounts."""
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
 from master.registry.admission import quota as plugin
+from master.registry.authz.masters import Masters
 from master.registry.base import User
+from master.registry.verbs import Registry
+from master.store.base import Batch
+from master.store.embedded import EmbeddedStore
 from timonel.api.errors import Forbidden, StatusError
 from timonel.api.types import apps_v1, core_v1
 
@@ -62,6 +68,41 @@ async def test_recounts_during_creations_forget_nothing(api: Any, quota: Any, re
     creations = [api.create(core_v1.Pod, named(pod, f"p{n}")) for n in range(20)]
     await asyncio.gather(*creations, *(recount() for _ in range(20)), return_exceptions=True)
     assert (len(await api.names(core_v1.Pod)), await used(api)) == (10, {"pods": "10"})
+
+
+@pytest.fixture
+async def pods_seen(store: EmbeddedStore, api: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Event]:
+    """While it is not set the caches of ``api`` hear nothing of pods."""
+    opened = asyncio.Event()
+    opened.set()
+    plain = store.watch
+
+    async def watch(prefix: str, after: int) -> AsyncGenerator[Batch, None]:
+        async with aclosing(plain(prefix, after)) as batches:
+            async for batch in batches:
+                if prefix == "/registry/core/pods/":
+                    await opened.wait()
+                yield batch
+
+    monkeypatch.setattr(store, "watch", watch)
+    lagging = Registry(store, Masters())
+    await lagging.start()
+    monkeypatch.setattr(api, "registry", lagging)
+    yield opened
+    await lagging.close()
+
+
+async def test_a_recount_waits_for_the_pods_that_were_charged(
+    api: Any, pods_seen: asyncio.Event, quota: Any, recount: Any, pod: Any
+) -> None:
+    await quota(hard={"pods": "5"})
+    pods_seen.clear()
+    await api.create(core_v1.Pod, pod)
+    await api.registry.cache(core_v1.ResourceQuota).fresh()
+    counting = asyncio.create_task(recount())
+    await asyncio.wait({counting}, timeout=0.2)
+    pods_seen.set()
+    assert (await counting)["status"]["used"] == {"pods": "1"}
 
 
 async def test_a_write_that_fails_charges_nothing(api: Any, quota: Any, pod: Any) -> None:
