@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from master.registry.cel.environment import CompileError, Environment, EvaluationError, Program
+from master.registry.cel.failures import CompileError, EvaluationError
 from timonel.api.types import admissionregistration_v1 as v1
+
+if TYPE_CHECKING:
+    from master.registry.cel.environment import Program
 
 VARIABLES = ("object", "oldObject", "request")
 KEPT_PROGRAMS = 1024
@@ -35,10 +38,12 @@ def hold(conditions: Iterable[v1.MatchCondition], request: dict[str, Any]) -> bo
 
 
 @lru_cache(maxsize=KEPT_PROGRAMS)
-def program(expression: str) -> Program:
+def program(expression: str) -> "Program":
     """The compiled expression.
 
     Raises:
         CompileError: it is none, or speaks of what it may not.
     """
+    from master.registry.cel.environment import Environment
+
     return Environment(dict.fromkeys(VARIABLES)).compile(expression)

@@ -14,6 +14,7 @@ from cel_expr_python.ext.ext_strings import ExtStrings
 
 from master.registry.cel import library
 from master.registry.cel.declared import Declared
+from master.registry.cel.failures import CompileError, EvaluationError, TooExpensive
 
 _CODE = re.compile(r"^(?:[A-Z_]+: )|(?: \[[A-Z_]+\])$")
 _STRUCT = re.compile(r" not found in struct '[^']*'")
@@ -24,18 +25,6 @@ _BUDGET = "Iteration budget exceeded"
 
 _OPTIONAL = "cel.bind({name}, has_{name}_ ? optional.of({name}_) : optional.none(), "
 """Stands before an expression with an optional variable: the library makes optionals in expressions only."""
-
-
-class CompileError(ValueError):
-    """The expression is no expression, or its types do not fit."""
-
-
-class EvaluationError(Exception):
-    """The expression has no value for these variables."""
-
-
-class TooExpensive(EvaluationError):
-    """The expression takes more steps than one may."""
 
 
 class Program:

@@ -9,14 +9,17 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from master.registry.cel.convert import converted
-from master.registry.cel.declared import Declared, declared
-from master.registry.cel.environment import CompileError, Environment, EvaluationError, Program, TooExpensive
+from master.registry.cel.failures import CompileError, EvaluationError, TooExpensive
 from master.registry.custom.schema import MISSING, Structural
 from master.registry.custom.values import old_items
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required
+
+if TYPE_CHECKING:
+    from master.registry.cel.declared import Declared
+    from master.registry.cel.environment import Environment, Program
 
 Document = dict[str, Any]
 
@@ -109,16 +112,19 @@ def compiled_rules(node: Structural, *, is_object: bool = False) -> Iterator[tup
     Raises:
         CompileError: a rule does not compile. `rule_faults` has found all of these before a schema is used.
     """
-    types = declared(node, is_object=is_object)
-    for index, raw in enumerate(node.rules):
-        yield index, _compiled(raw, types)
+    if node.rules:
+        types = _declared(node, is_object=is_object)
+        for index, raw in enumerate(node.rules):
+            yield index, _compiled(raw, types)
 
 
 def rule_faults(
     node: Structural, path: Path, *, is_object: bool = False, uncorrelated: Path | None = None
 ) -> Iterator[FieldError]:
     """What is wrong with the node's rules themselves, as a definition is judged."""
-    types = declared(node, is_object=is_object)
+    if not node.rules:
+        return
+    types = _declared(node, is_object=is_object)
     for index, raw in enumerate(node.rules):
         at = path.child("x-kubernetes-validations").index(index)
         looks_back = bool(_OLD.search(raw["rule"]))
@@ -164,7 +170,15 @@ def _compiled(raw: Document, types: Declared) -> Rule:
     )
 
 
+def _declared(node: Structural, *, is_object: bool) -> Declared:
+    from master.registry.cel.declared import declared
+
+    return declared(node, is_object=is_object)
+
+
 def _environment(raw: Document, types: Declared) -> Environment:
+    from master.registry.cel.environment import Environment
+
     return Environment({"self": types, "oldSelf": types}, optional="oldSelf" if raw.get("optionalOldSelf") else "")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from master.registry.cel.conditions import program
-from master.registry.cel.environment import CompileError
+from master.registry.cel.failures import CompileError
 from master.registry.validation.common import is_qualified
 from master.registry.validation.placement import validate_selector
 from timonel.api import names
