@@ -265,6 +265,8 @@ def encode(call: Call, new: Any, item: AnyItem | None, options: WriteOptions, tr
             subresource=call.subresource,
             api_version=new.apiVersion,
         )
+    elif item:
+        document = managed_fields.with_old_times(codec.to_dict(item.object), document)
     return stored_form(document)
 
 

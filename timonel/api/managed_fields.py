@@ -138,6 +138,22 @@ def apply(
     return request.result()
 
 
+def with_old_times(old: Document, new: Document) -> Document:
+    """`new` as `old` has it when they differ in nothing but the times of managedFields.
+
+    Apply compares before defaults are filled in: only afterwards can be seen that nothing has changed.
+    """
+    if "managedFields" not in old["metadata"] or _timeless(old) != _timeless(new):
+        return new
+    return new | {"metadata": new["metadata"] | {"managedFields": old["metadata"]["managedFields"]}}
+
+
+def _timeless(document: Document) -> Document:
+    metadata = {key: value for key, value in document["metadata"].items() if key != "resourceVersion"}
+    entries = [{**entry, "time": None} for entry in metadata.get("managedFields") or ()]
+    return document | {"metadata": metadata | {"managedFields": entries}}
+
+
 class _Apply:
     """One server-side apply: what it makes of the object and of the entries."""
 

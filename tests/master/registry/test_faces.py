@@ -4,10 +4,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from master.registry.base import ListOptions, WriteOptions
+from master.registry.kinds.event_v1 import NewEvents
+from timonel.api import codec
 from timonel.api.errors import ApplyConflict, Invalid
-from timonel.api.types import core_v1, events_v1
+from timonel.api.types import core_v1, events_v1, meta_v1
 
 NEW = {
     "metadata": {"name": "e"},
@@ -99,3 +103,34 @@ async def test_apply_through_a_face_owns_stored_fields(api: Any) -> None:
     assert "f:count" not in entry["fieldsV1"]
     with pytest.raises(ApplyConflict):
         await apply("two", note="sea")
+
+
+words = st.none() | st.from_regex(r"[a-z]{1,8}", fullmatch=True)
+times = st.none() | st.just("2026-01-02T03:04:05.000006Z")
+references = st.builds(core_v1.ObjectReference, kind=words, name=words, namespace=words, fieldPath=words)
+events = st.builds(
+    core_v1.Event,
+    metadata=st.builds(
+        meta_v1.ObjectMeta, name=words, labels=st.dictionaries(words.map(str), words.map(str), max_size=2)
+    ),
+    action=words,
+    count=st.none() | st.integers(1, 9),
+    eventTime=times,
+    firstTimestamp=times,
+    lastTimestamp=times,
+    involvedObject=references,
+    related=st.none() | references,
+    message=words,
+    reason=words,
+    reportingComponent=words,
+    reportingInstance=words,
+    source=st.none() | st.builds(core_v1.EventSource, component=words, host=words),
+    series=st.none() | st.builds(core_v1.EventSeries, count=st.integers(2, 9), lastObservedTime=times),
+    type=words,
+)
+
+
+@given(events)
+def test_no_event_loses_anything_by_its_other_face(event: core_v1.Event) -> None:
+    face = NewEvents()
+    assert codec.to_dict(face.put(face.show(event))) == codec.to_dict(event)
