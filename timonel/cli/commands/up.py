@@ -29,15 +29,22 @@ if TYPE_CHECKING:
     "--apply", "manifests", multiple=True, type=click.Path(exists=True, path_type=Path), help="Apply and wait."
 )
 @click.option("--name", default=DEFAULT_NAME, show_default=True, help="The cluster's name.")
+@click.option("--merge", "merging", is_flag=True, help="Put the cluster into ~/.kube/config (or $KUBECONFIG).")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 def command(
-    nodes: int, store: str | None, runtime: str, manifests: tuple[Path, ...], name: str, *, quiet: bool
+    nodes: int, store: str | None, runtime: str, manifests: tuple[Path, ...], name: str, *, merging: bool, quiet: bool
 ) -> None:
     """Start a cluster of one master and some nodes on this machine's Docker, or what of it does not run.
 
     It is safe to run again at any time. `timonel down` removes everything.
     """
     asyncio.run(_up(Layout.of(name), nodes, store, runtime, manifests, quiet=quiet))
+    if merging:
+        from timonel.cli.local.merging import merge
+
+        path = merge(Layout.of(name))
+        if not quiet:
+            click.echo(f"\nmerged into {path} as context timonel-{name}")
 
 
 async def _up(
