@@ -22,10 +22,11 @@ LOOK_AGAIN = 0.5
 _NAMES = (
     ("plural", "Plural", "resources"),
     ("singular", "Singular", "resources"),
+    ("shortNames", "ShortNames", "resources"),
     ("kind", "Kind", "kinds"),
     ("listKind", "ListKind", "kinds"),
 )
-"""Names that must be free: the field, its word in a reason, and among which names it must be."""
+"""Names that must be free: the field, its word in a reason, and among which names; the last conflict is told."""
 
 
 def _neighbours(definition: v1.CustomResourceDefinition, view: View) -> Iterable[Key]:
@@ -60,11 +61,11 @@ def _grant(definition: v1.CustomResourceDefinition, view: View, now: datetime) -
     conflicts = [
         (f"{word}Conflict", name)
         for field, word, sort in _NAMES
-        if (name := getattr(wanted, field) or "") and name in taken[sort]
+        for name in _several(getattr(wanted, field))
+        if name in taken[sort]
     ]
-    conflicts += [("ShortNamesConflict", name) for name in wanted.shortNames if name in taken["resources"]]
     if conflicts:
-        reason, name = conflicts[0]
+        reason, name = conflicts[-1]
         _set(definition, now, "NamesAccepted", "False", reason, f'"{name}" is already in use')
         if not _holds(definition, "Established"):
             _set(definition, now, "Established", "False", "NotAccepted", "not all names are accepted")
@@ -74,6 +75,10 @@ def _grant(definition: v1.CustomResourceDefinition, view: View, now: datetime) -
     if not _holds(definition, "Established"):
         message = "the initial names have been accepted"
         _set(definition, now, "Established", "True", "InitialNamesAccepted", message)
+
+
+def _several(names: str | list[str] | None) -> list[str]:
+    return names if isinstance(names, list) else [names] if names else []
 
 
 def _taken(definition: v1.CustomResourceDefinition, view: View) -> dict[str, set[str]]:
