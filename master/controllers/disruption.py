@@ -48,7 +48,7 @@ def disruption(budget: policy_v1.PodDisruptionBudget, view: View, now: datetime)
 
 
 def expected(budget: policy_v1.PodDisruptionBudget, pods: Sequence[core_v1.Pod], view: View) -> int:
-    """How many pods there should be: those that there are, or where the budget is in shares what their owners ask for."""
+    """How many pods there should be: those that there are, or for a budget in shares what their owners ask for."""
     if isinstance(budget.spec.minAvailable, int):
         return len(pods)
     total, seen = 0, set[str]()

@@ -1,4 +1,4 @@
-"""Prefer nodes whose cpu and memory would be used in like shares. Source: Kubernetes' NodeResourcesBalancedAllocation."""
+"""Prefer nodes whose cpu and memory would be used alike. Source: Kubernetes' NodeResourcesBalancedAllocation."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A world in memory: objects, and what controllers' actions do to them. No API server, no time that passes by itself."""
+"""A world in memory: objects, and what controllers' actions do to them. No API server, and no time of its own."""
 
 from __future__ import annotations
 
