@@ -5,11 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import re2
-
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-
 
 class BadPattern(ValueError):
     """The text is no regular expression; the message says why."""
@@ -22,8 +17,12 @@ def compiled(pattern: str) -> Any:
     Raises:
         BadPattern: it is none.
     """
+    import re2  # with the first pattern: few clusters have any
+
+    options = re2.Options()
+    options.log_errors = False
     try:
-        return re2.compile(pattern, _OPTIONS)
+        return re2.compile(pattern, options)
     except re2.error as error:
         raise BadPattern(_text(error)) from None
 
