@@ -12,8 +12,9 @@ from cel_expr_python.ext.ext_bindings import ExtBindings
 from cel_expr_python.ext.ext_optional import ExtOptional
 from cel_expr_python.ext.ext_strings import ExtStrings
 
-from master.registry.cel import library
+from master.registry.cel import effort, library
 from master.registry.cel.declared import Declared
+from master.registry.cel.effort import Scope
 from master.registry.cel.failures import CompileError, EvaluationError, TooExpensive
 
 _CODE = re.compile(r"^(?:[A-Z_]+: )|(?: \[[A-Z_]+\])$")
@@ -30,10 +31,16 @@ _OPTIONAL = "cel.bind({name}, has_{name}_ ? optional.of({name}_) : optional.none
 class Program:
     """A compiled expression; may be run any number of times."""
 
-    def __init__(self, expression: cel.Expression, result: cel.Type) -> None:
+    def __init__(self, expression: cel.Expression, checked: cel.Expression) -> None:
         self._expression = expression
+        self._checked = checked
+        result = checked.return_type()
         self.is_bool = result in (cel.Type.BOOL, cel.Type.DYN)
         self.is_string = result in (cel.Type.STRING, cel.Type.DYN)
+
+    def rounds(self, schemas: Scope) -> int:
+        """The rounds that its loops take at worst, where the variables are of these schemas."""
+        return effort.rounds(self._checked.serialize(), schemas)
 
     def run(self, variables: Mapping[str, Any]) -> Any:
         """The value for these variables, as Python has it.
@@ -80,7 +87,7 @@ class Environment:
         text = f"{prefix}{expression})" if prefix else expression
         try:
             checked = self._typed.compile(text)
-            return Program(self._running.compile(text), checked.return_type())
+            return Program(self._running.compile(text), checked)
         except RuntimeError as error:
             raise CompileError(_plain(str(error), text, expression, len(prefix))) from None
 

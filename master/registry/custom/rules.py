@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from master.registry.cel.convert import converted
+from master.registry.cel.effort import LIMIT
 from master.registry.cel.failures import CompileError, EvaluationError, TooExpensive
 from master.registry.custom.schema import MISSING, Structural
 from master.registry.custom.values import old_items
@@ -62,32 +63,12 @@ class Asker:
     def faults(self, value: Any, old: Any = MISSING) -> Iterator[FieldError]:
         """What the rules find in a whole object; ``old`` is the object before an update."""
         deadline = time.monotonic() + BUDGET
-        for fault in self._walk(self.root, value, old, Path(""), is_object=True):
-            yield fault
+        for node, here, was, path in _asked_values(self.root, value, old, Path("")):
             if time.monotonic() > deadline:
                 why = "validation failed due to running out of cost budget, no further validation rules will be run"
                 yield invalid(Path("<nil>"), "", why)
                 return
-
-    def _walk(
-        self, node: Structural, value: Any, old: Any, path: Path, *, is_object: bool = False
-    ) -> Iterator[FieldError]:
-        if not node.has_rules or (value is None and node.nullable):
-            return
-        if node.rules:
-            yield from self._ask(node, value, old, path, is_object)
-        match value:
-            case dict():
-                before = old if isinstance(old, dict) else {}
-                for name, item in value.items():
-                    inner = node.properties.get(name) or node.additional
-                    if inner is not None:
-                        at = path.child(name) if name in node.properties else path.key(name)
-                        yield from self._walk(inner, item, before.get(name, MISSING), at)
-            case list() if node.items is not None:
-                before_items = old_items(node.raw, value, old)
-                for index, (item, was) in enumerate(zip(value, before_items, strict=True)):
-                    yield from self._walk(node.items, item, was, path.index(index))
+            yield from self._ask(node, here, was, path, is_object=node is self.root)
 
     def _ask(self, node: Structural, value: Any, old: Any, path: Path, is_object: bool) -> Iterator[FieldError]:
         rules = self._rules.get(node)
@@ -106,6 +87,25 @@ class Asker:
                 yield fault
 
 
+def _asked_values(node: Structural, value: Any, old: Any, path: Path) -> Iterator[tuple[Structural, Any, Any, Path]]:
+    """The values in ``value`` whose schemas have rules, each with its schema, its old state and its path."""
+    if not node.has_rules or (value is None and node.nullable):
+        return
+    if node.rules:
+        yield node, value, old, path
+    match value:
+        case dict():
+            before = old if isinstance(old, dict) else {}
+            for name, item in value.items():
+                inner = node.properties.get(name) or node.additional
+                if inner is not None:
+                    at = path.child(name) if name in node.properties else path.key(name)
+                    yield from _asked_values(inner, item, before.get(name, MISSING), at)
+        case list() if node.items is not None:
+            for index, (item, was) in enumerate(zip(value, old_items(node.raw, value, old), strict=True)):
+                yield from _asked_values(node.items, item, was, path.index(index))
+
+
 def compiled_rules(node: Structural, *, is_object: bool = False) -> Iterator[tuple[int, Rule]]:
     """The node's own rules with their places among them.
 
@@ -119,9 +119,9 @@ def compiled_rules(node: Structural, *, is_object: bool = False) -> Iterator[tup
 
 
 def rule_faults(
-    node: Structural, path: Path, *, is_object: bool = False, uncorrelated: Path | None = None
+    node: Structural, path: Path, *, is_object: bool = False, uncorrelated: Path | None = None, times: int = 1
 ) -> Iterator[FieldError]:
-    """What is wrong with the node's rules themselves, as a definition is judged."""
+    """What is wrong with the node's rules themselves, which may be asked so many times of one object."""
     if not node.rules:
         return
     types = _declared(node, is_object=is_object)
@@ -132,6 +132,7 @@ def rule_faults(
             program = _environment(raw, types).compile(raw["rule"])
             if not program.is_bool:
                 yield invalid(at.child("rule"), raw, "must evaluate to a bool")
+            yield from _cost_faults(times * max(1, program.rounds({"self": node, "oldSelf": node})), at.child("rule"))
         except CompileError as error:
             yield invalid(at.child("rule"), raw, f"compilation failed: {error}")
         yield from _message_faults(raw, types, at)
@@ -142,6 +143,17 @@ def rule_faults(
             yield invalid(
                 at.child("optionalOldSelf"), raw["optionalOldSelf"], "may not be set if oldSelf is not used in rule"
             )
+
+
+def _cost_faults(rounds: int, at: Path) -> Iterator[FieldError]:
+    factor = rounds / LIMIT
+    if factor > 1:
+        words = "more than 100x" if factor > 100 else f"{factor:f}x" if factor < 1.5 else f"{factor:.1f}x"
+        why = (
+            f"estimated rule cost exceeds budget by factor of {words} (try simplifying the rule, or adding maxItems, "
+            "maxProperties, and maxLength where arrays, maps, and strings are declared)"
+        )
+        yield forbidden(at, why)
 
 
 def _message_faults(raw: Document, types: Declared, at: Path) -> Iterator[FieldError]:

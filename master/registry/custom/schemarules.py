@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from master.registry.cel.effort import REQUEST_BYTES, most_items
 from master.registry.custom import values
 from master.registry.custom.pruning import pruned
 from master.registry.custom.rules import REASONS, field_path_steps, rule_faults
@@ -32,6 +33,12 @@ class _Place:
     in_metadata: bool = False
     uncorrelated: Path | None = None
     """The list whose items cannot be told apart between two states of an object; None outside of such."""
+    times: int = 1
+    """How many values may stand here in one object."""
+
+    def within(self, node: Structural) -> _Place:
+        """The place of the items of a list or map."""
+        return replace(self, times=min(self.times * most_items(node), REQUEST_BYTES))
 
 
 def schema_faults(schema: Document, path: Path) -> Iterator[FieldError]:
@@ -241,11 +248,11 @@ def _all_rule_faults(node: Structural, path: Path, place: _Place, *, is_root: bo
     if not node.has_rules:
         return
     if node.rules:
-        yield from rule_faults(node, path, is_object=is_root, uncorrelated=place.uncorrelated)
+        yield from rule_faults(node, path, is_object=is_root, uncorrelated=place.uncorrelated, times=place.times)
     for name, inner in node.properties.items():
         yield from _all_rule_faults(inner, path.child("properties").key(name), place)
     if node.additional:
-        yield from _all_rule_faults(node.additional, path.child("additionalProperties"), place)
+        yield from _all_rule_faults(node.additional, path.child("additionalProperties"), place.within(node))
     if node.items:
         apart = place.uncorrelated or (None if node.list_type == "map" else path)
-        yield from _all_rule_faults(node.items, path.child("items"), replace(place, uncorrelated=apart))
+        yield from _all_rule_faults(node.items, path.child("items"), replace(place.within(node), uncorrelated=apart))

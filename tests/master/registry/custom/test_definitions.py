@@ -155,6 +155,13 @@ KEYWORDS = [
         f'{X}.x-kubernetes-validations[0].reason: Unsupported value: "Why"',
     ),
     (
+        spec(
+            properties={"x": {"type": "array", "items": TEXT}},
+            **{"x-kubernetes-validations": [{"rule": "self.x.all(a, self.x.all(b, a <= b))"}]},
+        ),
+        f"{SPEC}.x-kubernetes-validations[0].rule: Forbidden: estimated rule cost exceeds budget by factor of more",
+    ),
+    (
         field(type="integer", x_kubernetes_validations=[{"rule": " "}]),
         f"{X}.x-kubernetes-validations[0].rule: Required value: rule is not specified",
     ),
@@ -229,7 +236,14 @@ async def test_what_is_refused(api: Any, definition: dict[str, Any], change: Cha
     assert message in str(caught.value)
 
 
+PAIRS = {"x-kubernetes-validations": [{"rule": "self.x.all(a, self.x.filter(b, a == b).size() == 1)"}]}
+
 ACCEPTED: list[Change] = [
+    spec(properties={"x": {"type": "array", "items": TEXT, "maxItems": 100}}, **PAIRS),
+    spec(
+        properties={"x": {"type": "array", "items": TEXT}},
+        **{"x-kubernetes-validations": [{"rule": "self.x.all(a, a != '')"}]},
+    ),
     field(x_kubernetes_int_or_string=True, anyOf=[{"type": "integer"}, {"type": "string"}]),
     field(x_kubernetes_preserve_unknown_fields=True),
     field(type="object", x_kubernetes_embedded_resource=True, x_kubernetes_preserve_unknown_fields=True),
