@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,10 +30,11 @@ from master.dispatcher.server import Dispatcher
 from master.dispatcher.session import Settings as NodeSettings
 from master.files import make_private_directory, replace
 from master.kubeconfig import admin_kubeconfig, to_yaml
-from master.pki import Pki, server_hosts
+from master.pki import Host, Pki, server_hosts
 from master.registry import authz
 from master.registry.base import component
 from master.registry.bootstrap import KUBERNETES_SERVICE_IP, bootstrap, publish_api
+from master.registry.streams import NodeStreams
 from master.registry.validation.service import NETWORK as SERVICE_NETWORK
 from master.registry.verbs import Registry
 from master.scheduler.loop import Scheduler
@@ -131,54 +133,18 @@ class Master:
         settings = self._settings
         make_private_directory(settings.data_dir)
         pki = Pki.open(settings.data_dir / "pki")
+        issuer = TokenIssuer(pki.service_account_key)
         own_addresses = _own_addresses()
         hosts = server_hosts([*settings.hosts, *own_addresses], KUBERNETES_SERVICE_IP)
-        issuer = TokenIssuer(pki.service_account_key)
 
-        store = await _open_store(settings)
-        self._stack.push_async_callback(store.close)
-        encrypted = EncryptedStore(store, ENCRYPTED, load_keys(settings.data_dir / "encryption.keys"))
-        registry = Registry(encrypted, authz.load())
-        registry.use_minter(RegistryMinter(issuer, RegistryObjects(registry.reader)))
-        await registry.start()
-        self._stack.push_async_callback(registry.close)
-        await bootstrap(registry, pki.ca_pem)
-        if settings.join_token:
-            await _admit(registry, settings.join_token)
-
-        dispatcher = Dispatcher(
-            registry,
-            pki,
-            hosts=hosts,
-            address=settings.address,
-            bootstrap_port=settings.bootstrap_port,
-            node_port=settings.node_port,
-            settings=NodeSettings(cluster_cidr=str(settings.cluster_cidr), service_cidr=str(SERVICE_NETWORK)),
-        )
+        registry = await self._start_registry(pki, issuer)
+        dispatcher = _dispatcher(settings, registry, pki, hosts)
         registry.use_usage(dispatcher.usage)
-        pair = pki.issue_server(hosts)
-        authenticators: list[Authenticator] = [
-            ServiceAccountTokens(issuer, registry.reader),
-            BootstrapTokens(registry.reader),
-        ]
-        if settings.token_file:
-            authenticators.append(StaticTokens(settings.token_file))
-        if settings.oidc:
-            authenticators.append(OpenIdConnect(settings.oidc))
-        api = ApiServer(
-            registry,
-            server_tls(pair.certificate, pair.key, pki.ca_pem),
-            authenticators,
-            nodes=dispatcher,
-            issuer=issuer,
-            auditor=Auditor.open(settings.audit) if settings.audit else None,
-            host=settings.address,
-            port=settings.api_port,
-        )
-        controllers = [*load_controllers(), certificate_signing(pki)]
-        engine = Engine(registry, controllers=controllers, cluster_cidr=settings.cluster_cidr)
         scheduler = Scheduler(registry)
         registry.use_explainer(scheduler)
+        controllers = [*load_controllers(), certificate_signing(pki)]
+        engine = Engine(registry, controllers=controllers, cluster_cidr=settings.cluster_cidr)
+        api = _api_server(settings, registry, pki, hosts, issuer, dispatcher)
         for part in (dispatcher, engine, scheduler, api):
             self._stack.push_async_callback(part.close)
             await part.start()
@@ -192,10 +158,61 @@ class Master:
         )
         self._publish(pki)
 
+    async def _start_registry(self, pki: Pki, issuer: TokenIssuer) -> Registry:
+        """The API over the store, with what every cluster has from its first start."""
+        settings = self._settings
+        store = await _open_store(settings)
+        self._stack.push_async_callback(store.close)
+        encrypted = EncryptedStore(store, ENCRYPTED, load_keys(settings.data_dir / "encryption.keys"))
+        registry = Registry(encrypted, authz.load())
+        registry.use_minter(RegistryMinter(issuer, RegistryObjects(registry.reader)))
+        await registry.start()
+        self._stack.push_async_callback(registry.close)
+        await bootstrap(registry, pki.ca_pem)
+        if settings.join_token:
+            await _admit(registry, settings.join_token)
+        return registry
+
     def _publish(self, pki: Pki) -> None:
         directory = self._settings.data_dir
         replace(directory / KUBECONFIG, to_yaml(admin_kubeconfig(pki, self.endpoints.api)).encode())
         replace(directory / ENDPOINTS, json.dumps(asdict(self.endpoints)).encode())
+
+
+def _dispatcher(settings: Settings, registry: Registry, pki: Pki, hosts: Sequence[Host]) -> Dispatcher:
+    return Dispatcher(
+        registry,
+        pki,
+        hosts=hosts,
+        address=settings.address,
+        bootstrap_port=settings.bootstrap_port,
+        node_port=settings.node_port,
+        settings=NodeSettings(cluster_cidr=str(settings.cluster_cidr), service_cidr=str(SERVICE_NETWORK)),
+    )
+
+
+def _api_server(
+    settings: Settings, registry: Registry, pki: Pki, hosts: Sequence[Host], issuer: TokenIssuer, nodes: NodeStreams
+) -> ApiServer:
+    pair = pki.issue_server(hosts)
+    authenticators: list[Authenticator] = [
+        ServiceAccountTokens(issuer, registry.reader),
+        BootstrapTokens(registry.reader),
+    ]
+    if settings.token_file:
+        authenticators.append(StaticTokens(settings.token_file))
+    if settings.oidc:
+        authenticators.append(OpenIdConnect(settings.oidc))
+    return ApiServer(
+        registry,
+        server_tls(pair.certificate, pair.key, pki.ca_pem),
+        authenticators,
+        nodes=nodes,
+        issuer=issuer,
+        auditor=Auditor.open(settings.audit) if settings.audit else None,
+        host=settings.address,
+        port=settings.api_port,
+    )
 
 
 async def _open_store(settings: Settings) -> Store:
