@@ -125,7 +125,7 @@ def _definition(column: AnyColumn) -> dict[str, Any]:
 
 def _cell(column: AnyColumn, obj: Any, now: datetime) -> Cell:
     value = column.value(obj)
-    return age(value, now) if column.type == "date" else value
+    return age(value, now) if column.type == "date" and value is not None else value
 
 
 def age(timestamp: Cell, now: datetime) -> str:

@@ -85,6 +85,7 @@ def strict_problems(cls: type[Any], raw: bytes | dict[str, Any]) -> list[str]:
     problems: dict[str, None] = {}
     _find_problems(schema_of(cls), value, "", problems)
     if issubclass(cls, CustomObject) and isinstance(value, dict):
+        _find_problems(_METADATA, value.get("metadata"), "metadata", problems)
         problems |= dict.fromkeys(f'unknown field "{path}"' for path in cls.unknown_fields(value))
     return list(problems)[:_MAX_STRICT_PROBLEMS]
 

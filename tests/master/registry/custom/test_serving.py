@@ -52,6 +52,8 @@ async def test_what_is_written_is_pruned_and_defaulted(api: Any, widgets: Resour
 async def test_unknown_fields_are_refused_or_told(api: Any, widgets: Resource) -> None:
     with pytest.raises(BadRequest, match=r'strict decoding error: unknown field "spec\.bogus"'):
         await api.create(widgets, widget(bogus=1), field_validation="Strict")
+    with pytest.raises(BadRequest, match=r'strict decoding error: unknown field "metadata\.bogus"'):
+        await api.create(widgets, {**widget(), "metadata": {"name": "x", "bogus": 1}}, field_validation="Strict")
     await api.create(widgets, widget(bogus=1), field_validation="Warn")
     assert api.warnings == ['unknown field "spec.bogus"']
 
