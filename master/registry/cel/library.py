@@ -10,6 +10,7 @@ import ipaddress
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -48,6 +49,7 @@ class Function:
     member: bool = True
 
 
+@cache
 def declarations(*, typed: bool) -> list[cel.FunctionDecl]:
     """All functions: as an expression is checked, or (not ``typed``) as it runs, told apart by the sorts of values."""
     by_name: dict[str, list[cel.Overload]] = {}

@@ -58,8 +58,8 @@ class CustomResourceDefinitions(Strategy[v1.CustomResourceDefinition]):
     def validate(
         self, obj: v1.CustomResourceDefinition, old: v1.CustomResourceDefinition | None
     ) -> Iterator[FieldError]:
-        """See `validation.customresourcedefinition`; while it is being deleted only what it was is checked."""
-        if old is not None and old.metadata.deletionTimestamp and obj.spec == old.spec:
+        """See `validation.customresourcedefinition`; a spec that was accepted is not looked at again."""
+        if old is not None and obj.spec == old.spec:
             return
         yield from validate_definition(obj, old, established=old is not None and is_established(old))
 
