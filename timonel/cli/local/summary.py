@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -36,20 +39,21 @@ def _table(pods: Sequence[core_v1.Pod]) -> Table:
 
 
 def _tries(pods: Sequence[core_v1.Pod], layout: Layout) -> list[tuple[str, str]]:
+    us = "timonel" if shutil.which("timonel") else os.path.relpath(sys.argv[0])
     named = "" if layout.name == DEFAULT_NAME else f" --name {layout.name}"
     tries = [
-        ("timonel get pods -o wide", "what runs where"),
+        (f"{us} get pods -o wide", "what runs where"),
         (f"export KUBECONFIG={layout.kubeconfig}", "then kubectl, Helm and all the rest work too"),
-        ("timonel events -A", "what went on"),
-        ("timonel top nodes", "what is used"),
-        (f"timonel down{named}", "remove every trace"),
+        (f"{us} events -A", "what went on"),
+        (f"{us} top nodes", "what is used"),
+        (f"{us} down{named}", "remove every trace"),
     ]
     web = next((pod for pod in pods if pod.metadata.labels.get("app") == "web" and pod.status.podIP), None)
     if web is None:
         return tries
     page = (f"curl http://{web.status.podIP}:8080", "a page from one of the pods")
     more = [
-        ("timonel logs -f -l app=web", "the logs of all of them at once"),
-        (f"timonel why pod/{web.metadata.name}", "why it runs where it runs"),
+        (f"{us} logs -f -l app=web", "the logs of all of them at once"),
+        (f"{us} why pod/{web.metadata.name}", "why it runs where it runs"),
     ]
     return [page, *tries[:-1], *more, tries[-1]]
