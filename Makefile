@@ -8,7 +8,7 @@ NODES  ?= 3
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint types layers format generate generate-check unit integration e2e test-kind bench clean
+.PHONY: help up down test lint types layers format generate generate-check unit integration e2e bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
