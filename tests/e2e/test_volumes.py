@@ -7,7 +7,6 @@ import ssl
 from typing import Any
 from urllib import error, request
 
-import pytest
 from whole_cluster import Namespace, Object, container, wait_for
 
 
