@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 from timonel.start import no_garbage
@@ -23,6 +24,11 @@ MASTER_SECONDS = 60.0
 """How long a node waits for a master to join: they may be started together."""
 RETRY_SECONDS = 0.05
 DEFAULT_CLUSTER_CIDR = "10.244.0.0/16"
+RUNTIME_MODULES = {
+    "docker": ("node_agent.network.bridge", "node_agent.runtimes.docker.runtime"),
+    "fake": ("node_agent.network.fake", "node_agent.runtimes.fake"),
+}
+"""What is imported for a runtime, and for no other."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,7 +52,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--ca-pin", metavar="sha256:HEX", help="the hash of the CA's public key, to join")
     parser.add_argument("--cluster", default="timonel", help="tells clusters on one machine apart")
     parser.add_argument("--cluster-cidr", default=DEFAULT_CLUSTER_CIDR, help="the range of all pods of the cluster")
-    parser.add_argument("--runtime", choices=("docker", "fake"), default="docker", help="where containers run")
+    parser.add_argument("--runtime", choices=tuple(RUNTIME_MODULES), default="docker", help="where containers run")
     parser.add_argument("--docker", metavar="URL", help="the Docker daemon, by default $DOCKER_HOST or the machine's")
     parser.add_argument("--address", action="append", metavar="IP", help="the node's address, by default found out")
     parser.add_argument("--cpus", type=float, help="the node's share of the machine's cores")
@@ -86,6 +92,12 @@ async def run(options: argparse.Namespace, credentials: NodeCredentials, joining
     await stop.wait()
     await node.close()
     return 0
+
+
+def load(runtime: str) -> None:
+    """Import what the nodes of a runtime need."""
+    for name in RUNTIME_MODULES[runtime]:
+        import_module(name)
 
 
 def backend(options: argparse.Namespace) -> Backend:

@@ -36,6 +36,8 @@ python() {
   [ -x "$2/bin/python" ] || { say "making the virtual environment $2"; "$1" -m venv "$2"; }
   say "installing timonel into $2"
   "$2/bin/pip" install --quiet --disable-pip-version-check -e .
+  # pip compiles no editable project: without this, the first cluster, or where Python may write no bytecode every one, starts a second later
+  "$2/bin/python" -m compileall -q timonel master node_agent
 }
 
 dev() {

@@ -60,8 +60,8 @@ async def _up(
     shape = cluster.choose(layout, nodes, store or (existing.store if existing else "embedded"))
     before = cluster.running_processes(layout)
     token = await _token_for_new_nodes(layout, shape.nodes) if "master" in before else ""
-    cluster.start(layout, shape, runtime=runtime, join_token=token)
     images = asyncio.create_task(_images()) if runtime == "docker" else None
+    await asyncio.to_thread(cluster.start, layout, shape, runtime=runtime, join_token=token)
     from timonel import kubeconfig  # while the processes start
     from timonel.cli.local.progress import nodes_ready
     from timonel.cli.local.summary import show

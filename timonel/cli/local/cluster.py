@@ -51,7 +51,7 @@ def choose(layout: Layout, nodes: int, store: str) -> Shape:
     return replace(existing, nodes=max(nodes, existing.nodes))
 
 
-def start(layout: Layout, shape: Shape, *, runtime: str = "docker", join_token: str = "") -> list[Process]:
+def start(layout: Layout, shape: Shape, *, runtime: str = "docker", join_token: str = "") -> None:
     """Start what does not run, all at once: nodes wait for their master by themselves.
 
     Args:
@@ -59,6 +59,7 @@ def start(layout: Layout, shape: Shape, *, runtime: str = "docker", join_token: 
 
     Raises:
         CliError: etcd was asked for and is missing, or does not start.
+        ProcessFailed: the nodes do not start.
     """
     from master.bootstrap_tokens import BootstrapToken
 
@@ -72,10 +73,10 @@ def start(layout: Layout, shape: Shape, *, runtime: str = "docker", join_token: 
     from master.pki import Pki  # while the master starts; both make the authority, and one of them is first
 
     pki = Pki.open(layout.master / "pki")
-    for name in node_names(shape.nodes):
-        if name not in running:
-            running[name] = _start_node(layout, shape, name, runtime, token, pki.ca_hash)
-    return [running[name] for name in sorted(running)]
+    missing = [name for name in node_names(shape.nodes) if name not in running]
+    if missing:
+        arguments = {name: _node_arguments(layout, shape, name, runtime, token, pki.ca_hash) for name in missing}
+        processes.start_nodes(arguments, layout.processes)
 
 
 def running_processes(layout: Layout) -> dict[str, Process]:
@@ -170,12 +171,11 @@ def _start_master(layout: Layout, shape: Shape, token: str) -> Process:
     return processes.start("master", "master", "", command, layout.processes)
 
 
-def _start_node(layout: Layout, shape: Shape, name: str, runtime: str, token: str, ca_hash: str) -> Process:
-    command = [sys.executable, "-m", "node_agent", "--name", name, "--cluster", layout.label, "--runtime", runtime]
-    command += ["--state-dir", str(layout.node(name)), "--master", f"127.0.0.1:{shape.node_port}"]
-    command += ["--join", f"127.0.0.1:{shape.bootstrap_port}", "--join-token", token, "--ca-pin", ca_hash]
-    command += ["--cluster-cidr", shape.cluster_cidr]
-    return processes.start(name, "node", name, command, layout.processes)
+def _node_arguments(layout: Layout, shape: Shape, name: str, runtime: str, token: str, ca_hash: str) -> list[str]:
+    arguments = ["--name", name, "--cluster", layout.label, "--runtime", runtime]
+    arguments += ["--state-dir", str(layout.node(name)), "--master", f"127.0.0.1:{shape.node_port}"]
+    arguments += ["--join", f"127.0.0.1:{shape.bootstrap_port}", "--join-token", token, "--ca-pin", ca_hash]
+    return [*arguments, "--cluster-cidr", shape.cluster_cidr]
 
 
 def _start_etcd(layout: Layout, shape: Shape) -> Process:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -40,7 +41,7 @@ def start(
 ) -> Process:
     """Start a process in a session of its own, its output going to `<directory>/<name>.log`, and record it."""
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / f"{name}.log").open("ab") as log:
+    with _log(directory, name).open("ab") as log:
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -49,9 +50,25 @@ def start(
             start_new_session=True,
             env={**os.environ, **(env or {})},
         )
-    process = Process(name, role, node, child.pid, _start_ticks(child.pid) or 0)
-    (directory / f"{name}.json").write_text(json.dumps(asdict(process)))
-    return process
+    return _record(name, role, node, child.pid, directory)
+
+
+def start_nodes(arguments: Mapping[str, Sequence[str]], directory: Path) -> list[Process]:
+    """Start the agents of the nodes that the mapping names, each with its arguments, and record them like `start`.
+
+    Raises:
+        ProcessFailed: they could not be started; the text says why.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    wanted = [{"log": str(_log(directory, node)), "arguments": list(own)} for node, own in arguments.items()]
+    command = [sys.executable, "-m", "node_agent.together"]
+    done = subprocess.run(command, input=json.dumps(wanted), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ProcessFailed(f"the nodes do not start:\n{done.stderr.strip()}")
+    return [
+        _record(node, "node", node, pid, directory)
+        for node, pid in zip(arguments, json.loads(done.stdout), strict=True)
+    ]
 
 
 def recorded(directory: Path) -> list[Process]:
@@ -72,10 +89,20 @@ def stop(processes: Sequence[Process]) -> None:
         _send(process, signal.SIGKILL)
 
 
+def _log(directory: Path, name: str) -> Path:
+    return directory / f"{name}.log"
+
+
+def _record(name: str, role: str, node: str, pid: int, directory: Path) -> Process:
+    process = Process(name, role, node, pid, _start_ticks(pid) or 0)
+    (directory / f"{name}.json").write_text(json.dumps(asdict(process)))
+    return process
+
+
 def check(process: Process, directory: Path) -> None:
     """Raise ProcessFailed if the process has ended."""
     if not process.alive:
-        log = directory / f"{process.name}.log"
+        log = _log(directory, process.name)
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:]) if log.exists() else ""
         raise ProcessFailed(f"{process.name} has ended; the end of its log ({log}):\n{tail}")
 

@@ -72,6 +72,24 @@ def test_the_end_of_a_process_is_told_with_the_end_of_its_log(tmp_path: Path) ->
         processes.check(failing, tmp_path)
 
 
+def test_nodes_that_start_together_are_processes_of_their_own(tmp_path: Path) -> None:
+    """Each has its pid, session, name and log, and ends alone; these end because nothing tells them how to join."""
+    arguments = {f"node-{i}": ["--name", f"node-{i}", "--state-dir", str(tmp_path / f"{i}")] for i in (1, 2)}
+    common = ["--master", "127.0.0.1:1", "--runtime", "fake"]
+    started = processes.start_nodes({node: [*own, *common] for node, own in arguments.items()}, tmp_path / "processes")
+    assert processes.recorded(tmp_path / "processes") == started
+    assert [process.node for process in started] == ["node-1", "node-2"]
+    assert len({process.pid for process in started}) == 2
+    for process in started:
+        wait_for_text(tmp_path / "processes" / f"{process.name}.log", "this node has not joined a cluster yet")
+
+
+def test_nodes_that_cannot_start_are_told_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(processes.ProcessFailed, match="--nonsense"):
+        processes.start_nodes({"node-1": ["--nonsense"]}, tmp_path)
+    assert processes.recorded(tmp_path) == []
+
+
 async def test_what_waits_ends_with_the_process_that_it_waits_for(layout: Layout) -> None:
     process = processes.start("node-1", "node", "node-1", SLEEPER, layout.processes)
 
