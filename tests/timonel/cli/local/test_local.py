@@ -85,8 +85,8 @@ def test_nodes_that_start_together_are_processes_of_their_own(tmp_path: Path) ->
 
 
 def test_nodes_that_cannot_start_are_told_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(processes.ProcessFailed, match="--nonsense"):
-        processes.start_nodes({"node-1": ["--nonsense"]}, tmp_path)
+    with pytest.raises(processes.ProcessFailed, match="required: --name"):
+        processes.start_nodes({"node-1": []}, tmp_path)
     assert processes.recorded(tmp_path) == []
 
 
