@@ -52,15 +52,15 @@ async def check(probe: core_v1.Probe, target: Target, streams: Streams) -> Outco
     try:
         if probe.exec is not None:
             return await run_command(streams, target.container_id, probe.exec.command, seconds)
+        if probe.grpc is not None:
+            from node_agent.grpc_health import health  # few pods need it, and it costs memory
+
+            return await health(target.address, probe.grpc.port, probe.grpc.service or "", seconds)
         async with asyncio.timeout(seconds):
             if probe.httpGet is not None:
                 return await http_get(probe.httpGet, target)
             if probe.tcpSocket is not None:
                 return await tcp_connect(probe.tcpSocket, target)
-            if probe.grpc is not None:
-                from node_agent.grpc_health import health  # few pods need it, and it costs memory
-
-                return await health(target.address, probe.grpc.port, probe.grpc.service or "")
     except TimeoutError:
         return Outcome(Verdict.FAILURE, _timeout_text(probe, seconds))
     except PortUnknown as error:

@@ -2,14 +2,17 @@
 
 import asyncio
 
-from node_agent.handlers import OK, Outcome, Target, Verdict, http_get, run_command, tcp_connect
+from node_agent.handlers import OK, Outcome, Target, Verdict, http_get, run_command
 from node_agent.ports import PortUnknown
 from node_agent.runtimes.base import Streams
 from timonel.api.types import core_v1
 
 
 async def run_hook(handler: core_v1.LifecycleHandler, target: Target, streams: Streams, seconds: float) -> Outcome:
-    """Run it to its end, at most so long."""
+    """Run it to its end, at most so long.
+
+    A tcpSocket is no handler, as in Kubernetes, whose API keeps that field for old manifests only.
+    """
     try:
         if handler.exec is not None:
             return await run_command(streams, target.container_id, handler.exec.command, seconds)
@@ -19,8 +22,6 @@ async def run_hook(handler: core_v1.LifecycleHandler, target: Target, streams: S
                 return OK
             if handler.httpGet is not None:
                 return await http_get(handler.httpGet, target)
-            if handler.tcpSocket is not None:
-                return await tcp_connect(handler.tcpSocket, target)
     except TimeoutError:
         return Outcome(Verdict.FAILURE, f"the hook did not end within {seconds:g} s")
     except PortUnknown as error:

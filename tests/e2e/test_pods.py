@@ -133,30 +133,6 @@ def test_grace_period(ns: Namespace) -> None:
     assert time.monotonic() - began >= 2, "the grace period was not given"
 
 
-def test_pre_stop_runs_before_the_end_and_post_start_at_the_begin(ns: Namespace) -> None:
-    folder = ns.host.directory / "hooks" / ns.name
-    hook = {"exec": {"command": ["sh", "-c", "echo pre >> /host/log; sleep 0.3"]}}
-    ns.pod(
-        "p",
-        "trap 'echo term >> /host/log; exit 0' TERM; while :; do sleep 0.1; done",
-        lifecycle={"preStop": hook, "postStart": {"exec": {"command": ["sh", "-c", "echo post >> /host/log"]}}},
-        volumeMounts=[{"name": "host", "mountPath": "/host"}],
-        volumes=[{"name": "host", "hostPath": {"path": str(folder), "type": "DirectoryOrCreate"}}],
-        terminationGracePeriodSeconds=10,
-    )
-    ns.ready("p")
-    assert (folder / "log").read_text().split() == ["post"]
-    ns.delete("pods", "p")
-    ns.gone("p")
-    assert (folder / "log").read_text().split() == ["post", "pre", "term"]
-
-
-def test_a_failing_post_start_hook_restarts_the_container(ns: Namespace) -> None:
-    ns.pod("p", lifecycle={"postStart": {"exec": {"command": ["sh", "-c", "exit 7"]}}})
-    ns.wait_event("FailedPostStartHook")
-    ns.wait_pod("p", lambda pod: state(pod)["restartCount"] >= 1)
-
-
 def test_the_deadline_of_a_pod(ns: Namespace) -> None:
     ns.pod("p", activeDeadlineSeconds=1)
     pod = ns.ended("p", "Failed")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from whole_cluster import SERVES, Namespace, Object, state, wait_for
+import subprocess
+from pathlib import Path
+
+import pytest
+from whole_cluster import SERVES, Host, Namespace, Object, is_ready, state, wait_for
 
 
 def restarts(pod: Object) -> int:
@@ -57,3 +61,47 @@ def test_tcp_probes_and_a_startup_that_never_comes(ns: Namespace) -> None:
     ns.ready("open")
     ns.wait_pod("shut", lambda pod: restarts(pod) >= 1)
     ns.wait_event("Unhealthy", "Startup probe failed")
+
+
+@pytest.fixture(scope="module")
+def grpc_health(host: Host) -> Object:
+    """A volume that holds the server of gRPC health checks."""
+    program = host.directory / "grpc_health"
+    source = Path(__file__).with_name("grpc_health.c")
+    subprocess.run(["cc", "-static", "-Os", "-s", "-o", program, source], check=True)
+    return {"name": "program", "hostPath": {"path": str(program), "type": "File"}}
+
+
+def test_grpc_probes(ns: Namespace, grpc_health: Object) -> None:
+    serves = {
+        "command": ["/grpc_health", "5000", "/tmp/serving"],
+        "volumeMounts": [{"name": "program", "mountPath": "/grpc_health"}, {"name": "tmp", "mountPath": "/tmp"}],
+        "volumes": [grpc_health, {"name": "tmp", "emptyDir": {}}],
+    }
+    probe = {"grpc": {"port": 5000, "service": "shop"}, "periodSeconds": 1, "failureThreshold": 1}
+    ns.pod("p", **serves, readinessProbe=probe)
+    ns.wait_event("Unhealthy", 'Readiness probe failed: service unhealthy (responded with "NOT_SERVING")')
+    assert not is_ready(ns.get("pods", "p") or {})
+    ns.exec("p", "touch /tmp/serving")
+    ns.ready("p")
+    ns.exec("p", "rm /tmp/serving")
+    pod = ns.wait_pod("p", lambda pod: not is_ready(pod))
+    assert restarts(pod) == 0
+
+    ns.pod("dies", **serves, startupProbe=probe | {"failureThreshold": 30}, livenessProbe=probe)
+    ns.wait_pod("dies", lambda pod: pod["status"]["phase"] == "Running")
+    ns.exec("dies", "touch /tmp/serving")
+    ns.ready("dies")
+    ns.exec("dies", "rm /tmp/serving")
+    ns.wait_pod("dies", lambda pod: restarts(pod) >= 1)
+    ns.wait_event("Unhealthy", "Liveness probe failed: service unhealthy")
+
+
+def test_grpc_probes_of_what_is_no_grpc_server(ns: Namespace) -> None:
+    probe = {"grpc": {"port": 8080}, "periodSeconds": 1}
+    ns.pod("http", SERVES, readinessProbe=probe)
+    ns.pod("nobody", readinessProbe=probe)
+    for name in ("http", "nobody"):
+        address = ns.wait_pod(name, lambda pod: pod["status"].get("podIP"))["status"]["podIP"]
+        wanted = f'timeout: failed to connect service "{address}:8080" within 1s'
+        ns.wait_event("Unhealthy", f"Readiness probe failed: {wanted}")
