@@ -54,6 +54,9 @@ class Resource:
     list_kind: str = ""
     """The kind of its lists; empty where that is the kind with ``List`` after it."""
 
+    def __hash__(self) -> int:
+        return hash(self.gvk)  # of all fields it would cost more than the look-ups that every request does with it
+
     @property
     def list_gvk(self) -> GVK:
         """The kind of its lists."""

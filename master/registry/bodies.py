@@ -39,26 +39,19 @@ def decode(body: Body, struct: type[Any], call: Call, options: WriteOptions) -> 
         if not isinstance(body, struct):
             raise BadRequest(f"a {struct.__name__} is expected, not a {type(body).__name__}")
         return codec.copy(body)
-    if options.field_validation != "Ignore":
-        _check_fields(body, struct, call, options)
-    return codec.decode(struct, body)
+    if options.field_validation == "Ignore":
+        return codec.decode(struct, body)
+    obj, problems = codec.decode_strictly(struct, body)
+    if problems and options.field_validation == "Strict":
+        raise codec.strict_error(struct, problems)
+    for problem in problems:
+        call.warn(problem)
+    return obj
 
 
 def from_document(document: Any, struct: type[Any], call: Call, options: WriteOptions) -> Any:
     """`decode` for what a patch made."""
-    if options.field_validation != "Ignore":
-        _check_fields(msgspec.json.encode(document), struct, call, options)
-    return codec.convert(struct, document)
-
-
-def _check_fields(body: bytes, struct: type[Any], call: Call, options: WriteOptions) -> None:
-    problems = codec.strict_problems(struct, body)
-    if not problems:
-        return
-    if options.field_validation == "Strict":
-        raise codec.strict_error(struct, problems)
-    for problem in problems:
-        call.warn(problem)
+    return decode(msgspec.json.encode(document), struct, call, options)
 
 
 def patched(document: Any, patch_type: str, patch: bytes, struct: type[Any]) -> Any:

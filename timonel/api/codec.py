@@ -37,16 +37,29 @@ def decode(cls: type[T], raw: bytes) -> T:
 
 def decode_stored(cls: type[T], raw: bytes) -> T:
     """`decode` for JSON that was checked before it was stored: its depth, which takes longer than all else, is not."""
+    return _decode(cls, raw)[0]
+
+
+def decode_strictly(cls: type[T], raw: bytes) -> tuple[T, list[str]]:
+    """`decode`, and the object's `strict_problems`."""
+    parse.check_depth(raw)
+    obj, exact = _decode(cls, raw)
+    sound = exact and not issubclass(cls, CustomObject) and parse.keys_are_unique(raw)
+    return obj, [] if sound else strict_problems(cls, raw)
+
+
+def _decode(cls: type[T], raw: bytes) -> tuple[T, bool]:
+    """The object, and whether it is read exactly as it is written: no field unknown or null."""
     try:
         try:
-            return _decoder(cls).decode(raw)
+            return _decoder(cls).decode(raw), True
         except msgspec.ValidationError:
             value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(
             f"the object provided is unrecognized (must be of type {cls.__name__}): json parse error: {error}"
         ) from None
-    return _convert_leniently(cls, value)
+    return _convert_leniently(cls, value), False
 
 
 def decode_yaml(raw: bytes) -> Any:

@@ -6,7 +6,7 @@ A value whose type is not the schema's counts as a leaf: decoding, not ownership
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -17,22 +17,19 @@ from timonel.api.fieldpath import SELF, FieldSet, contains_self
 from timonel.api.fields import quoted
 from timonel.api.structural import LEAF, UNTYPED, ListMap, ListSet, Node, Record
 
+MAX_PLANS = 64
+"""For how many combinations of its members a record remembers what a new one owns."""
+
 _ABSENT: Any = object()
 
 
 def gained(node: Node, value: Any) -> FieldSet:
     """The set of a value that was not there before: the value itself and all that is in it."""
-    fields: FieldSet = {SELF: {}}
     if isinstance(node, Record):
         if value and isinstance(value, dict):
-            # Every create walks the whole object here, so this is `_members` unrolled: half of the time of a pod.
-            declared, other = node.fields, node.element or UNTYPED
-            for name, item in value.items():
-                known = declared.get(name)
-                element, child = known or (f"f:{name}", other)
-                fields[element] = {} if child is LEAF else gained(child, item)
-            return fields
+            return _gained_members(node, value)
     elif node is not LEAF and value and isinstance(value, list):
+        fields: FieldSet = {SELF: {}}
         if isinstance(node, ListMap):
             child = node.element
             for item in value:
@@ -42,6 +39,29 @@ def gained(node: Node, value: Any) -> FieldSet:
                 fields[_valued(item)] = {}
         return fields
     return {}
+
+
+def _gained_members(node: Record, value: dict[str, Any]) -> FieldSet:
+    """Every create walks the whole object here. What does not depend on the values is remembered by the names."""
+    names = tuple(value)
+    plan = node.plans.get(names)
+    if plan is None:
+        plan = _plan(node, names)
+        if len(node.plans) < MAX_PLANS and node.element is None:
+            node.plans[names] = plan
+    fields, inner = plan
+    if inner:
+        fields = fields.copy()
+        for name, element, child in inner:
+            fields[element] = gained(child, value[name])
+    return fields
+
+
+def _plan(node: Record, names: tuple[str, ...]) -> tuple[FieldSet, tuple[tuple[str, str, Node], ...]]:
+    """The set of a record with these members as far as their names tell it, and the members that are no leaves."""
+    members = list(_members(node, names))
+    inner = tuple((name, element, child) for name, element, child in members if child is not LEAF)
+    return {SELF: {}} | {element: {} for _, element, _ in members}, inner
 
 
 def compare(node: Record, old: dict[str, Any], new: dict[str, Any]) -> tuple[FieldSet, FieldSet]:
@@ -127,10 +147,10 @@ def _prune_member(child: Node, item: Any, drop: FieldSet | None, keep: FieldSet 
     return prune(child, item, drop, keep or {})
 
 
-def _members(node: Record, value: dict[str, Any]) -> Iterator[tuple[str, str, Node]]:
-    """The name, path element and node of each member of `value`."""
+def _members(node: Record, names: Iterable[str]) -> Iterator[tuple[str, str, Node]]:
+    """The name, path element and node of each member."""
     fields, other = node.fields, node.element or UNTYPED
-    for name in value:
+    for name in names:
         declared = fields.get(name)
         if declared is None:
             yield name, f"f:{name}", other

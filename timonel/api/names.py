@@ -76,7 +76,7 @@ def env_var(name: str) -> list[str]:
     """An environment variable's name, by the rule that v1.35 has as its default: printable ASCII without '='."""
     if not name:
         return ["environment variable name must be non-empty"]
-    if all(" " <= char <= "~" and char != "=" for char in name):
+    if name.isascii() and name.isprintable() and "=" not in name:
         return []
     return ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import yaml
 
 from timonel.api.errors import BadRequest
@@ -23,6 +24,8 @@ _ALIAS_BUDGET = 10_000_000
 """How many bytes, roughly, the aliases of a YAML document may expand to."""
 _NODE_COST = 100
 
+_HIDING = (b" :", b"\t:", b"\n:", b"\r:", rb"\u0022", rb"\u003a", rb"\u003A")
+"""What may be in a key's end, or in a string, so that it is not a plain `":`."""
 _STRINGS_AND_FILLING = re.compile(rb'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+', re.DOTALL)
 
 
@@ -46,6 +49,21 @@ def check_depth(raw: bytes) -> None:
         depth += 1 if byte in b"{[" else -1
         if depth > MAX_DEPTH:
             raise BadRequest(f"exceeded max depth: the object nests deeper than {MAX_DEPTH} levels")
+
+
+def keys_are_unique(raw: bytes) -> bool:
+    """Whether no object in the JSON text has a key twice, as far as that can be told in no time; False: perhaps not.
+
+    Decoding drops a repeated key, and its `":` with it, while as many others remain: those in strings come out again
+    as they went in, unless they are written in escapes, or blanks make a key's look otherwise.
+    """
+    if any(text in raw for text in _HIDING):
+        return False
+    try:
+        decoded = msgspec.json.encode(msgspec.json.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return raw.count(b'":') == decoded.count(b'":')
 
 
 def parse_json(raw: bytes) -> Any:

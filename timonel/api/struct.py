@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 import msgspec
 
 
-class Struct(msgspec.Struct, omit_defaults=True):
+class Struct(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     """An API object or a part of one; attributes bear the wire names.
+
+    Unknown fields are refused here so that one pass tells whether there are any; `codec` drops them in a second one.
 
     An absent optional scalar or struct is None; an absent list or map is empty. Both are left out when encoded.
     Required fields hold Go's zero value until set and are always written.

@@ -29,6 +29,8 @@ class Record:
     """The node of members that are not declared; None where there must be none."""
     resets_status: bool = True
     """Of a kind's root: whether the status is written apart, so that writes of the main resource never own it."""
+    plans: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
+    """What `fieldwalk` remembers of the record."""
 
 
 @dataclass(slots=True, eq=False)

@@ -1,5 +1,7 @@
 """Decoding what strangers send: right values, forgiven nulls, and errors that name the field."""
 
+import json
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -150,6 +152,34 @@ def test_strict_problems_of_yaml() -> None:
     ]
     assert codec.convert(core_v1.Pod, value).spec.nodeName == "b"
     assert codec.strict_problems(core_v1.Pod, {"spec": {"foo": 1}}) == ['unknown field "spec.foo"']
+
+
+names_with_traps = st.text(alphabet='ab":\\ ', max_size=3)
+
+
+@given(
+    st.lists(st.tuples(names_with_traps, names_with_traps), max_size=4),
+    st.sampled_from(["%s:%s", "%s: %s", "%s :%s", "%s\n:%s"]),
+    st.booleans(),
+)
+def test_repeated_keys_are_never_overlooked(pairs: list[tuple[str, str]], form: str, escaped: bool) -> None:
+    def text(value: str) -> str:
+        return '"' + "".join(f"\\u{ord(char):04x}" for char in value) + '"' if escaped else json.dumps(value)
+
+    inner = "{" + ",".join(form % (text(key), text(value)) for key, value in pairs) + "}"
+    raw = f'{{"metadata":{{"labels":{inner}}}}}'.encode()
+    repeated = len(dict(pairs)) < len(pairs)
+    assert not (repeated and parse.keys_are_unique(raw))
+    assert bool(codec.decode_strictly(core_v1.Pod, raw)[1]) is repeated
+    assert parse.keys_are_unique(b'{"a":":8080","b":{"a":"x\\":y"}}')
+
+
+def test_decoding_strictly_tells_what_is_wrong() -> None:
+    raw = b'{"metadata":{"creationTimestamp":null},"spec":{"containers":[{"nme":"a"}],"nodeName":"a","nodeName":"b"}}'
+    pod, problems = codec.decode_strictly(core_v1.Pod, raw)
+    assert (pod.spec.nodeName, len(pod.spec.containers)) == ("b", 1)
+    assert problems == ['duplicate field "spec.nodeName"', 'unknown field "spec.containers[0].nme"']
+    assert codec.decode_strictly(core_v1.Pod, b'{"metadata":{"creationTimestamp":null}}')[1] == []
 
 
 json_values = st.recursive(
