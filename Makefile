@@ -49,13 +49,14 @@ layers: $(STAMP) ## Who may import whom
 	@tools/setup.sh dev $(VENV)
 	$(BIN)/lint-imports
 
-generate: $(STAMP) ## Make the API types and the RPC code again
+generate: $(STAMP) ## Make the API types, their protobuf layout and the RPC code again
 	@tools/setup.sh dev $(VENV)
 	$(BIN)/python -m tools.generate_types
 	$(BIN)/python -m tools.generate_rpc
+	$(BIN)/python -m tools.generate_protobuf
 
 generate-check: generate ## Fail when generated code was not committed as it is made
-	@git diff --exit-code --stat -- timonel/api/types timonel/rpc || \
+	@git diff --exit-code --stat -- timonel/api/types timonel/rpc master/apiserver/protobuf || \
 	  { echo "generated code differs from its sources: commit what 'make generate' made" >&2; exit 1; }
 
 unit: $(STAMP) ## The tests that need neither Docker nor etcd nor kubectl

@@ -288,9 +288,14 @@ def index_text(index: dict[Names, tuple[str, str]]) -> str:
     )
 
 
-def main(target: Path = TARGET) -> None:
+def definitions() -> dict[str, Schema]:
+    """The schemas by name."""
     source = files("kubernetes_validate") / "kubernetes-json-schema" / VERSION / "_definitions.json"
-    generator = Generator(json.loads(source.read_text())["$defs"])
+    return dict(json.loads(source.read_text())["$defs"])
+
+
+def main(target: Path = TARGET) -> None:
+    generator = Generator(definitions())
     generator.run()
     target.mkdir(parents=True, exist_ok=True)
     for old in target.glob("*.py"):

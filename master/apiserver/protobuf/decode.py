@@ -1,26 +1,21 @@
-"""From Kubernetes' protobuf to JSON values, by the Structs' fields and the table of field numbers."""
+"""From Kubernetes' protobuf to JSON values, by the types' layouts."""
 
 import base64
-import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from master.apiserver.protobuf import wire
-from master.apiserver.protobuf.numbers import NUMBERS
+from master.apiserver.protobuf.layout import MAGIC, Layout, Slot, layout_of, struct_of, union_number
 from master.apiserver.protobuf.wire import Malformed, Value
-from timonel.api import scheme, time
+from timonel.api import time
 from timonel.api.errors import BadRequest
-from timonel.api.gvk import GVK
 from timonel.api.quantity import Quantity
-from timonel.api.schema import Schema, Shape, fields_of
+from timonel.api.schema import Schema, Shape
 from timonel.api.struct import Struct
-from timonel.api.types import meta_v1
 
-MAGIC = b"k8s\x00"
 MAX_DEPTH = 100
 
 
@@ -36,58 +31,27 @@ def to_json(body: bytes) -> bytes:
         envelope = dict(wire.values(body[len(MAGIC) :]))
         type_meta = dict(wire.values(_bytes(envelope.get(1, b""))))
         api_version, kind = (_bytes(type_meta.get(number, b"")).decode() for number in (1, 2))
-        struct = _struct(api_version, kind)
-        document = _message(_plan(struct, _name(struct)), _bytes(envelope.get(2, b"")), 0)
+        struct = struct_of(api_version, kind)
+        if struct is None:
+            raise BadRequest(f'no kind "{kind}" is registered for version "{api_version}"')
+        document = _message(_plan(struct), _bytes(envelope.get(2, b"")), 0)
     except (Malformed, ValueError) as error:
         raise BadRequest(f"the object provided is unrecognized: protobuf parse error: {error}") from None
     return msgspec.json.encode({"kind": kind, "apiVersion": api_version} | document)
 
 
-def _struct(api_version: str, kind: str) -> type[Struct]:
-    """DeleteOptions are of every group."""
-    if kind == "DeleteOptions":
-        return meta_v1.DeleteOptions
-    struct = scheme.lookup(GVK.parse(api_version, kind))
-    if struct is None:
-        raise BadRequest(f'no kind "{kind}" is registered for version "{api_version}"')
-    return struct
-
-
-class _Field(NamedTuple):
-    """How to read a field."""
-
-    name: str
-    schema: Schema
-    drops_zero: bool
-    """Whether zero stands for absence."""
-
-
-class _Plan(dict[int, "_Field | _Plan"]):
-    """How to read a message: by number, a field or the plan of an embedded type."""
+class _Plan(dict[int, "Slot | _Plan"]):
+    """How to read a message: by number, a slot or the plan of a message whose fields are this one's in JSON."""
 
 
 @cache
-def _numbers() -> Mapping[str, str]:
-    return dict(line.split(" ", 1) for line in NUMBERS.splitlines())
+def _plan(struct: type[Struct]) -> _Plan:
+    return _made(layout_of(struct))
 
 
-def _name(struct: type[Struct]) -> str:
-    return f"{getattr(sys.modules[struct.__module__], 'SCHEMA_PREFIX', '')}.{struct.__name__}"
-
-
-@cache
-def _plan(struct: type[Struct], type_name: str) -> _Plan:
-    """The plan of a type; an embedded type has no Struct, its fields are those of the one around it."""
-    pairs = _numbers().get(type_name)
-    if pairs is None:
-        raise BadRequest(f"{type_name} has no protobuf form here: send JSON")
-    fields, plan = fields_of(struct), _Plan()
-    for pair in pairs.split():
-        name, _, number = pair.rpartition("=")
-        if name.startswith("+"):
-            plan[int(number)] = _plan(struct, name[1:])
-        elif name in fields:
-            plan[int(number.rstrip("-"))] = _Field(name, fields[name].schema, number.endswith("-"))
+def _made(layout: Layout) -> _Plan:
+    plan = _Plan({slot.number: slot for slot in layout.slots})
+    plan.update({number: _made(inner) for number, inner in layout.embedded.items()})
     return plan
 
 
@@ -96,18 +60,18 @@ def _message(plan: _Plan, data: bytes, depth: int) -> dict[str, Any]:
         raise Malformed(f"the object nests deeper than {MAX_DEPTH} levels")
     result: dict[str, Any] = {}
     for number, value in wire.values(data):
-        field = plan.get(number)
-        if isinstance(field, _Plan):
-            result |= _message(field, _bytes(value), depth + 1)
-        elif field is not None:
-            _put(result, field, value, depth)
+        slot = plan.get(number)
+        if isinstance(slot, _Plan):
+            result |= _message(slot, _bytes(value), depth + 1)
+        elif slot is not None:
+            _put(result, slot, value, depth)
     return result
 
 
-def _put(result: dict[str, Any], field: _Field, value: Value, depth: int) -> None:
+def _put(result: dict[str, Any], slot: Slot, value: Value, depth: int) -> None:
     """Set a field; lists and maps come one entry at a time."""
-    name, schema = field.name, field.schema
-    if schema.shape is Shape.LIST and schema.items is not None:
+    name, schema = slot.name, slot.schema
+    if schema.shape is Shape.LIST and schema.items is not None and not slot.is_list_message:
         items = result.setdefault(name, [])
         if isinstance(value, bytes) and schema.items.type is int:
             items.extend(wire.signed(number) for number in wire.packed(value))
@@ -119,21 +83,34 @@ def _put(result: dict[str, Any], field: _Field, value: Value, depth: int) -> Non
         result.setdefault(name, {})[key] = _read(schema.items, entry.get(2, b""), depth)
     else:
         read = _read(schema, value, depth)
-        if read is not None and (read or not field.drops_zero):
+        if read is not None and (read or not slot.drops_zero):
             result[name] = read
 
 
 def _read(schema: Schema, value: Value, depth: int) -> Any:
     match schema.shape:
         case Shape.STRUCT:
-            return _message(_plan(schema.type, _name(schema.type)), _bytes(value), depth + 1)
+            return _message(_plan(schema.type), _bytes(value), depth + 1)
         case Shape.SCALAR:
             return _scalar(schema, value)
         case Shape.INT_OR_STRING:
             return _int_or_string(_bytes(value))
-        case Shape.LIST if schema.items is not None:  # a list within a map is a message that holds it
+        case Shape.UNION:
+            return _union(schema, _bytes(value), depth)
+        case Shape.LIST if schema.items is not None:
             return [_read(schema.items, item, depth + 1) for _, item in wire.values(_bytes(value))]
     return _raw_json(_bytes(value))
+
+
+def _union(schema: Schema, message: bytes, depth: int) -> Any:
+    """What a union is, an object rather than the boolean beside it; nothing at all is an empty list."""
+    slots = [Slot("", union_number(schema, choice), choice) for choice in schema.choices]
+    found: dict[str, Any] = {}
+    for number, value in wire.values(message):
+        for slot in slots:
+            if slot.number == number and not isinstance(found.get(""), dict):
+                _put(found, slot, value, depth + 1)
+    return found.get("", [])
 
 
 def _scalar(schema: Schema, value: Value) -> Any:
@@ -149,7 +126,9 @@ def _scalar(schema: Schema, value: Value) -> Any:
         return bool(value)
     if isinstance(value, bytes):
         raise Malformed("a number is expected")
-    return value if schema.type is float or isinstance(value, float) else wire.signed(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    return wire.signed(value)
 
 
 def _time(message: bytes, *, micro: bool) -> str | None:

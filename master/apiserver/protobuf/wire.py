@@ -66,7 +66,7 @@ def packed(value: bytes) -> Iterator[int]:
 
 def submessage(number: int, content: bytes) -> bytes:
     """A field that holds bytes or a message, written."""
-    return _written(number << 3 | BYTES) + _written(len(content)) + content
+    return varint_bytes(number << 3 | BYTES) + varint_bytes(len(content)) + content
 
 
 def string(number: int, text: str) -> bytes:
@@ -74,14 +74,21 @@ def string(number: int, text: str) -> bytes:
     return submessage(number, text.encode())
 
 
+def varint_bytes(value: int) -> bytes:
+    """A varint, written; most are small."""
+    return _SMALL[value] if value < len(_SMALL) else _written(value)
+
+
 def _written(value: int) -> bytes:
-    """A varint, written."""
     result = bytearray()
     while value > 0x7F:
         result.append(value & 0x7F | 0x80)
         value >>= 7
     result.append(value)
     return bytes(result)
+
+
+_SMALL = tuple(_written(value) for value in range(1 << 11))
 
 
 def _cut(message: bytes, at: int, length: int) -> bytes:

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from master.apiserver.openapi import gnostic
 from master.apiserver.protobuf import decode, wire
+from master.apiserver.protobuf.layout import MAGIC
 from master.apiserver.protobuf.wire import string, submessage
 from timonel.api.errors import BadRequest
 
 
 def envelope(api_version: str, kind: str, content: bytes) -> bytes:
-    return decode.MAGIC + submessage(1, string(1, api_version) + string(2, kind)) + submessage(2, content)
+    return MAGIC + submessage(1, string(1, api_version) + string(2, kind)) + submessage(2, content)
 
 
 def decoded(api_version: str, kind: str, content: bytes) -> Any:
@@ -23,7 +24,7 @@ def decoded(api_version: str, kind: str, content: bytes) -> Any:
 
 def number(field: int, value: int) -> bytes:
     """A varint field; negative numbers take ten bytes."""
-    return wire._written(field << 3) + wire._written(value & 0xFFFF_FFFF_FFFF_FFFF)
+    return wire.varint_bytes(field << 3) + wire.varint_bytes(value & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 META = submessage(1, string(1, "n"))
@@ -107,7 +108,7 @@ def test_malformed_bodies(body: bytes, words: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_garbage_is_refused_or_read_but_never_a_crash(garbage: bytes) -> None:
-    for body in (decode.MAGIC + garbage, envelope("v1", "Pod", garbage)):
+    for body in (MAGIC + garbage, envelope("v1", "Pod", garbage)):
         try:
             json.loads(decode.to_json(body))
         except BadRequest:
