@@ -8,7 +8,7 @@ NODES  ?= 3
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint types layers format generate generate-check unit integration e2e bench clean
+.PHONY: help up down test lint types layers format generate generate-check unit integration e2e test-kind bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -72,6 +72,9 @@ e2e: $(STAMP) ## The tests on a whole cluster with Docker
 	@tools/setup.sh dev $(VENV)
 	@tools/setup.sh test
 	$(BIN)/pytest tests/e2e
+
+test-kind: $(STAMP) ## The scenarios of tests/kind on a real Kubernetes: that of KUBECONFIG, else one that kind makes
+	@tools/test_kind.sh $(BIN)/python $(SCENARIOS)
 
 bench: $(STAMP) ## Print the figures (takes some minutes)
 	@tools/setup.sh dev $(VENV)
