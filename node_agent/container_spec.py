@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from node_agent.env import command_line
-from node_agent.observed import LABEL_BACKOFF, LABEL_SANDBOX_ATTEMPT, LABEL_SPEC_HASH, pod_id
+from node_agent.observed import LABEL_BACKOFF, LABEL_IMAGE, LABEL_SANDBOX_ATTEMPT, LABEL_SPEC_HASH, pod_id
 from node_agent.restarts import spec_hash
-from node_agent.runtimes.base import ContainerSpec, HostPort, Mount, Resources, SandboxSpec, Security
+from node_agent.runtimes.base import ContainerSpec, HostPort, Image, Mount, Resources, SandboxSpec, Security
 from node_agent.steps import CreateContainer
 from timonel.api.types import core_v1
 
@@ -15,7 +15,7 @@ def container_spec(
     container: core_v1.Container,
     step: CreateContainer,
     *,
-    image: str,
+    image: Image,
     env: Mapping[str, str],
     mounts: Sequence[Mount],
     resources: Resources,
@@ -26,7 +26,7 @@ def container_spec(
         pod=pod_id(pod),
         name=container.name,
         attempt=step.attempt,
-        image=image,
+        image=container.image or "",
         command=command_line(container.command, env),
         args=command_line(container.args, env),
         env=list(env.items()),
@@ -42,8 +42,16 @@ def container_spec(
             LABEL_SPEC_HASH: spec_hash(container),
             LABEL_BACKOFF: str(step.backoff),
             LABEL_SANDBOX_ATTEMPT: str(step.sandbox_attempt),
+            LABEL_IMAGE: digest_of(container.image or "", image),
         },
     )
+
+
+def digest_of(name: str, image: Image) -> str:
+    """The image as repository@digest, that of ``name`` where it has several; empty when it came from no registry."""
+    digests = [known for known in image.names if "@" in known]
+    same = (known for known in digests if name.startswith(known.partition("@")[0]))
+    return next(same, digests[0] if digests else "")
 
 
 def sandbox_spec(pod: core_v1.Pod, attempt: int, hostname: str) -> SandboxSpec:

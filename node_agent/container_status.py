@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from node_agent.lifecycle import TERMINAL_PHASES, View, is_going
-from node_agent.observed import has_ended, is_running
+from node_agent.observed import LABEL_IMAGE, has_ended, is_running
 from node_agent.restarts import current_backoff, in_pull_backoff, restart_at, wants_restart
 from node_agent.runtimes.base import Container
 from timonel.api.podresources import is_sidecar
@@ -32,7 +32,7 @@ def container_status(view: View, spec: core_v1.Container, now: datetime) -> core
     )
     if latest is not None:
         status.restartCount = latest.attempt
-        status.imageID = SCHEME + latest.image_id
+        status.imageID = image_id(latest)
         status.containerID = SCHEME + latest.id
     elif before is not None:
         status.restartCount = before.restartCount
@@ -40,6 +40,12 @@ def container_status(view: View, spec: core_v1.Container, now: datetime) -> core
         status.resources = spec.resources
         status.allocatedResources = spec.resources.requests
     return status
+
+
+def image_id(container: Container) -> str:
+    """The digest by which all can pull the image, else the id that only this machine knows; dockershim's words."""
+    digest = container.labels.get(LABEL_IMAGE)
+    return f"docker-pullable://{digest}" if digest else SCHEME + container.image_id
 
 
 def is_ready(view: View, spec: core_v1.Container, latest: Container | None) -> bool:
@@ -88,7 +94,7 @@ def _waiting_first(view: View, spec: core_v1.Container, now: datetime) -> core_v
     if (failed := _failed(view, spec, now)) is not None:
         return failed
     initialising = bool(view.pod.spec.initContainers) and not view.initialised()
-    return _waiting("PodInitializing" if initialising else "ContainerCreating", None)
+    return _waiting("PodInitializing" if initialising else "ContainerCreating", view.observed.pulls.get(spec.name))
 
 
 def _waiting_to_restart(

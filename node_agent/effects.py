@@ -160,7 +160,7 @@ class Effects:
             pod,
             spec,
             step,
-            image=spec.image or "",
+            image=image,
             env=env,
             mounts=[*volume_mounts, *self._files.mounts(spec, step.attempt)],
             resources=container_resources(pod, spec, settings.memory_bytes, settings.pids_limit),

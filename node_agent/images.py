@@ -1,22 +1,19 @@
 """Gets containers' images onto the node: pull policies, credentials, one pull at a time for each image."""
 
 import asyncio
-import base64
-import binascii
+import logging
 import time
-from collections.abc import Iterator
-
-import msgspec
 
 from node_agent.events import PodEvents
-from node_agent.references import MissingReference, References, secret_data
-from node_agent.runtimes.base import Credentials, Image, ImageFailure, Images
+from node_agent.pull_secrets import logins
+from node_agent.references import References
+from node_agent.runtimes.base import Credentials, Image, ImageFailure, Images, PullProgress
 from timonel.api.types import core_v1
+
+logger = logging.getLogger(__name__)
 
 STALLED_SECONDS = 60.0
 """A pull that makes no progress for so long is given up."""
-
-DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 
 class ImageKeeper:
@@ -27,6 +24,7 @@ class ImageKeeper:
         self._refs = refs
         self._events = events
         self._pulls: dict[tuple[str, Credentials | None], asyncio.Task[Image]] = {}
+        self._progress: dict[str, PullProgress] = {}
 
     async def ensure(self, pod: core_v1.Pod, container: core_v1.Container) -> Image:
         """The container's image, pulled when its policy says so. Raises ImageFailure in the kubelet's words."""
@@ -46,7 +44,7 @@ class ImageKeeper:
         self._events.normal(pod, "Pulling", f'Pulling image "{name}"', container.name)
         began = time.monotonic()
         try:
-            image = await self._shared_pull(name, credentials(pod, name, self._refs))
+            image = await self._pull_with_any_login(pod, container, name)
         except ImageFailure as failure:
             self._events.warning(pod, "Failed", f'Failed to pull image "{name}": {failure.message}', container.name)
             self._events.warning(pod, "Failed", f"Error: {failure.reason}", container.name)
@@ -56,6 +54,28 @@ class ImageKeeper:
         text = f'Successfully pulled image "{name}" in {took} ({took} including waiting). {size}'
         self._events.normal(pod, "Pulled", text, container.name)
         return image
+
+    async def _pull_with_any_login(self, pod: core_v1.Pod, container: core_v1.Container, name: str) -> Image:
+        """Raises the last login's ImageFailure when none is good."""
+        found = logins(pod, name, self._refs)
+        if found.missing:
+            text = f"Unable to retrieve some image pull secrets ({', '.join(found.missing)}); "
+            text += "attempting to pull the image may not succeed."
+            self._events.warning(pod, "FailedToRetrieveImagePullSecret", text, container.name)
+        tried: list[Credentials | None] = [*found.tried] or [None]
+        for login in tried[:-1]:
+            try:
+                return await self._shared_pull(name, login)
+            except ImageFailure as failure:
+                logger.info("pull of %s: %s; trying the next login", name, failure.message)
+        return await self._shared_pull(name, tried[-1])
+
+    def progress(self, name: str) -> str:
+        """How far the pull of an image has come; empty when none is under way, or nothing is known of its size."""
+        seen = self._progress.get(name)
+        return (
+            f'pulling image "{name}": {seen.done / 1e6:.1f} of {seen.total / 1e6:.1f} MB' if seen and seen.total else ""
+        )
 
     async def _shared_pull(self, name: str, login: Credentials | None) -> Image:
         key = (name, login)
@@ -72,13 +92,15 @@ class ImageKeeper:
 
     async def _pull_now(self, name: str, login: Credentials | None) -> Image:
         progress = aiter(self._images.pull(name, login))
-        while True:
-            try:
-                await asyncio.wait_for(anext(progress), STALLED_SECONDS)
-            except StopAsyncIteration:
-                break
-            except TimeoutError:
-                raise ImageFailure("ErrImagePull", f"no progress for {STALLED_SECONDS:.0f} s") from None
+        try:
+            while True:
+                self._progress[name] = await asyncio.wait_for(anext(progress), STALLED_SECONDS)
+        except StopAsyncIteration:
+            pass
+        except TimeoutError:
+            raise ImageFailure("ErrImagePull", f"no progress for {STALLED_SECONDS:.0f} s") from None
+        finally:
+            self._progress.pop(name, None)
         image = await self._images.image(name)
         if image is None:
             raise ImageFailure("ErrImagePull", f'image "{name}" is not there after its pull')
@@ -97,52 +119,3 @@ def default_policy(image: str) -> str:
     name, _, digest = image.partition("@")
     _, _, tag = name.rpartition("/")[2].partition(":")
     return "Always" if not digest and tag in ("", "latest") else "IfNotPresent"
-
-
-def registry_of(image: str) -> str:
-    """The host of the registry that an image comes from."""
-    first, slash, _ = image.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        return first
-    return "docker.io"
-
-
-def credentials(pod: core_v1.Pod, image: str, refs: References) -> Credentials | None:
-    """The login for the image's registry from imagePullSecrets; those missing or damaged are passed over."""
-    wanted = registry_of(image)
-    for ref in pod.spec.imagePullSecrets:
-        for server, login in _logins(pod.metadata.namespace or "", ref.name or "", refs):
-            host = server.removeprefix("https://").removeprefix("http://").partition("/")[0]
-            if host == wanted or (host in DOCKER_HUB and wanted in DOCKER_HUB):
-                return login
-    return None
-
-
-class _Login(msgspec.Struct):
-    username: str = ""
-    password: str = ""
-    auth: str = ""
-
-
-class _DockerConfig(msgspec.Struct):
-    auths: dict[str, _Login] = {}
-
-
-def _logins(namespace: str, name: str, refs: References) -> Iterator[tuple[str, Credentials]]:
-    try:
-        data = secret_data(refs, namespace, name)
-        if ".dockerconfigjson" in data:
-            auths = msgspec.json.decode(data[".dockerconfigjson"], type=_DockerConfig).auths
-        else:
-            auths = msgspec.json.decode(data.get(".dockercfg", b"{}"), type=dict[str, _Login])
-    except (MissingReference, msgspec.DecodeError):
-        return
-    for server, login in auths.items():
-        if login.auth and not login.username:
-            try:
-                user, _, password = base64.b64decode(login.auth).decode().partition(":")
-            except (binascii.Error, UnicodeDecodeError):
-                continue
-            yield server, Credentials(user, password)
-        else:
-            yield server, Credentials(login.username, login.password)

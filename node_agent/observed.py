@@ -10,6 +10,7 @@ from timonel.api.types import core_v1
 
 LABEL_SPEC_HASH = "timonel.io/spec-hash"
 LABEL_BACKOFF = "timonel.io/backoff-seconds"
+LABEL_IMAGE = "timonel.io/image-digest"
 LABEL_SANDBOX_ATTEMPT = "timonel.io/sandbox-attempt"
 
 
@@ -40,8 +41,9 @@ class Observed:
 
     ``previous`` is the status last reported, which keeps phases and transition times. ``address_sure`` is False while
     the address is only what that says, after the agent's start. ``volumes_until`` tells when the volumes' contents must
-    be looked at again. ``images`` holds the names of containers whose image is there for their next attempt, ``busy``
-    the steps that are under way, ``messages`` the termination messages by container id.
+    be looked at again. ``images`` holds the names of containers whose image is there for their next attempt, ``pulls``
+    how far the pulls of others have come, ``busy`` the steps that are under way, ``messages`` the termination messages
+    by container id.
     """
 
     runtime: ObservedPod
@@ -53,6 +55,7 @@ class Observed:
     volumes_until: datetime | None = None
     released: bool = False
     images: frozenset[str] = frozenset()
+    pulls: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[Key, Failure] = field(default_factory=dict)
     health: Mapping[str, Health] = field(default_factory=dict)
     busy: Mapping[Key, Step] = field(default_factory=dict)

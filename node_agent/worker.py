@@ -50,6 +50,9 @@ logger = logging.getLogger(__name__)
 UNAVAILABLE_SECONDS = 1.0
 """How long a worker waits for a runtime that does not answer, before it looks again."""
 
+PULL_LOOK = timedelta(seconds=2)
+"""How often the progress of a pull is told."""
+
 _MESSAGE_LINES = 80
 _MESSAGE_BYTES = 2048
 """What FallbackToLogsOnError takes of a log's end."""
@@ -180,6 +183,8 @@ class PodWorker:
                 return
             self._launch(steps)
             wakes = [s.at for s in steps if isinstance(s, Wake)]
+            if any(isinstance(step, EnsureImage) for step, _ in self._running.values()):
+                wakes.append(now + PULL_LOOK)
             await self._sleep((min(wakes) - self._tools.clock()).total_seconds() if wakes else None)
 
     async def _sleep(self, seconds: float | None) -> None:
@@ -244,12 +249,19 @@ class PodWorker:
             volumes_until=memory.volumes_until,
             released=memory.released,
             images=frozenset(memory.images),
+            pulls=self._pulls(),
             failures=dict(memory.failures),
             health=self._probes.health,
             busy={key: step for key, (step, _) in self._running.items()},
             messages=memory.messages,
             stopping_since=memory.stopping_since,
         )
+
+    def _pulls(self) -> dict[str, str]:
+        """How far the pulls have come, by container."""
+        steps = [step for step, _ in self._running.values() if isinstance(step, EnsureImage)]
+        told = {step.container: self._tools.images.progress(self._image_of(step.container)) for step in steps}
+        return {container: text for container, text in told.items() if text}
 
     async def _read_messages(self) -> None:
         """Read the termination messages of what has newly ended."""

@@ -91,7 +91,7 @@ etcd() { have etcd || packages etcd-server; }
 test_needs() {
   docker
   etcd
-  packages git iproute2 nftables
+  packages git iproute2 nftables docker-registry
   have kubectl || packages kubernetes-client
 }
 

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from node_agent.__main__ import parse
 from node_agent.assignments import Assignments, OutOfStep
 from node_agent.events import AgentEvent, reference
-from node_agent.images import credentials, default_policy, registry_of
+from node_agent.images import default_policy
 from node_agent.node_status import Machine, NodeConfig, RuntimeState, node_object, node_status, stamped
 from node_agent.observed import Failure, Health, Observed
 from node_agent.outbox import MAX_EVENTS, Outbox
 from node_agent.pod_files import PodFiles, hosts_text, resolv_text
+from node_agent.pull_secrets import is_for, logins, registry_of
 from node_agent.runtimes.base import Credentials, Image, RuntimeInfo, State, UsageSample
 from node_agent.status import pod_status
 from node_agent.usage import busy_nanoseconds, rate
@@ -144,12 +145,13 @@ class TestOutbox:
     ],
 )
 def test_image_names(image: str, policy: str, registry: str) -> None:
-    assert (default_policy(image), registry_of(image)) == (policy, registry)
+    assert (default_policy(image), registry_of(image)[0]) == (policy, registry)
 
 
 def test_logins_come_from_the_pull_secret_of_that_registry(build: Any) -> None:
     auth = base64.b64encode(b"me:p:w").decode()
     auths = {"https://index.docker.io/v1/": {"auth": auth}, "reg.io:5000": {"username": "u", "password": "p"}}
+    auths["reg.io:5000/x"] = {"username": "o", "password": "q"}
     config = base64.b64encode(json.dumps({"auths": auths}).encode()).decode()
 
     class Refs:
@@ -159,9 +161,27 @@ def test_logins_come_from_the_pull_secret_of_that_registry(build: Any) -> None:
 
     refs: Any = Refs()
     pod = build.pod(imagePullSecrets=[{"name": n} for n in ("none", "bad", "good")])
-    assert credentials(pod, "busybox", refs) == Credentials("me", "p:w")
-    assert credentials(pod, "reg.io:5000/x", refs) == Credentials("u", "p")
-    assert credentials(pod, "other.io/x", refs) is None
+    found = logins(pod, "busybox", refs)
+    assert (found.tried, found.missing) == ([Credentials("me", "p:w")], ["none"])
+    assert logins(pod, "reg.io:5000/x", refs).tried == [Credentials("o", "q"), Credentials("u", "p")]
+    assert logins(pod, "reg.io:5000/y", refs).tried == [Credentials("u", "p")]
+    assert logins(pod, "other.io/x", refs).tried == []
+
+
+@pytest.mark.parametrize(
+    ("server", "image", "good"),
+    [
+        ("*.reg.io", "eu.reg.io/x", True),
+        ("*.reg.io", "a.eu.reg.io/x", False),
+        ("reg.io", "reg.io:5000/x", False),
+        ("http://reg.io/v2/", "reg.io/x", True),
+        ("reg.io/team", "reg.io/team/x", True),
+        ("reg.io/team", "reg.io/others/x", False),
+        ("docker.io", "busybox", True),
+    ],
+)
+def test_whose_a_login_is(server: str, image: str, good: bool) -> None:
+    assert is_for(server, image) is good
 
 
 class TestFiles:
