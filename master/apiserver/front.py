@@ -11,6 +11,8 @@ from aiohttp import ClientPayloadError, web
 from master.apiserver import impersonation, paths, responses
 from master.apiserver.audit.record import AUDIT_ID, Auditor, Record, record_of
 from master.apiserver.authn.base import Authenticator, Credentials, bearer_token
+from master.apiserver.fairness import gate as fairness
+from master.apiserver.fairness.gate import Gate
 from master.apiserver.metrics import Metrics
 from master.apiserver.pages import OPEN_TO_ALL, Pages
 from master.apiserver.resource_api import Asked, ResourceApi
@@ -37,6 +39,7 @@ class Front:
         resources: ResourceApi,
         streams: StreamApi,
         pages: Pages,
+        gate: Gate,
         metrics: Metrics,
         auditor: Auditor | None = None,
     ) -> None:
@@ -45,6 +48,7 @@ class Front:
         self._resources = resources
         self._streams = streams
         self._pages = pages
+        self._gate = gate
         self._metrics = metrics
         self._auditor = auditor
 
@@ -68,6 +72,7 @@ class Front:
             if record is not None:
                 record.abandoned()
             raise
+        fairness.mark(http, response)
         self._written_down(http, response)
         is_long = response.status == 101 or response.chunked
         seconds = None if is_long else time.monotonic() - started
@@ -78,13 +83,14 @@ class Front:
 
     async def _serve(self, http: web.BaseRequest, target: paths.Target | None) -> web.StreamResponse:
         who = await self._acting_user(http, target)
-        if target is None:
-            self._registry.authorize(Attributes(who, http.method.lower(), path=http.path))
-            return await self._pages.serve(http)
-        resource = self._resources.find(target)
-        if self._streams.serves(resource, target):
-            return await self._streams.serve(http, who, resource, target)
-        return await self._resources.serve(Asked(http, who, resource, target))
+        async with self._gate.turn(http, who, target):
+            if target is None:
+                self._registry.authorize(Attributes(who, http.method.lower(), path=http.path))
+                return await self._pages.serve(http)
+            resource = self._resources.find(target)
+            if self._streams.serves(resource, target):
+                return await self._streams.serve(http, who, resource, target)
+            return await self._resources.serve(Asked(http, who, resource, target))
 
     async def _acting_user(self, http: web.BaseRequest, target: paths.Target | None) -> User:
         """As whom the sender of a request acts. From here on the request is in the audit log.

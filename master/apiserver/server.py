@@ -12,6 +12,8 @@ from master.apiserver.audit.record import Auditor
 from master.apiserver.authn.base import Authenticator, Union
 from master.apiserver.authn.certificates import ClientCertificates
 from master.apiserver.authn.reviewing import TokenReviewer
+from master.apiserver.fairness.gate import CONCURRENCY, Gate
+from master.apiserver.fairness.seats import Level
 from master.apiserver.front import Front
 from master.apiserver.health import Check
 from master.apiserver.lifetimes import Lifetimes
@@ -45,6 +47,7 @@ class ApiServer:
         auditor: writes down what is asked of the server; closed with it.
         host: the address to bind.
         port: the port to bind; 0 takes a free one.
+        concurrency: how many requests may run at once, shared by the priority levels.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class ApiServer:
         auditor: Auditor | None = None,
         host: str = "0.0.0.0",
         port: int = 6443,
+        concurrency: int = CONCURRENCY,
     ) -> None:
         self._registry = registry
         self._tls = tls
@@ -69,6 +73,7 @@ class ApiServer:
         self._checks: dict[str, Check] = {"ping": _ping, "store": self._check_store, **(checks or {})}
         self._auditor = auditor
         authenticator = Union([ClientCertificates(), *authenticators])
+        self._gate = Gate(registry, concurrency)
         registry.use_verifier(TokenReviewer(authenticator, issuer.audiences if issuer else ()))
         self._front = Front(
             registry,
@@ -76,6 +81,7 @@ class ApiServer:
             ResourceApi(registry, self._lifetimes),
             StreamApi(registry, nodes, self._lifetimes),
             self._make_pages(issuer),
+            self._gate,
             self._metrics,
             auditor,
         )
@@ -88,12 +94,17 @@ class ApiServer:
             return self._port
         return int(self._runner.addresses[0][1])
 
+    def levels(self) -> Sequence[Level]:
+        """The priority levels, with who runs and waits in each."""
+        return list(self._gate.levels.values())
+
     async def start(self) -> None:
         """Bind and serve. The registry must have started.
 
         Raises:
             OSError: the address cannot be bound.
         """
+        self._gate.start()
         server = web.Server(
             self._front.handle,
             handler_cancellation=True,

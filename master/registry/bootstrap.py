@@ -7,6 +7,7 @@ from typing import Any
 
 from master.registry.admission.namespaces import IMMORTAL
 from master.registry.base import component
+from master.registry.flow_bootstrap import bootstrap_flow_control
 from master.registry.kinds.priorityclass import PREEMPT, SYSTEM
 from master.registry.rbac_bootstrap import bootstrap_rbac
 from master.registry.validation.service import NETWORK
@@ -32,7 +33,7 @@ SLICE_LABELS = {"kubernetes.io/service-name": API_SERVICE}
 
 
 async def bootstrap(registry: Registry, ca_pem: bytes) -> None:
-    """Make the system's namespaces, priority classes, roles and the ``kubernetes`` service, and publish the CA.
+    """Make the system's namespaces, priority classes, roles, flow schemas and ``kubernetes`` service; publish the CA.
 
     ``ca_pem`` is the certificate of the authority that signed the API's own; a controller brings it to every namespace.
     """
@@ -52,6 +53,7 @@ async def bootstrap(registry: Registry, ca_pem: bytes) -> None:
     await _ensure(registry, "default", _service())
     await _write(registry, "kube-system", _authority(ca_pem), "data")
     await bootstrap_rbac(registry)
+    await bootstrap_flow_control(registry)
 
 
 async def publish_api(registry: Registry, addresses: Sequence[str], port: int) -> None:

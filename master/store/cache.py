@@ -110,6 +110,11 @@ class WatchCache(Generic[T]):
         """Whether `close` was called."""
         return self._closed
 
+    @property
+    def count(self) -> int:
+        """How many objects there are, as of `revision`."""
+        return len(self._keys)
+
     def get(self, key: str) -> Item[T] | None:
         """The object under the full ``key``, as of `revision`."""
         return self._items.get(key)
