@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import ClassVar
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -45,6 +46,15 @@ class Metric:
         return f"{self.name}{_braces(self._labels, values)} {_number(number)}"
 
 
+class Cell:
+    """The value of one set of labels; kept by those who count often."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: float = 0
+
+
 class Counter(Metric):
     """What only grows."""
 
@@ -52,19 +62,24 @@ class Counter(Metric):
 
     def __init__(self, name: str, help_text: str, labels: Sequence[str] = ()) -> None:
         super().__init__(name, help_text, labels)
-        self._values: dict[Labels, float] = {} if labels else {(): 0}
+        self._cells: dict[Labels, Cell] = {}
+        if not labels:
+            self.cell()
         _METRICS.append(self)
+
+    def cell(self, *labels: str) -> Cell:
+        """The value of a set of labels, from now on shown."""
+        found = self._cells.get(labels)
+        if found is None:
+            found = self._cells[labels] = Cell()
+        return found
 
     def add(self, number: float, *labels: str) -> None:
         """Add to the value of a set of labels."""
-        self._values[labels] = self._values.get(labels, 0) + number
-
-    def value(self, *labels: str) -> float:
-        """What has been counted."""
-        return self._values.get(labels, 0)
+        self.cell(*labels).value += number
 
     def _samples(self) -> Iterator[str]:
-        return (self._sample(labels, number) for labels, number in sorted(self._values.items()))
+        return (self._sample(labels, cell.value) for labels, cell in sorted(self._cells.items(), key=itemgetter(0)))
 
 
 class Gauge(Counter):
@@ -74,7 +89,7 @@ class Gauge(Counter):
 
     def put(self, number: float, *labels: str) -> None:
         """Set the value of a set of labels."""
-        self._values[labels] = number
+        self.cell(*labels).value = number
 
 
 class Series:
@@ -117,7 +132,7 @@ class Histogram(Metric):
 
     def _samples(self) -> Iterator[str]:
         names = (*self._labels, "le")
-        for labels, series in sorted(self._series.items()):
+        for labels, series in sorted(self._series.items(), key=itemgetter(0)):
             total = 0
             for bound, count in zip((*map(_number, self._buckets), "+Inf"), series.counts, strict=True):
                 total += count

@@ -13,9 +13,9 @@ from aiohttp import web
 
 from master.apiserver import options
 from master.apiserver.asked import LONG, verb_of
-from master.apiserver.fairness import metrics
 from master.apiserver.fairness.classify import Request, distinguisher, first_match, in_order
 from master.apiserver.fairness.configure import levels_of
+from master.apiserver.fairness.metrics import FlowMetrics, configured
 from master.apiserver.fairness.seats import Level, Seats, Ticket, Verdict, deal
 from master.apiserver.paths import Target
 from master.registry.base import User
@@ -27,7 +27,7 @@ from timonel.api.types import flowcontrol_v1 as v1
 CONCURRENCY = 600
 """Seats of all levels together. Source: the sum of kube-apiserver's defaults for reading and changing requests."""
 REQUEST_SECONDS = 60.0
-"""How long a request may take that names no ``timeout``; a quarter of that is the longest wait in a queue."""
+"""How long a request may take; a quarter of that is the longest wait in a queue. Source: Kubernetes' documentation."""
 OBJECTS_PER_SEAT = 100
 WIDEST = 10
 """A list takes a seat for each hundred objects that it goes through, up to ten. Source: Kubernetes' work estimator."""
@@ -45,8 +45,7 @@ class Flow:
 
     level: Level
     hand: tuple[int, ...]
-    labels: tuple[str, str]
-    """The names of the level and of the schema."""
+    metrics: FlowMetrics
     headers: tuple[str, str]
     """The uids of the schema and of the level."""
 
@@ -54,14 +53,14 @@ class Flow:
 class Turn:
     """One request's time in the server: waits on entering, gives the seat back on leaving or at `begun`."""
 
-    __slots__ = ("_gate", "_http", "_ticket", "flow", "started")
+    __slots__ = ("_http", "_seats", "_started", "_ticket", "flow")
 
-    def __init__(self, gate: Gate, http: web.BaseRequest, flow: Flow, ticket: Ticket) -> None:
-        self._gate = gate
+    def __init__(self, seats: Seats, http: web.BaseRequest, flow: Flow, ticket: Ticket) -> None:
+        self._seats = seats
         self._http = http
         self._ticket = ticket
+        self._started = 0.0
         self.flow = flow
-        self.started = 0.0
 
     async def __aenter__(self) -> Turn:
         """Wait for the seat.
@@ -70,14 +69,14 @@ class Turn:
             TooManyRequests: the queue is full, or the wait was too long.
         """
         self._http[_KEY] = self
-        came = time.monotonic()
-        verdict = self._gate.seats.arrive(self._ticket)
-        if verdict is Verdict.WAIT:
-            verdict = await self._wait()
-        self.started = time.monotonic()
+        came = self._started = time.monotonic()
+        verdict = self._seats.arrive(self._ticket)
         if verdict is not Verdict.RUN:
-            self._refuse(verdict.value)
-        metrics.started(self.flow.labels, self._ticket.width, self.started - came)
+            if verdict is not Verdict.WAIT:
+                self._refuse(verdict.value, came)
+            await self._wait(came)
+            self._started = time.monotonic()
+        self.flow.metrics.started(self._ticket.width, self._started - came)
         return self
 
     async def __aexit__(
@@ -88,33 +87,30 @@ class Turn:
     def end(self) -> None:
         """Give the seat back. Idempotent."""
         if self._ticket.running:
-            seconds = time.monotonic() - self.started
-            self._gate.seats.finish(self._ticket, seconds)
-            metrics.ended(self.flow.labels, self._ticket.width, seconds)
+            seconds = time.monotonic() - self._started
+            self._seats.finish(self._ticket, seconds)
+            self.flow.metrics.ended(self._ticket.width, seconds)
 
-    async def _wait(self) -> Verdict:
+    async def _wait(self, came: float) -> None:
         ready = asyncio.get_running_loop().create_future()
         self._ticket.start = lambda: None if ready.done() else ready.set_result(None)
-        came = time.monotonic()
-        metrics.queued(self.flow.labels, 1)
+        self.flow.metrics.queued.value += 1
         try:
-            async with asyncio.timeout(longest_wait(self._http)):
+            async with asyncio.timeout(REQUEST_SECONDS / 4):
                 await ready
         except TimeoutError:
             if not self._ticket.running:
-                metrics.gave_up(self.flow.labels, time.monotonic() - came)
-                self._refuse("time-out")
+                self._refuse("time-out", came)
         except asyncio.CancelledError:
-            self._gate.seats.finish(self._ticket, 0.0)
-            metrics.refused(self.flow.labels, "cancelled")
+            self._seats.finish(self._ticket, 0.0)
+            self.flow.metrics.refused("cancelled", time.monotonic() - came)
             raise
         finally:
-            metrics.queued(self.flow.labels, -1)
-            self._gate.seats.abandon(self._ticket)
-        return Verdict.RUN
+            self.flow.metrics.queued.value -= 1
+            self._seats.abandon(self._ticket)
 
-    def _refuse(self, why: str) -> None:
-        metrics.refused(self.flow.labels, why)
+    def _refuse(self, why: str, came: float) -> None:
+        self.flow.metrics.refused(why, time.monotonic() - came)
         raise TooManyRequests(REFUSAL)
 
 
@@ -131,7 +127,7 @@ class Gate:
     """
 
     def __init__(self, registry: Registry, concurrency: int = CONCURRENCY) -> None:
-        self.seats = Seats()
+        self._seats = Seats()
         self._registry = registry
         self._concurrency = concurrency
         self._schemas: list[v1.FlowSchema] = []
@@ -154,7 +150,7 @@ class Gate:
         request = request_of(http, who, verb, target)
         flow = self._flows.get(request) or self._remember(request)
         width = self._width(http, target, flow.level) if target and verb == "list" else 1
-        return Turn(self, http, flow, Ticket(flow.level, flow.hand, width))
+        return Turn(self._seats, http, flow, Ticket(flow.level, flow.hand, width))
 
     def _width(self, http: web.BaseRequest, target: Target, level: Level) -> int:
         """The seats that a list takes."""
@@ -185,8 +181,8 @@ class Gate:
         all_schemas = in_order(by_name.values())
         self._schemas = [each for each in all_schemas if each.spec.priorityLevelConfiguration.name in self.levels]
         self._flows.clear()
-        self.seats.configure(self.levels.values())
-        metrics.configured(self.levels.values())
+        self._seats.configure(self.levels.values())
+        configured(self.levels.values())
 
     def _remember(self, request: Request) -> Flow:
         if len(self._flows) >= MOST_FLOWS:
@@ -196,7 +192,7 @@ class Gate:
         name = schema.metadata.name or ""
         hand = deal(f"{name}/{distinguisher(schema, request)}", len(level.queues), level.hand_size)
         uids = (schema.metadata.uid or "", self._uids[level.name])
-        flow = self._flows[request] = Flow(level, hand, (level.name, name), uids)
+        flow = self._flows[request] = Flow(level, hand, FlowMetrics(level.name, name), uids)
         return flow
 
     def _catch_all(self) -> v1.FlowSchema:
@@ -211,11 +207,6 @@ def request_of(http: web.BaseRequest, who: User, verb: str, target: Target | Non
     resource = f"{target.resource}/{target.subresource}" if target.subresource else target.resource
     namespace = target.namespace or (target.name if target.resource == "namespaces" and not target.group else "")
     return Request(who.name, who.groups, verb, True, target.group, resource, namespace)
-
-
-def longest_wait(http: web.BaseRequest) -> float:
-    """Seconds that a request may wait in a queue. Source: Kubernetes' documentation of API Priority and Fairness."""
-    return REQUEST_SECONDS / 4
 
 
 def mark(http: web.BaseRequest, response: web.StreamResponse) -> None:

@@ -9,9 +9,6 @@ _FLOW = ("priority_level", "flow_schema")
 _SECONDS = (0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30)
 _PREFIX = "apiserver_flowcontrol"
 
-Flow = tuple[str, str]
-"""The names of a level and a schema."""
-
 _dispatched = Counter(f"{_PREFIX}_dispatched_requests_total", "Requests that got their turn.", _FLOW)
 _rejected = Counter(f"{_PREFIX}_rejected_requests_total", "Requests that got none.", (*_FLOW, "reason"))
 _queued = Gauge(f"{_PREFIX}_current_inqueue_requests", "Requests that wait for their turn.", _FLOW)
@@ -26,34 +23,37 @@ _lower = Gauge(f"{_PREFIX}_lower_limit_seats", "The seats that a level keeps for
 _upper = Gauge(f"{_PREFIX}_upper_limit_seats", "The seats that a level may have with what it borrows.", _FLOW[:1])
 
 
-def started(flow: Flow, seats: int, waited: float) -> None:
-    """A request runs, after it has waited for so many seconds."""
-    _dispatched.add(1, *flow)
-    _executing.add(1, *flow)
-    _seats.add(seats, *flow)
-    _waited.observe(waited, *flow, "true")
+class FlowMetrics:
+    """The figures of the flows of one level and schema."""
 
+    __slots__ = ("_flow", "dispatched", "executing", "queued", "ran", "seats", "waited")
 
-def ended(flow: Flow, seats: int, seconds: float) -> None:
-    """A request has run for so many seconds."""
-    _executing.add(-1, *flow)
-    _seats.add(-seats, *flow)
-    _ran.observe(seconds, *flow, "regular")
+    def __init__(self, level: str, schema: str) -> None:
+        self._flow = (level, schema)
+        self.dispatched = _dispatched.cell(level, schema)
+        self.executing = _executing.cell(level, schema)
+        self.queued = _queued.cell(level, schema)
+        self.seats = _seats.cell(level, schema)
+        self.waited = _waited.series(level, schema, "true")
+        self.ran = _ran.series(level, schema, "regular")
 
+    def started(self, seats: int, waited: float) -> None:
+        """A request runs, after it has waited for so many seconds."""
+        self.dispatched.value += 1
+        self.executing.value += 1
+        self.seats.value += seats
+        self.waited.observe(waited)
 
-def queued(flow: Flow, number: int) -> None:
-    """So many more requests wait."""
-    _queued.add(number, *flow)
+    def ended(self, seats: int, seconds: float) -> None:
+        """A request has run for so many seconds."""
+        self.executing.value -= 1
+        self.seats.value -= seats
+        self.ran.observe(seconds)
 
-
-def refused(flow: Flow, reason: str) -> None:
-    """A request was turned away."""
-    _rejected.add(1, *flow, reason)
-
-
-def gave_up(flow: Flow, waited: float) -> None:
-    """A request has waited too long."""
-    _waited.observe(waited, *flow, "false")
+    def refused(self, reason: str, waited: float) -> None:
+        """A request was turned away."""
+        _rejected.add(1, *self._flow, reason)
+        _waited.observe(waited, *self._flow, "false")
 
 
 def configured(levels: Iterable[Level]) -> None:
