@@ -73,7 +73,7 @@ def validate_labels(labels: Mapping[str, str], path: Path) -> Iterator[FieldErro
         for fault in names.qualified(key):
             yield invalid(path, key, fault)
         for fault in names.label_value(value):
-            yield invalid(path.key(key), value, fault)
+            yield invalid(path, value, fault)
 
 
 def validate_annotations(annotations: Mapping[str, str], path: Path) -> Iterator[FieldError]:
