@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -33,9 +34,20 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _random_uids() -> Iterator[str]:
+    """Randomness is taken in advance: each time that the system is asked for some, other threads run in between."""
+    while True:
+        pool = os.urandom(16 * 256)
+        for at in range(0, len(pool), 16):
+            yield str(uuid.UUID(bytes=pool[at : at + 16], version=4))
+
+
+_uids = _random_uids()
+
+
 def new_uid() -> str:
     """A random uid."""
-    return str(uuid.uuid4())
+    return next(_uids)
 
 
 def _struct(resource: Resource) -> type[Any]:

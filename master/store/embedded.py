@@ -12,9 +12,10 @@ import os
 import queue
 import secrets
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +55,8 @@ WINDOW = 500
 class _Job:
     call: Callable[[Writer], Any]
     done: asyncio.Future[Any]
+    keys: Collection[str]
+    """What the call looks up."""
 
 
 class EmbeddedStore(Store):
@@ -104,7 +107,8 @@ class EmbeddedStore(Store):
 
     async def txn(self, guards: Sequence[Guard], writes: Sequence[Write]) -> Committed | Refused:
         check_writes(writes)
-        return await self._submit(lambda writer: writer.txn(guards, writes))
+        keys = [each.key for each in (*guards, *writes)]
+        return await self._submit(lambda writer: writer.txn(guards, writes), keys)
 
     def watch(self, prefix: str, after: int) -> AsyncGenerator[Batch, None]:
         return self._fanout.watch(prefix, after)
@@ -205,21 +209,21 @@ class EmbeddedStore(Store):
 
     # Writing
 
-    async def _submit(self, call: Callable[[Writer], T]) -> T:
-        done = self._enqueue(call)
+    async def _submit(self, call: Callable[[Writer], T], keys: Collection[str] = ()) -> T:
+        done = self._enqueue(call, keys)
         try:
             async with asyncio.timeout(WRITE_TIMEOUT):
                 return await done
         except TimeoutError:
             raise OutcomeUnknown(f"the disk did not take a write within {WRITE_TIMEOUT:.0f} s") from None
 
-    def _enqueue(self, call: Callable[[Writer], T]) -> asyncio.Future[T]:
+    def _enqueue(self, call: Callable[[Writer], T], keys: Collection[str] = ()) -> asyncio.Future[T]:
         if self._closed:
             raise Unavailable("the store is closed")
         if self._waiting >= MAX_WAITING:
             raise Unavailable(f"{self._waiting} writes wait for the disk already; try again later")
         self._waiting += 1
-        job = _Job(call, self._loop.create_future())
+        job = _Job(call, self._loop.create_future(), keys)
         self._jobs.put(job)
         return job.done
 
@@ -231,7 +235,8 @@ class EmbeddedStore(Store):
                 jobs.append(self._jobs.get())
             group = [job for job in jobs if job is not None]
             if group:
-                results, events = self._writer.group([job.call for job in group])
+                keys = set(chain.from_iterable(job.keys for job in group))
+                results, events = self._writer.group([job.call for job in group], keys)
                 self._loop.call_soon_threadsafe(self._publish, group, results, events, self._writer.revision)
             if len(group) < len(jobs):
                 return

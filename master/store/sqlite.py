@@ -5,10 +5,12 @@ transaction, so that the primary key is the order of events; ``created`` is 0 fo
 last row of each key.
 """
 
+import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,9 @@ VERSION = 1
 FIRST_REVISION = 1
 """The revision of an empty store, as etcd counts; revision 0 means "now" everywhere."""
 
+ROWS_AT_ONCE = 64
+"""How many rows one statement inserts, of the five values each that SQLite always takes."""
+
 _PLACE_BITS = 20
 _LAST = "\U0010ffff"
 
@@ -50,6 +55,11 @@ CREATE INDEX history_lease ON history(lease) WHERE lease != 0;
 CREATE TABLE lease(id INTEGER PRIMARY KEY, ttl REAL NOT NULL);
 CREATE TABLE compacted(revision INTEGER NOT NULL);
 INSERT INTO compacted VALUES (0);
+"""
+
+_LAST_OF = """
+SELECT last.key, last.id, last.created FROM json_each(?) AS wanted
+JOIN history AS last ON last.id = (SELECT max(id) FROM history WHERE key = wanted.value)
 """
 
 # SQLite takes the bare column `created` from the row that has max(id); both come from the index alone.
@@ -117,6 +127,8 @@ class Writer:
                     f"{path} has version {version} of the store's format, this program reads version {VERSION}"
                 )
             self._events: list[Event] = []
+            self._known: dict[str, tuple[int, int]] = {}
+            self._rows: list[tuple[int, str, int, int, bytes]] = []
             self._recall()
 
     def _recall(self) -> None:
@@ -124,21 +136,27 @@ class Writer:
         self.compacted: int = self._db.execute("SELECT revision FROM compacted").fetchone()[0]
         self.revision = max(_revision(newest), self.compacted, FIRST_REVISION)
 
-    def group(self, calls: Sequence[Callable[["Writer"], Any]]) -> tuple[list[Any], list[Event]]:
+    def group(
+        self, calls: Sequence[Callable[["Writer"], Any]], keys: Collection[str] = ()
+    ) -> tuple[list[Any], list[Event]]:
         """Run ``calls`` in one SQLite transaction, on disk on return: each one's result or `StoreError`, and events.
 
         A call raises `StoreError` before it has written anything; any other error undoes and fails the whole group.
+        The last changes of ``keys`` are looked up at once, and rows written at once: after every statement, however
+        short, this thread waits for its turn to run Python again, which a busy event loop grants late.
         """
         results: list[Any] = []
-        self._events = []
+        self._events, self._rows, self._known = [], [], {}
         committing = False
         try:
             self._db.execute("BEGIN IMMEDIATE")
+            self._look_up(keys)
             for call in calls:
                 try:
                     results.append(call(self))
                 except StoreError as error:
                     results.append(error)
+            self._flush()
             committing = True
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
@@ -166,14 +184,27 @@ class Writer:
         self._write(writes)
         return Committed(self.revision)
 
+    def _look_up(self, keys: Collection[str]) -> None:
+        self._known |= dict.fromkeys(keys, (0, 0))
+        rows = self._db.execute(_LAST_OF, (json.dumps(list(keys)),)).fetchall() if keys else ()
+        self._known |= {key: (_revision(row), created) for key, row, created in rows if created}
+
     def _last(self, key: str) -> tuple[int, int]:
         """The revisions of the key's last change and of its creation; zeros when it is absent."""
-        row = self._db.execute(
-            "SELECT id, created FROM history WHERE key = ? ORDER BY id DESC LIMIT 1", (key,)
-        ).fetchone()
-        return (_revision(row[0]), row[1]) if row and row[1] else (0, 0)
+        if key not in self._known:
+            self._look_up([key])
+        return self._known[key]
+
+    def _flush(self) -> None:
+        """Let statements see the rows written so far."""
+        rows, self._rows = self._rows, []
+        for at in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[at : at + ROWS_AT_ONCE]
+            places = ",".join(["(?,?,?,?,?)"] * len(some))
+            self._db.execute(f"INSERT INTO history VALUES {places}", list(chain.from_iterable(some)))
 
     def _get(self, key: str) -> KeyValue | None:
+        self._flush()
         query = "SELECT id, created, value FROM history WHERE key = ? ORDER BY id DESC LIMIT 1"
         row = self._db.execute(query, (key,)).fetchone()
         return KeyValue(key, row[2], _revision(row[0]), row[1]) if row and row[1] else None
@@ -189,12 +220,14 @@ class Writer:
             if isinstance(write, Delete):
                 if not created:
                     continue
-                row = (_first_id(revision) + place, write.key, 0, 0, b"")
+                self._rows.append((_first_id(revision) + place, write.key, 0, 0, b""))
+                self._known[write.key] = (0, 0)
                 self._events.append(Event(write.key, None, revision, 0))
             else:
-                row = (_first_id(revision) + place, write.key, created or revision, write.lease, write.value)
-                self._events.append(Event(write.key, write.value, revision, created or revision))
-            self._db.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?)", row)
+                created = created or revision
+                self._rows.append((_first_id(revision) + place, write.key, created, write.lease, write.value))
+                self._known[write.key] = (revision, created)
+                self._events.append(Event(write.key, write.value, revision, created))
             self.revision = revision
 
     def grant(self, lease: int, ttl: float) -> None:
@@ -203,6 +236,7 @@ class Writer:
 
     def revoke(self, lease: int) -> None:
         """Remove a lease and delete the keys that it holds, in one revision."""
+        self._flush()
         self._db.execute("DELETE FROM lease WHERE id = ?", (lease,))
         rows = self._db.execute("SELECT DISTINCT key FROM history AS h WHERE lease = ? AND id = "
                                 "(SELECT max(id) FROM history WHERE key = h.key)", (lease,)).fetchall()  # fmt: skip
@@ -217,6 +251,7 @@ class Writer:
         revision = min(revision, self.compacted + most, self.revision)
         if revision <= self.compacted:
             return self.compacted
+        self._flush()
         span = (_first_id(self.compacted + 1), _first_id(revision + 1))
         rows = self._db.execute("SELECT key, id, created FROM history WHERE id >= ? AND id < ?", span).fetchall()
         self._db.executemany("DELETE FROM history WHERE key = ? AND id < ?", [(key, row) for key, row, _ in rows])
