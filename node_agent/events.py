@@ -1,4 +1,4 @@
-"""Events about pods: what the agent did and why, in the kubelet's reasons."""
+"""Events about pods and the node: what the agent did and why, in the kubelet's reasons."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +39,12 @@ class PodEvents:
     def _emit(self, pod: core_v1.Pod | None, type_: str, reason: str, text: str, container: str | None) -> None:
         if pod is not None:
             self._sink(AgentEvent(reference(pod, container), type_, reason, text[:1024]))
+
+
+def node_event(name: str, reason: str, text: str) -> AgentEvent:
+    """An event about the node, whose uid is its name, as with the kubelet's: `kubectl describe node` looks for that."""
+    node = core_v1.ObjectReference(apiVersion="v1", kind="Node", name=name, uid=name)
+    return AgentEvent(node, NORMAL, reason, text)
 
 
 def reference(pod: core_v1.Pod, container: str | None) -> core_v1.ObjectReference:

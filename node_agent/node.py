@@ -10,13 +10,14 @@ from node_agent.agent import Agent
 from node_agent.assignments import Assignments
 from node_agent.clock import utc_now
 from node_agent.credentials import NodeCredentials
-from node_agent.events import PodEvents
+from node_agent.events import PodEvents, node_event
 from node_agent.fieldrefs import NodeFacts
 from node_agent.images import ImageKeeper
 from node_agent.node_status import (
     NodeConfig,
     RuntimeState,
     allocatable_amounts,
+    changes,
     node_object,
     node_status,
     read_machine,
@@ -37,6 +38,8 @@ from timonel.rpc import node_pb2
 logger = logging.getLogger(__name__)
 
 STATUS_SECONDS = 10.0
+DOWN_SECONDS = 2.0
+"""How often the node looks at itself, and how often while its runtime does not answer."""
 INFO_SECONDS = 5.0
 IMAGES_SECONDS = 60.0
 FULL_REPORT = timedelta(minutes=5)
@@ -69,6 +72,7 @@ class Node:
         self._images_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._status_wanted = asyncio.Event()
+        self._down = False
         self.outbox = Outbox()
         assignments = Assignments()
         events = PodEvents(self.outbox.event)
@@ -149,7 +153,7 @@ class Node:
     async def _keep_status(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(STATUS_SECONDS):
+                async with asyncio.timeout(DOWN_SECONDS if self._down else STATUS_SECONDS):
                     await self._status_wanted.wait()
             except TimeoutError:
                 pass
@@ -160,7 +164,11 @@ class Node:
         machine = await asyncio.to_thread(read_machine, self._config.state_dir)
         runtime = await self._ask_runtime()
         now, before = utc_now(), self._status
+        self._down = runtime.info is None
         self._status = node_status(self._config, machine, runtime, now, before)
+        name = self._config.name
+        for reason in changes(before, self._status):
+            self.outbox.event(node_event(name, reason, f"Node {name} status is now: {reason}"))
         self._settings.memory_bytes = machine.memory_bytes
         self._settings.facts = NodeFacts(self._config.name, self._config.addresses, allocatable_amounts(self._status))
         if self._status != before or now - self._sent_at > FULL_REPORT:

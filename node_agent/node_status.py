@@ -162,6 +162,13 @@ def _conditions(
     return conditions
 
 
+def changes(before: core_v1.NodeStatus | None, status: core_v1.NodeStatus) -> list[str]:
+    """What has changed in the conditions, as the reasons of the kubelet's events: NodeReady and others."""
+    known = {c.type: c.status for c in before.conditions} if before is not None else {}
+    changed = (c for c in status.conditions if known.get(c.type) != c.status)
+    return ["Node" + (c.reason or "").removeprefix("Kubelet") for c in changed]
+
+
 def stamped(status: core_v1.NodeStatus, now: datetime) -> core_v1.NodeStatus:
     """The status as it is sent, with the time at which its conditions held."""
     sent = codec.copy(status)

@@ -48,7 +48,7 @@ def cluster(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
     finally:
         processes = cluster.processes()
         logs = shutil.copytree(cluster.root / "processes", tmp_path_factory.mktemp("e2e") / "logs")
-        shutil.copy(host.directory / "dockerd.log", logs)
+        shutil.copy(host.dockerd.log, logs)
         cluster.down()
     assert not [process for process in processes.values() if Path(f"/proc/{process['pid']}/cwd").exists()]
     assert host.leftovers() == []

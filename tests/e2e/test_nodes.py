@@ -5,18 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-from whole_cluster import TIMONEL, Cluster, Namespace, wait_for
-
-
-def agent_command(cluster: Cluster, name: str, state: Path, *options: str, runtime: str = "fake") -> list[str]:
-    """A node agent, by default on the pretended runtime."""
-    shape = json.loads((cluster.root / "cluster.json").read_text())
-    command = [sys.executable, "-m", "node_agent", "--name", name, "--cluster", "strangers", "--runtime", runtime]
-    command += ["--state-dir", str(state), "--master", f"127.0.0.1:{shape['node_port']}"]
-    return [*command, "--join", f"127.0.0.1:{shape['bootstrap_port']}", *options]
+from further_node import NODE, agent, agent_command, token
+from whole_cluster import Cluster, Namespace, wait_for
 
 
 def refused(cluster: Cluster, state: Path, options: list[str]) -> str:
@@ -26,12 +18,6 @@ def refused(cluster: Cluster, state: Path, options: list[str]) -> str:
     assert "Traceback" not in done.stdout + done.stderr
     assert cluster.get("nodes", "stranger") is None
     return done.stdout + done.stderr
-
-
-def token(cluster: Cluster, *options: str) -> list[str]:
-    """The options with which an agent joins, from what `timonel join-token` prints."""
-    words = cluster.host.run(str(TIMONEL), "join-token", *options).stdout.split()
-    return ["--join-token", words[words.index("--token") + 1], "--ca-pin", words[words.index("--ca-pin") + 1]]
 
 
 def join(cluster: Cluster, name: str, state: Path, options: list[str]) -> None:
@@ -47,25 +33,13 @@ def join(cluster: Cluster, name: str, state: Path, options: list[str]) -> None:
 
 
 def test_a_further_node_joins_with_limits_of_its_own(ns: Namespace, tmp_path: Path) -> None:
-    cluster, nodes = ns.cluster, tmp_path / "nodes"
-    command = agent_command(cluster, "node-4", nodes / "node-4", *token(cluster), runtime="docker")
-    with (tmp_path / "log").open("wb") as log:
-        agent = subprocess.Popen(
-            cluster.host.command(*command, "--pod-max-pids", "50"), stdout=log, stderr=log, env=cluster.host.env
-        )
-    try:
-        ns.pod("p", nodeSelector={"kubernetes.io/hostname": "node-4"}, labels={"app": "p"})
+    with agent(ns.cluster, tmp_path, "--pod-max-pids", "50"):
+        ns.pod("p", nodeSelector={"kubernetes.io/hostname": NODE}, labels={"app": "p"})
         address = ns.ready("p")["status"]["podIP"]
         assert address in ns.exec("p", "ip -4 addr show eth0")
         assert ns.exec("p", "cat /sys/fs/cgroup/pids/pids.max || cat /sys/fs/cgroup/pids.max").strip() == "50"
         ns.delete("pods", "p")
         ns.gone("p")
-    finally:
-        agent.terminate()
-        agent.wait(10)
-        purge = ["-m", "node_agent.purge", "--cluster", "strangers", "--nodes-dir", str(nodes), "--name", "node-4"]
-        cluster.host.run(sys.executable, *purge)
-        cluster.kubectl("delete", "node", "node-4")
 
 
 def test_tokens_that_are_no_good(cluster: Cluster, tmp_path: Path) -> None:

@@ -193,8 +193,8 @@ def test_docker_is_restarted(whole: Cluster, ns: Namespace) -> None:
     wait_for(lambda: len(ns.ready_pods("app=web")) == 3, 30, "three pods are ready")
     ns.ready("alone")
     began = time.monotonic()
-    ns.host.stop_docker()
-    ns.host.start_docker()
+    ns.host.dockerd.stop()
+    ns.host.dockerd.start()
 
     def recovered() -> bool:
         found = [*ns.ready_pods("app=web"), *(pod for pod in [ns.get("pods", "alone")] if pod and is_ready(pod))]
@@ -214,8 +214,8 @@ def test_everything_is_killed_at_once(whole: Cluster, ns: Namespace) -> None:
     names = {pod["metadata"]["name"] for pod in ns.ready_pods("app=web")}
     for name in ("master", "node-1", "node-2", "node-3"):
         whole.kill(name)
-    ns.host.kill_docker()
-    ns.host.start_docker()
+    ns.host.dockerd.kill()
+    ns.host.dockerd.start()
     whole.up("--quiet")
     whole.wait_nodes_ready(60)
 
@@ -231,14 +231,14 @@ def test_everything_is_killed_at_once(whole: Cluster, ns: Namespace) -> None:
 def test_docker_hangs_and_comes_back(whole: Cluster, ns: Namespace) -> None:
     ns.pod("p", tolerations=FOR_EVER)
     before = ns.ready("p")
-    ns.host.signal_docker(signal.SIGSTOP)
+    ns.host.dockerd.signal(signal.SIGSTOP)
     try:
         wait_for(lambda: whole.node_ready("node-1") == "False", 40, "the node says that it is not ready")
         node = whole.get("nodes", "node-1") or {}
         message = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Ready")
         assert "container runtime is down" in message
     finally:
-        ns.host.signal_docker(signal.SIGCONT)
+        ns.host.dockerd.signal(signal.SIGCONT)
     whole.wait_nodes_ready()
     after = ns.ready("p")
     assert (container_id(after), state(after)["restartCount"]) == (container_id(before), 0)

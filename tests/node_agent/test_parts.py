@@ -16,7 +16,7 @@ from node_agent.__main__ import parse
 from node_agent.assignments import Assignments, OutOfStep
 from node_agent.events import AgentEvent, reference
 from node_agent.images import default_policy
-from node_agent.node_status import Machine, NodeConfig, RuntimeState, node_object, node_status, stamped
+from node_agent.node_status import Machine, NodeConfig, RuntimeState, changes, node_object, node_status, stamped
 from node_agent.observed import Failure, Health, Observed
 from node_agent.outbox import MAX_EVENTS, Outbox
 from node_agent.pod_files import PodFiles, hosts_text, resolv_text
@@ -268,6 +268,11 @@ class TestNodeStatus:
         assert times["MemoryPressure"] == "2026-01-01T12:00:00Z"
         assert times["Ready"] == "2026-01-01T12:01:00Z"
         assert second.nodeInfo == first.nodeInfo
+        assert changes(first, second) == ["NodeNotReady"]
+        assert changes(second, first) == ["NodeReady"]
+        assert changes(first, first) == []
+        fresh = ["NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady"]
+        assert changes(None, first) == fresh
 
 
 def test_rates_are_made_of_two_samples() -> None:

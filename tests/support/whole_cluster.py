@@ -52,15 +52,70 @@ def wait_for(condition: Callable[[], T], seconds: float, what: str) -> T:
         time.sleep(POLL_SECONDS)
 
 
+class Dockerd:
+    """A Docker daemon, with all that it has in a directory of its own."""
+
+    def __init__(self, host: Host, directory: Path, *options: str) -> None:
+        directory.mkdir(exist_ok=True)
+        self.url = f"unix://{directory}/docker.sock"
+        self.log = directory / "dockerd.log"
+        self._host = host
+        self._exec_root = directory / "exec-root"
+        command = ["dockerd", f"--host={self.url}", f"--pidfile={directory}/docker.pid", "--log-level=warn"]
+        folders = [f"--data-root={directory}/data-root", f"--exec-root={self._exec_root}"]
+        self._command = host.command(*command, *folders, *options)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        asks = ("docker", f"--host={self.url}", "version")
+        wait_for(lambda: self._host.run(*asks, check=False).returncode == 0, 30, "dockerd answers")
+
+    def stop(self) -> None:
+        """Stop it as an init system does; its containers end."""
+        self.signal(signal.SIGTERM)
+        assert self._process is not None
+        self._process.wait(30)
+
+    def end(self) -> None:
+        """Stop it if it runs, and free what it has mounted."""
+        if self._process is not None and self._process.poll() is None:
+            self.signal(signal.SIGCONT)
+            self.stop()
+        unmount_all_under(self._exec_root.parent)
+
+    def kill(self) -> None:
+        """Kill it and its containerd, and all containers, as a loss of power does."""
+        assert self._process is not None
+        containerd = int((self._exec_root / "containerd" / "containerd.pid").read_text())
+        pids = self.docker("ps", "-q").split()
+        inits = [int(pid) for pid in self.docker("inspect", "-f", "{{.State.Pid}}", *pids).split()] if pids else []
+        for pid in (self._process.pid, containerd, *inits):
+            os.kill(pid, signal.SIGKILL)
+        self._process.wait(10)
+        wait_for(lambda: not alive(containerd), 20, "containerd is gone")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def docker(self, *arguments: str) -> str:
+        """The output of a docker command."""
+        return self._host.run("docker", f"--host={self.url}", *arguments).stdout.strip()
+
+
 class Host:
     """A network namespace with its own dockerd."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.name = f"tme2e-{os.getpid()}"
-        self.url = f"unix://{directory}/docker.sock"
-        self.env = {**os.environ, "DOCKER_HOST": self.url, "TIMONEL_HOME": str(directory / "home"), "NO_COLOR": "1"}
-        self._daemon: subprocess.Popen[bytes] | None = None
+        self.dockerd = Dockerd(self, directory / "docker", "--bip=10.245.0.1/24")
+        mine = {"DOCKER_HOST": self.dockerd.url, "TIMONEL_HOME": str(directory / "home"), "NO_COLOR": "1"}
+        self.env = {**os.environ, **mine}
         self._inside = concurrent.futures.ThreadPoolExecutor(8, "in-network", initializer=self._enter)
 
     def _enter(self) -> None:
@@ -83,47 +138,15 @@ class Host:
             f"ip -n {self.name} route add 192.0.2.0/24 dev eth0",
         ):
             subprocess.run(command.split(), check=True)
-        self.start_docker()
+        self.dockerd.start()
 
     def close(self) -> None:
         """Stop dockerd and remove the namespace and all files."""
         self._inside.shutdown()
-        self.stop_docker()
+        self.dockerd.stop()
         unmount_all_under(self.directory)
         shutil.rmtree(self.directory)
         subprocess.run(["ip", "netns", "del", self.name], check=True)
-
-    def start_docker(self) -> None:
-        """Start dockerd, and wait until it answers."""
-        folders = {option: self.directory / option for option in ("data-root", "exec-root")}
-        options = [f"--{option}={folder}" for option, folder in folders.items()]
-        command = ["dockerd", f"--host={self.url}", f"--pidfile={self.directory}/docker.pid", "--log-level=warn"]
-        command = self.command(*command, *options, "--bip=10.245.0.1/24")
-        with (self.directory / "dockerd.log").open("ab") as log:
-            self._daemon = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_for(lambda: self.run("docker", "version", check=False).returncode == 0, 30, "dockerd answers")
-
-    def stop_docker(self) -> None:
-        """Stop dockerd as an init system does; its containers end."""
-        assert self._daemon is not None
-        self._daemon.send_signal(signal.SIGTERM)
-        self._daemon.wait(30)
-
-    def kill_docker(self) -> None:
-        """Kill dockerd and its containerd, and all containers, as a loss of power does."""
-        assert self._daemon is not None
-        containerd = int((self.directory / "exec-root" / "containerd" / "containerd.pid").read_text())
-        pids = self.docker("ps", "-q").split()
-        inits = [int(pid) for pid in self.docker("inspect", "-f", "{{.State.Pid}}", *pids).split()] if pids else []
-        for pid in (self._daemon.pid, containerd, *inits):
-            os.kill(pid, signal.SIGKILL)
-        self._daemon.wait(10)
-        wait_for(lambda: not alive(containerd), 20, "containerd is gone")
-
-    def signal_docker(self, number: signal.Signals) -> None:
-        """Send dockerd a signal."""
-        assert self._daemon is not None
-        self._daemon.send_signal(number)
 
     def command(self, *command: str) -> list[str]:
         """The command, made to run in the namespace."""
@@ -142,7 +165,7 @@ class Host:
 
     def docker(self, *arguments: str) -> str:
         """The output of a docker command."""
-        return self.run("docker", *arguments).stdout.strip()
+        return self.dockerd.docker(*arguments)
 
     def inside(self, function: Callable[[], T]) -> T:
         """The result of a function that runs in the namespace, in a thread."""

@@ -167,7 +167,9 @@ class Daemon:
             raise self.unavailable("this client is closed")
         try:
             async with asyncio.timeout(seconds):
-                target = f"/v{await self._version()}{quote(path, safe='/:@')}"
+                if not self._api_version:
+                    await self._ask_version()
+                target = f"/v{self._api_version}{quote(path, safe='/:@')}"
                 target += f"?{urlencode(query)}" if query else ""
                 reply = await wire.request(self.socket, method, target, body=body, headers=headers, upgrade=upgrade)
                 if reply.status < 400:
@@ -203,16 +205,24 @@ class Daemon:
         """The error for a daemon that does not answer."""
         return RuntimeUnavailable(f"Docker at {self.url} does not answer: {why}; check that the daemon runs")
 
-    async def _version(self) -> str:
-        """The newest API that the daemon speaks."""
-        if not self._api_version:
-            reply = await wire.request(self.socket, "GET", "/version")
-            try:
-                told = json.loads(b"".join([chunk async for chunk in reply.chunks()]))
-            finally:
-                await reply.close()
-            self._api_version = str(told["ApiVersion"])
-        return self._api_version
+    async def version(self) -> dict[str, Any]:
+        """What the daemon is. From now on it is spoken to in its newest API. Raises RuntimeUnavailable."""
+        try:
+            async with asyncio.timeout(QUICK_SECONDS):
+                return await self._ask_version()
+        except TimeoutError:
+            raise self.unavailable(f"no answer within {QUICK_SECONDS:g} s") from None
+        except (OSError, EOFError, ValueError, LookupError, TypeError) as error:
+            raise self.unavailable(str(error)) from error
+
+    async def _ask_version(self) -> dict[str, Any]:
+        reply = await wire.request(self.socket, "GET", "/version")
+        try:
+            told: dict[str, Any] = json.loads(b"".join([chunk async for chunk in reply.chunks()]))
+        finally:
+            await reply.close()
+        self._api_version = str(told["ApiVersion"])
+        return told
 
     async def close(self) -> None:
         """Take no more calls."""

@@ -45,9 +45,10 @@ class DockerRuntime:
     async def info(self) -> RuntimeInfo:
         # The daemon's /info waits while a pull looks for its registry's address: a slow name server would make the
         # node look dead. So it is asked once a version; /version, which waits for nothing, shows that Docker lives.
-        version = await self._daemon.ask("GET", "/version")
+        version = await self._daemon.version()
         if tuple(int(part) for part in version["ApiVersion"].split(".")) < _OLDEST_API:
-            raise RuntimeUnavailable(f"Docker {version['Version']} is too old: install Docker 19.03 or newer")
+            which = f"Docker {version['Version']} (API {version['ApiVersion']})"
+            raise RuntimeUnavailable(f"{which} is too old: install Docker 19.03 (API 1.40) or newer")
         if self._about is None or self._about.version != version["Version"]:
             info = await self._daemon.ask("GET", "/info")
             self._about = RuntimeInfo(

@@ -92,6 +92,25 @@ async def test_an_old_daemon_is_refused(daemon: Pretender, runtime: DockerRuntim
         await runtime.info()
 
 
+async def test_a_daemon_may_be_replaced_by_another_version(daemon: Pretender, runtime: DockerRuntime) -> None:
+    asked: list[str] = []
+
+    async def answer(target: str, writer: asyncio.StreamWriter) -> None:
+        asked.append(target)
+        info = {"KernelVersion": "6.1", "OperatingSystem": "Debian", "NCPU": 2, "MemTotal": 1024}
+        writer.write(reply(info if target.endswith("/info") else []))
+
+    daemon.answer = answer
+    await runtime.pods()
+    daemon.version = "1.38"
+    with pytest.raises(RuntimeUnavailable, match="too old"):
+        await runtime.info()
+    daemon.version = "1.44"
+    await runtime.info()
+    await runtime.pods()
+    assert [target.split("/")[1] for target in asked] == ["v1.41", "v1.44", "v1.44"]
+
+
 async def test_a_daemon_whose_info_hangs_during_a_pull_still_lives(daemon: Pretender, runtime: DockerRuntime) -> None:
     async def answer(target: str, writer: asyncio.StreamWriter) -> None:
         writer.write(reply({"KernelVersion": "6.1", "OperatingSystem": "Debian", "NCPU": 2, "MemTotal": 1024}))
