@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from master.apiserver.negotiation import JSON, PROTOBUF, YAML
+from master.apiserver.protobuf import decode
 from timonel.api import codec, parse
 from timonel.api.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
@@ -63,8 +64,6 @@ def to_json(body: bytes, media: str, field_validation: str) -> tuple[bytes, list
         BadRequest: it is malformed, or field validation is Strict and keys are given twice.
     """
     if media == PROTOBUF:
-        from master.apiserver.protobuf import decode  # its tables are large, and many servers never see a Go client
-
         return decode.to_json(body), []
     if media != YAML:
         return body, []

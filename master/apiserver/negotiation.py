@@ -1,12 +1,14 @@
 """Chooses how an answer is written: its media type, and the object's form (as it is, a table, its metadata only)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
+STREAM = ";stream=watch"
+"""What the media types of watches end in where they are named."""
 
 META_GROUP = "meta.k8s.io"
 META_VERSIONS = ("v1", "v1beta1")
@@ -22,6 +24,22 @@ class Form(StrEnum):
     TABLE = "Table"
     METADATA = "PartialObjectMetadata"
     METADATA_LIST = "PartialObjectMetadataList"
+
+
+Offers = Mapping[str, frozenset[Form]]
+"""The media types that an endpoint has, the one for those who do not care first, each with the forms that it has."""
+
+TEXTS: Offers = {JSON: frozenset({Form.PLAIN}), YAML: frozenset({Form.PLAIN})}
+OBJECTS: Offers = {**TEXTS, PROTOBUF: frozenset({Form.PLAIN})}
+
+
+def offers(forms: frozenset[Form], *, has_protobuf: bool = True, watch: bool = False) -> Offers:
+    """What an endpoint of a resource has when it knows `forms`.
+
+    Custom resources have no protobuf, but their metadata has; tables never have. Watches are not written as YAML.
+    """
+    binary = forms - {Form.TABLE} if has_protobuf else forms - {Form.TABLE, Form.PLAIN}
+    return {JSON: forms, PROTOBUF: binary} if watch else {JSON: forms, YAML: forms, PROTOBUF: binary}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +67,6 @@ class Choice:
     version: str = "v1"
     """The meta.k8s.io version of the form."""
 
-    @property
-    def content_type(self) -> str:
-        """The Content-Type header of an answer of this choice."""
-        return self.media_type
-
 
 def parse_accept(header: str) -> list[MediaType]:
     """The clauses of an Accept header, best first; equal qualities keep their order, and quality 0 is left out."""
@@ -61,19 +74,17 @@ def parse_accept(header: str) -> list[MediaType]:
     return sorted(clauses, key=lambda clause: -clause.quality)
 
 
-def choose(
-    accept: str, *, offered: Sequence[str] = (JSON, YAML), forms: frozenset[Form] = frozenset({Form.PLAIN})
-) -> Choice | None:
+def choose(accept: str, offered: Offers = OBJECTS) -> Choice | None:
     """The best acceptable media type and form; None means 406.
 
     A clause that asks for a form which the endpoint does not have is passed over, so that
     `application/json;as=Table;...,application/json` gets plain JSON there.
     """
     if not accept.strip():
-        return Choice(offered[0])
+        return Choice(next(iter(offered)))
     for clause in parse_accept(accept):
         for choice in _candidates(clause, offered):
-            if choice.form in forms:
+            if choice.form in offered[choice.media_type]:
                 return choice
     return None
 
@@ -83,7 +94,7 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return any(clause.name == "gzip" for clause in parse_accept(accept_encoding))
 
 
-def _candidates(clause: MediaType, offered: Sequence[str]) -> Iterator[Choice]:
+def _candidates(clause: MediaType, offered: Offers) -> Iterator[Choice]:
     form = clause.parameters.get("as", "")
     version = clause.parameters.get("v", "v1")
     if form not in set(Form):

@@ -10,7 +10,7 @@ from aiohttp import web
 from master.apiserver import discovery, health, responses, version
 from master.apiserver.health import Check
 from master.apiserver.metrics import CONTENT_TYPE, Metrics
-from master.apiserver.negotiation import JSON, YAML, accepts_gzip, parse_accept
+from master.apiserver.negotiation import JSON, OBJECTS, TEXTS, Offers, accepts_gzip, parse_accept
 from master.apiserver.openapi import gnostic
 from master.apiserver.openapi.serving import OpenApi, Stored
 from master.apiserver.resource_api import method_not_allowed, negotiate
@@ -82,25 +82,25 @@ class Pages:
             return await self._resources(http, "/".join(segments))
         core = self._served.groups.get("")
         aggregated = await self._aggregated(http, [core] if core else [])
-        return aggregated or await self._document(http, discovery.core_versions(self._served.groups))
+        return aggregated or await self._document(http, discovery.core_versions(self._served.groups), OBJECTS)
 
     async def _apis(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
         match segments:
             case [_]:
                 aggregated = await self._aggregated(http, discovery.named_groups(self._served.groups))
-                return aggregated or await self._document(http, discovery.group_list(self._served.groups))
+                return aggregated or await self._document(http, discovery.group_list(self._served.groups), OBJECTS)
             case [_, name]:
                 found = discovery.group(self._served.groups, name)
                 if found is None:
                     raise NoSuchPath
-                return await self._document(http, found)
+                return await self._document(http, found, OBJECTS)
         return await self._resources(http, "/".join(segments))
 
     async def _resources(self, http: web.BaseRequest, path: str) -> web.StreamResponse:
         gv = self._served.by_path.get(path)
         if gv is None:
             raise NoSuchPath
-        return await self._document(http, discovery.resource_list(gv))
+        return await self._document(http, discovery.resource_list(gv), OBJECTS)
 
     async def _aggregated(
         self, http: web.BaseRequest, groups: list[tuple[GroupVersion, ...]]
@@ -178,8 +178,10 @@ class Pages:
                 return await self._document(http, self._issuer.discovery(f"{self._issuer.issuer}/openid/v1/jwks"))
         raise NoSuchPath
 
-    async def _document(self, http: web.BaseRequest, document: Mapping[str, Any]) -> web.StreamResponse:
-        choice = negotiate(http, offered=(JSON, YAML))
+    async def _document(
+        self, http: web.BaseRequest, document: Mapping[str, Any], offered: Offers = TEXTS
+    ) -> web.StreamResponse:
+        choice = negotiate(http, offered)
         return await responses.answer(http, msgspec.json.encode(document), media_type=choice.media_type)
 
 
@@ -190,7 +192,7 @@ def _aggregated_version(accept: str) -> str:
         if parameters.get("as") == discovery.AGGREGATED_KIND and parameters.get("g") == discovery.AGGREGATED_GROUP:
             if clause.matches(JSON) and parameters.get("v") in discovery.AGGREGATED_VERSIONS:
                 return parameters["v"]
-        elif "as" not in parameters and (clause.matches(JSON) or clause.matches(YAML)):
+        elif "as" not in parameters and any(map(clause.matches, OBJECTS)):
             return ""
     return ""
 

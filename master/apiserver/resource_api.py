@@ -1,6 +1,7 @@
 """Serves resource paths: each method becomes a verb of the registry, each result an answer."""
 
-from collections.abc import AsyncGenerator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,28 +13,32 @@ from aiohttp import web
 from master.apiserver import bodies, options, responses, watching
 from master.apiserver.audit import record as audit
 from master.apiserver.lifetimes import Lifetimes
-from master.apiserver.negotiation import JSON, YAML, Choice, Form, choose
+from master.apiserver.negotiation import OBJECTS, PROTOBUF, STREAM, YAML, Choice, Form, Offers, choose, offers
 from master.apiserver.paths import Target
+from master.apiserver.protobuf import encode
 from master.apiserver.tables import (
     INCLUDE_OBJECT,
     TableOptions,
     TableWriter,
-    metadata_list,
+    metadata_list_kind,
     partial_metadata,
     plain_list,
 )
 from master.registry.base import ListOptions, ListResult, Resource, Result, User, Verb
 from master.registry.bodies import APPLY_PATCH, PATCH_TYPES
 from master.registry.verbs import Registry
-from master.registry.watching import Frame
+from master.registry.watching import Frame, WatchFrames
 from timonel.api import codec, fields
 from timonel.api.errors import BadRequest, Invalid, MethodNotAllowed, NoSuchPath, NotAcceptable
+from timonel.api.struct import Struct
 from timonel.api.types import meta_v1
 
 ONE = frozenset({Form.PLAIN, Form.TABLE, Form.METADATA})
 MANY = frozenset({Form.PLAIN, Form.TABLE, Form.METADATA_LIST})
-EVENTS = frozenset({Form.PLAIN, Form.TABLE, Form.METADATA})
 WRITTEN = frozenset({Form.PLAIN, Form.METADATA})
+
+MANY_EVENTS = 100
+"""More events at once are written in a thread, so that others are served meanwhile."""
 
 _ITEM_VERBS = {"GET": Verb.GET, "POST": Verb.CREATE, "PUT": Verb.UPDATE, "PATCH": Verb.PATCH, "DELETE": Verb.DELETE}
 _COLLECTION_VERBS = {"GET": Verb.LIST, "POST": Verb.CREATE, "DELETE": Verb.DELETECOLLECTION}
@@ -123,7 +128,7 @@ class ResourceApi:
     # Reading
 
     async def _get(self, asked: Asked) -> web.Response:
-        choice = negotiate(asked.http, ONE if not asked.target.subresource else WRITTEN)
+        choice = self._negotiate(asked, ONE if not asked.target.subresource else WRITTEN)
         result = await self._registry.get(
             asked.who,
             asked.resource,
@@ -135,29 +140,23 @@ class ResourceApi:
         return await self._answer(asked, choice, result.raw)
 
     async def _list(self, asked: Asked) -> web.Response:
-        choice = negotiate(asked.http, MANY)
+        choice = self._negotiate(asked, MANY)
         wanted = options.list_options(asked.http.query)
         result = await self._registry.list(asked.who, asked.resource, asked.target.namespace, wanted)
-        meta = list_meta(result)
-        match choice.form:
-            case Form.TABLE:
-                body = self._table_writer(asked, choice).table(result.items, meta)
-            case Form.METADATA_LIST:
-                body = metadata_list(result.items, meta, choice.version)
-            case _:
-                body = plain_list(asked.resource.list_gvk, result.items, meta)
-        return await responses.answer(asked.http, body, media_type=choice.media_type)
+        return await self._answer_list(asked, choice, result)
 
     async def _watch(self, asked: Asked) -> web.StreamResponse:
-        choice = negotiate(asked.http, EVENTS, offered=(JSON,))
+        offered = offers(ONE, has_protobuf=self._has_protobuf(asked), watch=True)
+        choice = negotiate(asked.http, offered, suffix=STREAM)
         wanted = options.list_options(asked.http.query)
         seconds = watching.lifetime(wanted.timeout_seconds)
         frames = self._frames(asked, choice, replace(wanted, timeout_seconds=seconds))
-        return await watching.serve(asked.http, frames, seconds, self._lifetimes)
+        return await watching.serve(asked.http, frames, choice.media_type, seconds, self._lifetimes)
 
     async def _frames(self, asked: Asked, choice: Choice, wanted: ListOptions) -> AsyncGenerator[bytes, None]:
         """The watch's events in the form that was chosen, one piece of bytes a batch."""
         writer = self._table_writer(asked, choice) if choice.form is Form.TABLE else None
+        write = watching.WRITERS[choice.media_type]
         headers = True
         batches = self._registry.watch(asked.who, asked.resource, asked.target.namespace, wanted)
         async with aclosing(batches):
@@ -167,14 +166,18 @@ class ResourceApi:
                     headers = False
                     yield b"".join(lines)
                 elif choice.form is Form.METADATA:
-                    yield b"".join(_event(frame, partial_metadata(frame.raw, choice.version)) for frame in batch)
+                    yield await _joined(
+                        batch, lambda frame: write(frame.type, partial_metadata(frame.raw, choice.version))
+                    )
+                elif choice.media_type == PROTOBUF:
+                    yield await _joined(batch, lambda frame: write(frame.type, frame.raw))
                 else:
                     yield b"".join([frame.line for frame in batch])
 
     # Writing
 
     async def _create(self, asked: Asked) -> web.Response:
-        choice = negotiate(asked.http, WRITTEN)
+        choice = self._negotiate(asked, WRITTEN)
         wanted = options.write_options(asked.http.query, "CreateOptions", default_manager=_manager(asked))
         body, warnings = await _json_body(asked, wanted.field_validation)
         target = asked.target
@@ -184,7 +187,7 @@ class ResourceApi:
         return await self._answer(asked, choice, result.raw, code=201, warnings=(*warnings, *result.warnings))
 
     async def _update(self, asked: Asked) -> web.Response:
-        choice = negotiate(asked.http, WRITTEN)
+        choice = self._negotiate(asked, WRITTEN)
         wanted = options.write_options(asked.http.query, "UpdateOptions", default_manager=_manager(asked))
         body, warnings = await _json_body(asked, wanted.field_validation)
         target = asked.target
@@ -196,7 +199,7 @@ class ResourceApi:
         )
 
     async def _patch(self, asked: Asked) -> web.Response:
-        choice = negotiate(asked.http, WRITTEN)
+        choice = self._negotiate(asked, WRITTEN)
         kind = bodies.media_type(asked.http, PATCH_TYPES)
         applies = kind == APPLY_PATCH
         manager = "" if applies else _manager(asked)
@@ -215,27 +218,51 @@ class ResourceApi:
         )
 
     async def _delete(self, asked: Asked) -> web.Response:
-        choice = negotiate(asked.http, WRITTEN)
+        choice = self._negotiate(asked, WRITTEN)
         wanted = options.delete_options(asked.http.query, await _delete_body(asked))
         target = asked.target
         result = await self._registry.delete(asked.who, asked.resource, target.namespace, target.name, wanted)
-        body = _deleted_status(asked, result) if result.deleted else result.raw
+        if not result.deleted:
+            return await self._answer(asked, choice, result.raw, warnings=tuple(result.warnings))
+        body = _deleted_status(asked, result)
         return await responses.answer(asked.http, body, media_type=choice.media_type, warnings=result.warnings)
 
     async def _delete_collection(self, asked: Asked) -> web.Response:
-        choice = negotiate(asked.http)
+        choice = self._negotiate(asked, frozenset({Form.PLAIN}))
         wanted = options.delete_options(asked.http.query, await _delete_body(asked))
         selection = options.list_options(asked.http.query)
         result = await self._registry.delete_collection(
             asked.who, asked.resource, asked.target.namespace, wanted, selection
         )
-        body = plain_list(asked.resource.list_gvk, result.items, list_meta(result))
-        return await responses.answer(asked.http, body, media_type=choice.media_type)
+        return await self._answer_list(asked, choice, result)
 
     # Helpers
 
     def _has(self, resource: Resource, subresource: str) -> bool:
         return any(sub.name == subresource for sub in self._registry.strategy(resource).subresources)
+
+    def _negotiate(self, asked: Asked, forms: frozenset[Form]) -> Choice:
+        return negotiate(asked.http, offers(forms, has_protobuf=self._has_protobuf(asked)))
+
+    def _has_protobuf(self, asked: Asked) -> bool:
+        """Whether what is answered has a Struct, as built-in kinds have, and with it a protobuf form."""
+        subresources = self._registry.strategy(asked.resource).subresources
+        own = next((sub.struct for sub in subresources if sub.name == asked.target.subresource), None)
+        return issubclass(own or asked.resource.struct or object, Struct)
+
+    async def _answer_list(self, asked: Asked, choice: Choice, result: ListResult) -> web.Response:
+        """Many objects in the form that was chosen."""
+        gvk, items, meta = asked.resource.list_gvk, result.items, list_meta(result)
+        if choice.form is Form.TABLE:
+            body = self._table_writer(asked, choice).table(items, meta)
+            return await responses.answer(asked.http, body, media_type=choice.media_type)
+        if choice.form is Form.METADATA_LIST:
+            gvk = metadata_list_kind(choice.version)
+            items = [partial_metadata(raw, choice.version) for raw in items]
+        if choice.media_type == PROTOBUF:
+            body = await asyncio.to_thread(encode.listing, gvk, items, meta)
+            return await responses.ready(asked.http, body, content_type=PROTOBUF)
+        return await responses.answer(asked.http, plain_list(gvk, items, meta), media_type=choice.media_type)
 
     async def _answer(
         self, asked: Asked, choice: Choice, raw: bytes, *, code: int = 200, warnings: tuple[str, ...] = ()
@@ -257,17 +284,15 @@ class ResourceApi:
         return TableWriter(strategy.columns, decode, TableOptions(choice.version, include), self._registry.core.clock)
 
 
-def negotiate(
-    http: web.BaseRequest, forms: frozenset[Form] = frozenset({Form.PLAIN}), *, offered: tuple[str, ...] = (JSON, YAML)
-) -> Choice:
-    """How to answer a request.
+def negotiate(http: web.BaseRequest, offered: Offers = OBJECTS, *, suffix: str = "") -> Choice:
+    """How to answer a request; `suffix` ends the media types where they are named.
 
     Raises:
         NotAcceptable: nothing that it accepts can be served.
     """
-    choice = choose(http.headers.get("Accept", ""), offered=offered, forms=forms)
+    choice = choose(http.headers.get("Accept", ""), offered)
     if choice is None:
-        raise NotAcceptable(offered)
+        raise NotAcceptable(name + suffix for name in offered)
     return choice
 
 
@@ -304,13 +329,16 @@ def _object_list_meta(raw: bytes) -> dict[str, Any]:
     return {"resourceVersion": _versioned.decode(raw).metadata.resourceVersion}
 
 
-def _event(frame: Frame, raw: bytes) -> bytes:
-    return b'{"type":"%b","object":%b}\n' % (frame.type.encode(), raw)
+async def _joined(batch: WatchFrames, write: Callable[[Frame], bytes]) -> bytes:
+    def joined() -> bytes:
+        return b"".join([write(frame) for frame in batch])
+
+    return await asyncio.to_thread(joined) if len(batch) > MANY_EVENTS else joined()
 
 
 def _table_event(frame: Frame, writer: TableWriter, *, headers: bool) -> bytes:
     rows = () if frame.item is None else (frame.raw,)
-    return _event(frame, writer.table(rows, _object_list_meta(frame.raw), headers=headers))
+    return watching.json_event(frame.type, writer.table(rows, _object_list_meta(frame.raw), headers=headers))
 
 
 def _manager(asked: Asked) -> str:

@@ -1,4 +1,4 @@
-"""Writes answers: JSON or YAML, indented where asked, compressed where it pays."""
+"""Writes answers: JSON, YAML or protobuf, indented where asked, compressed where it pays."""
 
 import asyncio
 import re
@@ -9,7 +9,8 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from master.apiserver.negotiation import COMPRESS_FROM, JSON, YAML, accepts_gzip
+from master.apiserver.negotiation import COMPRESS_FROM, JSON, PROTOBUF, YAML, accepts_gzip, choose
+from master.apiserver.protobuf import encode
 from timonel.api import codec
 from timonel.api.errors import StatusError
 
@@ -28,12 +29,24 @@ async def answer(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """An answer with the JSON text `body`, written as `media_type`."""
-    if media_type == YAML:
-        body = await asyncio.to_thread(to_yaml, body)
-    elif is_pretty(request):
-        body = msgspec.json.format(body, indent=2) + b"\n"
+    body = await asyncio.to_thread(to_yaml, body) if media_type == YAML else _written(request, body, media_type)
+    return await ready(
+        request, body, code=code, content_type=content_type or media_type, warnings=warnings, headers=headers
+    )
+
+
+async def ready(
+    request: web.BaseRequest,
+    body: bytes,
+    *,
+    code: int = 200,
+    content_type: str,
+    warnings: Iterable[str] = (),
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """An answer with `body` as it is."""
     response = web.Response(status=code, headers={"Cache-Control": "no-cache, private", **(headers or {})})
-    response.headers["Content-Type"] = content_type or media_type
+    response.headers["Content-Type"] = content_type
     for warning in warnings:
         response.headers.add("Warning", warning_header(warning))
     if len(body) >= COMPRESS_FROM and accepts_gzip(request.headers.get("Accept-Encoding", "")):
@@ -50,12 +63,12 @@ def warning_header(text: str) -> str:
 
 
 def failure(request: web.BaseRequest, error: StatusError) -> web.Response:
-    """The answer that tells of an error: a Status, always as JSON."""
-    body = codec.encode(error.status())
-    if is_pretty(request):
-        body = msgspec.json.format(body, indent=2) + b"\n"
+    """The answer that tells of an error: a Status, as JSON to those who take nothing that it could be written in."""
+    choice = choose(request.headers.get("Accept", ""))
+    media_type = choice.media_type if choice else JSON
+    body = _written(request, codec.encode(error.status()), media_type)
     response = web.Response(status=error.code, body=body, headers={"Cache-Control": "no-cache, private"})
-    response.headers["Content-Type"] = JSON
+    response.headers["Content-Type"] = media_type
     if error.retry_after:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
@@ -67,6 +80,14 @@ def is_pretty(request: web.BaseRequest) -> bool:
     if option is not None:
         return option.lower() not in ("false", "0", "f")
     return request.headers.get("User-Agent", "").startswith(_INTERACTIVE)
+
+
+def _written(request: web.BaseRequest, body: bytes, media_type: str) -> bytes:
+    if media_type == PROTOBUF:
+        return encode.from_json(body)
+    if media_type == YAML:
+        return to_yaml(body)
+    return msgspec.json.format(body, indent=2) + b"\n" if is_pretty(request) else body
 
 
 def to_yaml(body: bytes) -> bytes:

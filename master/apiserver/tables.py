@@ -106,10 +106,9 @@ def plain_list(gvk: GVK, items: Sequence[bytes], list_meta: dict[str, Any]) -> b
     return b"".join((head, b",".join(items), b"]}\n"))
 
 
-def metadata_list(items: Sequence[bytes], list_meta: dict[str, Any], version: str) -> bytes:
-    """A PartialObjectMetadataList of objects."""
-    gvk = GVK("meta.k8s.io", version, "PartialObjectMetadataList")
-    return plain_list(gvk, [partial_metadata(raw, version) for raw in items], list_meta)
+def metadata_list_kind(version: str) -> GVK:
+    """The kind of a list of `partial_metadata`."""
+    return GVK("meta.k8s.io", version, "PartialObjectMetadataList")
 
 
 def _definition(column: AnyColumn) -> dict[str, Any]:

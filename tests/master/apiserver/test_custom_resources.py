@@ -208,3 +208,24 @@ async def test_a_client_may_begin_before_the_kind_is_there(
     }
     async with http.post("/apis/stable.example.com/v1/namespaces/default/crontabs", json=body) as response:
         assert response.status == 201, await response.text()
+
+
+async def test_protobuf_is_for_metadata_alone(http: aiohttp.ClientSession, kubectl: Any, crontabs: None) -> None:
+    await ok(kubectl, "apply", "-f", "-", stdin=TAB)
+    tab = "/apis/stable.example.com/v1/namespaces/default/crontabs/nightly"
+    protobuf = "application/vnd.kubernetes.protobuf"
+    metadata = f"{protobuf};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+    given = {}
+    for accept in (protobuf, f"{protobuf},application/json", f"{protobuf}, */*", metadata):
+        async with http.get(tab, headers={"Accept": accept}) as response:
+            given[accept] = response.status, response.headers["Content-Type"]
+            body = await response.read()
+    assert list(given.values()) == [
+        (406, protobuf),
+        (200, "application/json"),
+        (200, "application/json"),
+        (200, protobuf),
+    ]
+    assert body.startswith(b"k8s\0")
+    assert b"PartialObjectMetadata" in body
+    assert b"nightly" in body

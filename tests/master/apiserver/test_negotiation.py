@@ -2,10 +2,12 @@
 
 import pytest
 
-from master.apiserver.negotiation import JSON, YAML, Choice, Form, accepts_gzip, choose
+from master.apiserver.negotiation import JSON, PROTOBUF, YAML, Choice, Form, accepts_gzip, choose, offers
 
-ALL = frozenset({Form.PLAIN, Form.TABLE, Form.METADATA})
+ALL = offers(frozenset({Form.PLAIN, Form.TABLE, Form.METADATA}))
+CUSTOM = offers(frozenset({Form.PLAIN, Form.TABLE, Form.METADATA}), has_protobuf=False)
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+METADATA = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 
 
 @pytest.mark.parametrize(
@@ -17,7 +19,12 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
         ("application/yaml", Choice(YAML)),
         ("application/json;q=0.5,application/yaml", Choice(YAML)),
         ("application/yaml;q=0.1, application/json;q=0.9", Choice(JSON)),
-        ("application/vnd.kubernetes.protobuf,application/json", Choice(JSON)),
+        ("application/vnd.kubernetes.protobuf,application/json", Choice(PROTOBUF)),
+        ("application/json,application/vnd.kubernetes.protobuf", Choice(JSON)),
+        ("application/yaml;q=0.5,application/vnd.kubernetes.protobuf;q=0.9", Choice(PROTOBUF)),
+        ("application/vnd.kubernetes.protobuf;stream=watch", Choice(PROTOBUF)),
+        ("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json", Choice(JSON)),
+        (METADATA, Choice(PROTOBUF, Form.METADATA)),
         (f"{TABLE},application/json", Choice(JSON, Form.TABLE)),
         ("application/json;as=Table;v=v1beta1;g=meta.k8s.io", Choice(JSON, Form.TABLE, "v1beta1")),
         ("application/json;as=Table;v=v7;g=meta.k8s.io,application/json", Choice(JSON)),
@@ -28,19 +35,26 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
     ],
 )
 def test_choices(accept: str, expected: Choice) -> None:
-    assert choose(accept, forms=ALL) == expected
+    assert choose(accept, ALL) == expected
+
+
+def test_custom_resources_have_their_metadata_alone_in_protobuf() -> None:
+    assert choose(f"{PROTOBUF},{JSON}", CUSTOM) == Choice(JSON)
+    assert choose(f"{PROTOBUF}, */*", CUSTOM) == Choice(JSON)
+    assert choose(METADATA, CUSTOM) == Choice(PROTOBUF, Form.METADATA)
+    assert choose(PROTOBUF, CUSTOM) is None
 
 
 @pytest.mark.parametrize(
-    "accept", ["text/html", "application/vnd.kubernetes.protobuf", "application/json;q=0", "application/json;as=Teapot"]
+    "accept", ["text/html", "application/cbor", "application/json;q=0", "application/json;as=Teapot"]
 )
 def test_nothing_acceptable(accept: str) -> None:
-    assert choose(accept, forms=ALL) is None
+    assert choose(accept, ALL) is None
 
 
 def test_a_form_that_the_endpoint_lacks_is_passed_over() -> None:
-    assert choose(f"{TABLE},application/json", forms=frozenset({Form.PLAIN})) == Choice(JSON)
-    assert choose(TABLE, forms=frozenset({Form.PLAIN})) is None
+    assert choose(f"{TABLE},application/json") == Choice(JSON)
+    assert choose(TABLE) is None
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,13 @@ async def test_what_is_too_old_is_told_inside_the_watch(
         assert response.status == 200
         event = json.loads(await response.content.readline())
     assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
+    protobuf = {"Accept": "application/vnd.kubernetes.protobuf"}
+    query = {"watch": "1", "resourceVersion": made.metadata.resourceVersion or ""}
+    async with http.get(MAPS, params=query, headers=protobuf) as response:
+        assert response.headers["Content-Type"] == "application/vnd.kubernetes.protobuf;stream=watch"
+        frame = await response.content.readexactly(int.from_bytes(await response.content.readexactly(4), "big"))
+    assert b"ERROR" in frame
+    assert b"Expired" in frame
     with pytest.raises(errors.Expired):
         async with aclosing(maps.watch(resource_version=made.metadata.resourceVersion or "")) as events:
             await anext(events)
