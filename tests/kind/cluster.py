@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -83,14 +84,14 @@ class Cluster:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """The answer to a request. A body that is not text is sent as JSON."""
-        data = body.encode() if isinstance(body, str) else json.dumps(body).encode() if body is not None else None
+        data = body.encode() if isinstance(body, str) else json.dumps(body, separators=(",", ":")).encode() if body is not None else None
         sent = Headers(headers or {})
         if data:
             sent.setdefault("Content-Type", "application/json")
         async with self.open(method, path, query or {}, data, sent) as response:
             raw = await response.text()
             is_json = response.content_type.endswith("json")
-            warnings = tuple(line.split('"', 1)[1].rstrip('"') for line in response.headers.getall("Warning", ()))
+            warnings = tuple(_warning(line) for line in response.headers.getall("Warning", ()))
             return Answer(response.status, json.loads(raw) if is_json and raw else raw, response.headers, warnings)
 
     async def resource(self, word: str) -> ApiResource:
@@ -113,6 +114,11 @@ class Cluster:
         nodes = (await self.send("GET", "/api/v1/nodes")).body["items"]
         conditions = [condition for node in nodes for condition in node.get("status", {}).get("conditions", ())]
         return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def _warning(header: str) -> str:
+    """The text of `299 - "text"`, in which quotes and backslashes are escaped."""
+    return re.sub(r"\\(.)", r"\1", header.split('"', 1)[1][:-1])
 
 
 def _of(found: Discovery, word: str) -> ApiResource:
