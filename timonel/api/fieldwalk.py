@@ -61,7 +61,8 @@ def _plan(node: Record, names: tuple[str, ...]) -> tuple[FieldSet, tuple[tuple[s
     """The set of a record with these members as far as their names tell it, and the members that are no leaves."""
     members = list(_members(node, names))
     inner = tuple((name, element, child) for name, element, child in members if child is not LEAF)
-    return {SELF: {}} | {element: {} for _, element, _ in members}, inner
+    fields: FieldSet = {SELF: {}, **{element: {} for _, element, _ in members}}
+    return fields, inner
 
 
 def compare(node: Record, old: dict[str, Any], new: dict[str, Any]) -> tuple[FieldSet, FieldSet]:
@@ -172,6 +173,11 @@ def _keyed(node: ListMap, item: Any) -> str:
     """The path element of an item by those of its keys that it has or that have a default."""
     if not isinstance(item, dict):
         return _valued(item)
+    if len(node.starts) == 1:
+        key, start = node.starts[0]
+        value = item.get(key)
+        if isinstance(value, str):
+            return f"k:{{{start}{encode_basestring(value)}}}"
     parts = []
     for key, start in node.starts:
         value = item.get(key, _ABSENT)

@@ -15,6 +15,7 @@ _RFC3339 = (
     r"(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)\Z"
 )
 _PATTERN = re.compile(_RFC3339, re.ASCII)
+_UTC = "+00:00"
 
 Time = Annotated[str, msgspec.Meta(pattern=_RFC3339), Format("date-time")]
 MicroTime = Annotated[str, msgspec.Meta(pattern=_RFC3339), Format("micro-time")]
@@ -32,12 +33,12 @@ def now_micro() -> str:
 
 def text(moment: datetime) -> str:
     """An aware datetime as a Time, cut to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix(_UTC) + "Z"
 
 
 def micro_text(moment: datetime) -> str:
     """An aware datetime as a MicroTime."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix(_UTC) + "Z"
 
 
 def parse(timestamp: str) -> datetime:

@@ -6,7 +6,7 @@ A plugin is one module in this package with one subclass of `Plugin`, found by d
 import importlib
 import pkgutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -93,6 +93,13 @@ class Chain:
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
         self._plugins = sorted(plugins, key=lambda plugin: (plugin.order, type(plugin).__name__))
+        self._mutating = self._with_own("mutate")
+        self._validating = self._with_own("validate")
+        self._turning = self._with_own("turn")
+
+    def _with_own(self, hook: str) -> list[Plugin]:
+        """The plugins that do something of their own at a step: the others need not be asked at every write."""
+        return [plugin for plugin in self._plugins if getattr(type(plugin), hook) is not getattr(Plugin, hook)]
 
     async def mutate(self, attributes: Attributes) -> None:
         """Let each plugin change the object, and once more when one of them says so."""
@@ -101,30 +108,33 @@ class Chain:
             await self._mutate(attributes)
 
     async def _mutate(self, attributes: Attributes) -> None:
-        for plugin in self._plugins:
+        for plugin in self._mutating:
             if plugin.sees(attributes):
                 await plugin.mutate(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Let each plugin judge the object; the first refusal ends it."""
-        for plugin in self._plugins:
+        for plugin in self._validating:
             if plugin.sees(attributes):
                 await plugin.validate(attributes)
 
-    @asynccontextmanager
-    async def turn(self, call: Call, reader: Reader) -> AsyncIterator[None]:
+    def turn(self, call: Call, reader: Reader) -> AbstractAsyncContextManager[None]:
         """Hold what the plugins want held, in their order."""
-        async with AsyncExitStack() as held:
-            for plugin in self._plugins:
-                turn = plugin.turn(call, reader)
-                if turn is not None:
-                    await held.enter_async_context(turn)
-            yield
+        turns = [turn for plugin in self._turning if (turn := plugin.turn(call, reader)) is not None]
+        return _held(turns) if turns else nullcontext()
 
     async def close(self) -> None:
         """Close all plugins."""
         for plugin in self._plugins:
             await plugin.close()
+
+
+@asynccontextmanager
+async def _held(turns: Sequence[AbstractAsyncContextManager[Any]]) -> AsyncIterator[None]:
+    async with AsyncExitStack() as held:
+        for turn in turns:
+            await held.enter_async_context(turn)
+        yield
 
 
 def load() -> Chain:
