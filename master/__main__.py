@@ -14,7 +14,7 @@ from timonel.start import no_garbage
 
 with no_garbage():
     import timonel.lean_aiohttp  # noqa: F401  # before those who import aiohttp itself
-    from master import access_flags
+    from master import access_flags, serving_flags
     from master.configuration import ConfigurationError
     from master.controllers.view import DEFAULT_CLUSTER_CIDR
     from master.master import Master, Settings
@@ -50,6 +50,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         join_token=options.join_token_file.read_text().strip() if options.join_token_file else "",
         oidc=access_flags.oidc(options),
         audit=access_flags.audit(options),
+        concurrency=serving_flags.concurrency(options),
+        tracing=options.tracing_config,
     )
 
 
@@ -93,6 +95,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--cluster-cidr", type=IPv4Network, default=DEFAULT_CLUSTER_CIDR, help="the range of all pods' addresses"
     )
     access_flags.add(parser)
+    serving_flags.add(parser)
     parser.add_argument(
         "--join-token-file", type=Path, help="a file with a bootstrap token that is good from the start"
     )

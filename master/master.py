@@ -20,6 +20,7 @@ from master.apiserver.audit.record import Auditor
 from master.apiserver.authn.base import Authenticator
 from master.apiserver.authn.oidc import OidcSettings, OpenIdConnect
 from master.apiserver.authn.tokens import BootstrapTokens, ServiceAccountTokens, StaticTokens
+from master.apiserver.fairness.gate import CONCURRENCY
 from master.apiserver.server import ApiServer, server_tls
 from master.bootstrap_tokens import BootstrapToken, to_secret
 from master.controllers.certificate_signing import certificate_signing
@@ -79,6 +80,10 @@ class Settings:
     """An identity provider whose users are believed."""
     audit: AuditSettings | None = None
     """What is written down of requests; nothing by default."""
+    concurrency: int = CONCURRENCY
+    """How many requests may run at once, shared by the priority levels."""
+    tracing: Path | None = None
+    """A TracingConfiguration; without one nothing is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +217,7 @@ def _api_server(
         auditor=Auditor.open(settings.audit) if settings.audit else None,
         host=settings.address,
         port=settings.api_port,
+        concurrency=settings.concurrency,
     )
 
 

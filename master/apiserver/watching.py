@@ -59,9 +59,10 @@ async def serve(
     async with aclosing(frames):
         first = asyncio.ensure_future(anext(frames, b""))
         try:
+            await asyncio.sleep(0)
+            fairness.begun(request, response)  # the first step is what a watch costs; from here on it waits
             await asyncio.wait([first], timeout=REFUSAL_SECONDS)
             _raise_refusal(first)
-            fairness.begun(request, response)
             await response.prepare(request)
             audit.began(request, response)
             stream = _explained(_chained(first, frames), WRITERS[media_type], request.path)

@@ -24,8 +24,8 @@ from master.registry.verbs import Registry
 from timonel.api.errors import BadRequest, TooManyRequests
 from timonel.api.types import flowcontrol_v1 as v1
 
-CONCURRENCY = 600
-"""Seats of all levels together. Source: the sum of kube-apiserver's defaults for reading and changing requests."""
+CONCURRENCY = 30
+"""Seats of all levels together. Kubernetes has 600, but those share many cores: see docs/decisions/fairness.md."""
 REQUEST_SECONDS = 60.0
 """How long a request may take; a quarter of that is the longest wait in a queue. Source: Kubernetes' documentation."""
 OBJECTS_PER_SEAT = 100

@@ -74,12 +74,11 @@ def schema_of(name: str, level: str, user: str) -> v1.FlowSchema:
 
 @pytest.fixture
 async def narrow(served: Any) -> Callable[..., Awaitable[None]]:
-    """Gives a user a level of one seat."""
+    """Gives a user a level of three seats."""
 
     async def make(user: str, *, queues: int = 0, length: int = 1) -> None:
         who, registry = component("test"), served.registry
-        level = level_of("narrow", 0, queues=queues, length=length)
-        level.spec.limited.nominalConcurrencyShares = 1  # of 600 seats and 246 shares: three
+        level = level_of("narrow", 25, queues=queues, length=length)  # of 30 seats and 270 shares: three
         await registry.create(who, v1.PriorityLevelConfiguration, "", level)
         await registry.create(who, v1.FlowSchema, "", schema_of("narrow", "narrow", user))
         await until(lambda: any(flow.name == "narrow" for flow in served.api.levels()))
