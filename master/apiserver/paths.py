@@ -18,7 +18,7 @@ class Target:
     name: str = ""
     subresource: str = ""
     rest: str = ""
-    """What follows the subresource, as in `pods/x/proxy/some/path`."""
+    """What follows the subresource, as it came: `/some/path` of `pods/x/proxy/some/path`, `/` of `pods/x/proxy/`."""
 
 
 def parse(raw_path: str) -> Target | None:
@@ -26,19 +26,26 @@ def parse(raw_path: str) -> Target | None:
 
     `raw_path` is still percent-encoded, so that an encoded slash stays inside its segment.
     """
-    segments = [unquote(segment) for segment in raw_path.strip("/").split("/")]
-    match segments:
+    raw = raw_path.lstrip("/").split("/")
+    match raw:
         case ["api", version, _, *_]:
-            group, parts = "", segments[2:]
+            group, start = "", 2
         case ["apis", group, version, _, *_]:
-            parts = segments[3:]
+            start = 3
         case _:
             return None
-    if not all(parts):
-        return None
     namespace = ""
-    match parts:
-        case ["namespaces", _, kind, *_] if kind not in NAMESPACE_SUBRESOURCES:
-            namespace, parts = parts[1], parts[2:]
-    resource, name, subresource, *rest = [*parts, "", ""] if len(parts) < 3 else parts
-    return Target(group, version, resource, namespace, name, subresource, "/".join(part for part in rest if part))
+    match raw[start:]:
+        case ["namespaces", _, kind, *_] if kind and unquote(kind) not in NAMESPACE_SUBRESOURCES:
+            namespace, start = unquote(raw[start + 1]), start + 2
+            if not namespace:
+                return None
+    end = start + 3
+    parts = [unquote(segment) for segment in raw[start:end]]
+    if parts[-1] == "" and end >= len(raw):
+        parts.pop()  # a slash at the end changes nothing
+    if not parts or not all(parts):
+        return None
+    resource, name, subresource = [*parts, "", ""][:3]
+    rest = "/" + "/".join(raw[end:]) if len(raw) > end else ""
+    return Target(unquote(group), unquote(version), resource, namespace, name, subresource, rest)

@@ -135,6 +135,12 @@ class Connect(Subresource):
     gvk: GVK | None = None
 
 
+def proxy(kind: str) -> Connect:
+    """Any request, passed on to what the object stands for; ``kind`` is that of its options."""
+    verbs = frozenset({Verb.CREATE, Verb.DELETE, Verb.GET, Verb.PATCH, Verb.UPDATE})
+    return Connect("proxy", verbs, GVK("", "v1", kind))
+
+
 @dataclass(frozen=True, slots=True)
 class MintedToken:
     """A signed ServiceAccount token and when it ends, RFC 3339."""

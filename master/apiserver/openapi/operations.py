@@ -1,7 +1,7 @@
 """Which operations each path of a group-version has, before any version of OpenAPI words them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from master.apiserver.negotiation import JSON, YAML
 from master.apiserver.openapi import parameters
@@ -56,6 +56,17 @@ class Path:
     operations: tuple[Operation, ...]
 
 
+_CONNECTS = {
+    "delete": "delete",
+    "get": "get",
+    "head": "get",
+    "options": "get",
+    "patch": "patch",
+    "post": "create",
+    "put": "update",
+}
+"""The methods by which one connects, and the verb that each needs."""
+
 _DELETE_OPTIONS = Body(meta_v1.DeleteOptions, required=False)
 
 
@@ -81,7 +92,11 @@ def _resource_paths(gv: GroupVersion, item: ServedResource) -> Iterator[Path]:
     if resource.namespaced and "list" in item.verbs:
         yield Path(f"/{gv.path}/{resource.plural}", (), (_list(item, f"{resource.gvk.kind}ForAllNamespaces"),))
     for sub in item.subresources:
-        yield Path(f"{one}/{sub.name}", named, tuple(_subresource(sub, f"{subject}{sub.name.capitalize()}")))
+        operations = tuple(_subresource(sub, f"{subject}{sub.name.capitalize()}"))
+        yield Path(f"{one}/{sub.name}", named, operations)
+        if sub.name == "proxy":
+            below = tuple(replace(each, subject=f"{each.subject}WithPath", parameters=()) for each in operations)
+            yield Path(f"{one}/{sub.name}/{{path}}", (*named, parameters.PATH), below)
 
 
 def _collection(item: ServedResource, subject: str) -> Iterator[Operation]:
@@ -140,7 +155,7 @@ def _subresource(sub: ServedSubresource, subject: str) -> Iterator[Operation]:
     if sub.name == "log":
         yield Operation("get", "read", subject, None, options, action="get", gvk=sub.gvk)
         return
-    for verb, method in (("get", "get"), ("create", "post")):
-        if verb in sub.verbs:
+    for method, verb in _CONNECTS.items():
+        if verb in sub.verbs and (sub.name == "proxy" or method in ("get", "post")):
             name = f"connect{method.capitalize()}"
             yield Operation(method, name, subject, None, options, action="connect", gvk=sub.gvk)

@@ -16,6 +16,7 @@ class Parameter:
 
 
 NAME = Parameter("name", STRING, "The object's name.", "path")
+PATH = Parameter("path", STRING, "The path of the request to be passed on.", "path")
 NAMESPACE = Parameter("namespace", STRING, "The namespace of the objects.", "path")
 PRETTY = Parameter("pretty", STRING, "If 'true', the answer is indented.")
 
@@ -61,6 +62,7 @@ _STREAMS = tuple(
 CONNECTING: dict[str, tuple[Parameter, ...]] = {
     "exec": (COMMAND, CONTAINER, *_STREAMS),
     "attach": (CONTAINER, *_STREAMS),
+    "proxy": (Parameter("path", STRING, "The path of the request to be passed on, with its query."),),
     "portforward": (Parameter("ports", INTEGER, "The ports to forward."),),
     "log": (
         CONTAINER,

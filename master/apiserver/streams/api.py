@@ -1,4 +1,4 @@
-"""Serves the subresources of pods that are streams: log, exec, attach, portforward."""
+"""Serves the subresources that are streams: log, exec, attach, portforward, proxy."""
 
 import logging
 
@@ -6,6 +6,9 @@ from aiohttp import web
 
 from master.apiserver.lifetimes import Lifetimes
 from master.apiserver.paths import Target
+from master.apiserver.proxy.api import SUBRESOURCE as PROXY
+from master.apiserver.proxy.api import ProxyApi
+from master.apiserver.proxy.kubelet import Kubelet
 from master.apiserver.spdy.session import Pipe, Session
 from master.apiserver.streams import channels, logs, options, pipes, portforward, remote, spdyforward, spdyremote
 from master.apiserver.streams.targets import container_of, node_of, target_of
@@ -38,6 +41,7 @@ class StreamApi:
         self._registry = registry
         self._nodes = nodes
         self._lifetimes = lifetimes
+        self._proxies = ProxyApi(registry, nodes, Kubelet(registry.core.sources, self._log), lifetimes)
 
     def serves(self, resource: Resource, target: Target) -> bool:
         """Whether a path names a stream."""
@@ -50,6 +54,8 @@ class StreamApi:
         Raises:
             StatusError: it is refused, before a stream has begun.
         """
+        if target.subresource == PROXY:
+            return await self._proxies.serve(http, who, resource, target)
         is_log = target.subresource == "log"
         if http.method not in (("GET",) if is_log else ("GET", "POST")):
             raise MethodNotAllowed(f"{resource.group_resource}/{target.subresource}", http.method)
@@ -60,7 +66,7 @@ class StreamApi:
             raise NotFound(resource.group_resource, target.name)
         match target.subresource:
             case "log":
-                return await self._log(http, pod)
+                return await self._log(http, pod, http.query.get("container", ""))
             case "exec":
                 return await self._remote(http, pod, options.execution(http.query))
             case "attach":
@@ -68,9 +74,9 @@ class StreamApi:
             case _:
                 return await self._port_forward(http, pod)
 
-    async def _log(self, http: web.BaseRequest, pod: core_v1.Pod) -> web.StreamResponse:
+    async def _log(self, http: web.BaseRequest, pod: core_v1.Pod, name: str) -> web.StreamResponse:
         asked = options.logs(http.query, pod.metadata.name or "")
-        container = container_of(pod, http.query.get("container", ""))
+        container = container_of(pod, name)
         if not pod.spec.nodeName:
             return web.Response(body=b"", headers=logs.HEADERS)
         stream = await self._opener().open_stream(pod.spec.nodeName, target_of(pod, container), asked)

@@ -1,6 +1,7 @@
 """The two ways in which SPDY's bytes come: inside the messages of a WebSocket, or bare after an upgrade of HTTP."""
 
 import asyncio
+from collections.abc import Mapping
 
 from aiohttp import WSMsgType, web
 
@@ -115,7 +116,15 @@ async def upgrade(http: web.BaseRequest, protocol: str) -> tuple[web.StreamRespo
         ConnectionError: the client is gone.
     """
     choose(http, protocol)
-    headers = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1", PROTOCOL_HEADER: protocol}
+    return await take_over(http, {"Connection": "Upgrade", "Upgrade": "SPDY/3.1", PROTOCOL_HEADER: protocol})
+
+
+async def take_over(http: web.BaseRequest, headers: Mapping[str, str]) -> tuple[web.StreamResponse, UpgradedPipe]:
+    """Answer a request with 101 and `headers`; its connection is the caller's from there on.
+
+    Raises:
+        ConnectionError: the client is gone.
+    """
     response = web.StreamResponse(status=101, headers=headers)
     response.force_close()
     if http.transport is None:

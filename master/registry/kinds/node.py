@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from master.registry.columns import Column, age
 from master.registry.objects import Call
 from master.registry.strategy import Strategy, kind
-from master.registry.subresources import Status
+from master.registry.subresources import Status, proxy
 from master.registry.validation.common import one_of
 from master.registry.validation.placement import EFFECTS
 from timonel.api import names
@@ -58,7 +58,7 @@ class Nodes(Strategy[core_v1.Node]):
         Column("Container-Runtime", lambda node: _info(node).containerRuntimeVersion or "<unknown>", priority=1),
     ]
     selectable = {"spec.unschedulable": lambda node: "true" if node.spec.unschedulable else "false"}
-    subresources = [Status()]
+    subresources = [Status(), proxy("NodeProxyOptions")]
 
     def prepare_update(self, new: core_v1.Node, old: core_v1.Node, call: Call) -> None:
         """A pod network is given once; leaving it out keeps it."""

@@ -10,7 +10,7 @@ from master.registry.podcolumns import ready, reason, restarts
 from master.registry.poddefaults import GRACE_SECONDS, default_pod
 from master.registry.podsubresources import Binding, EphemeralContainers, Why
 from master.registry.strategy import Strategy, kind
-from master.registry.subresources import Connect, Status
+from master.registry.subresources import Connect, Status, proxy
 from master.registry.validation.podchange import validate_pod_update
 from master.registry.validation.podspec import validate_pod
 from timonel.api.fields import FieldError
@@ -59,6 +59,7 @@ class Pods(Strategy[core_v1.Pod]):
         Connect("exec", GET_CREATE, GVK("", "v1", "PodExecOptions")),
         Connect("attach", GET_CREATE, GVK("", "v1", "PodAttachOptions")),
         Connect("portforward", GET_CREATE, GVK("", "v1", "PodPortForwardOptions")),
+        proxy("PodProxyOptions"),
     ]
 
     def default(self, obj: core_v1.Pod, old: core_v1.Pod | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from master.registry.columns import Column, age
 from master.registry.objects import Call
 from master.registry.strategy import Strategy, kind
-from master.registry.subresources import Status
+from master.registry.subresources import Status, proxy
 from master.registry.templates import labels_text
 from master.registry.validation.service import NETWORK, NODE_PORTS, validate_service, validate_service_update
 from timonel.api import names
@@ -42,7 +42,7 @@ class Services(Strategy[core_v1.Service]):
         "spec.clusterIP": lambda service: service.spec.clusterIP or "",
         "spec.type": lambda service: service.spec.type or "",
     }
-    subresources = [Status()]
+    subresources = [Status(), proxy("ServiceProxyOptions")]
 
     def default(self, obj: core_v1.Service, old: core_v1.Service | None) -> None:
         """A ClusterIP service over TCP, for all within the cluster."""
