@@ -2,18 +2,16 @@
 
 import asyncio
 import logging
-import time
 import uuid
 from contextlib import suppress
 
 from aiohttp import ClientPayloadError, web
 
-from master.apiserver import impersonation, paths, responses
+from master.apiserver import impersonation, metrics, paths, responses
 from master.apiserver.audit.record import AUDIT_ID, Auditor, Record, record_of
 from master.apiserver.authn.base import Authenticator, Credentials, bearer_token
 from master.apiserver.fairness import gate as fairness
 from master.apiserver.fairness.gate import Gate
-from master.apiserver.metrics import Metrics
 from master.apiserver.pages import OPEN_TO_ALL, Pages
 from master.apiserver.resource_api import Asked, ResourceApi
 from master.apiserver.streams.api import StreamApi
@@ -23,10 +21,6 @@ from master.registry.verbs import Registry
 from timonel.api.errors import BadRequest, InternalError, StatusError, Unauthorized
 
 log = logging.getLogger(__name__)
-
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-UNKNOWN = frozenset({401, 404})
-"""Codes of requests whose path may be anything, and is no label of a metric for that reason."""
 
 
 class Front:
@@ -40,7 +34,6 @@ class Front:
         streams: StreamApi,
         pages: Pages,
         gate: Gate,
-        metrics: Metrics,
         auditor: Auditor | None = None,
     ) -> None:
         self._registry = registry
@@ -49,13 +42,16 @@ class Front:
         self._streams = streams
         self._pages = pages
         self._gate = gate
-        self._metrics = metrics
         self._auditor = auditor
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer a request. Whatever goes wrong becomes a Status; only the client's leaving cancels."""
-        started = time.monotonic()
         target = paths.parse(http.rel_url.raw_path)
+        with metrics.Served(self._registry, http, target) as served:
+            response = served.response = await self._answer(http, target)
+            return response
+
+    async def _answer(self, http: web.BaseRequest, target: paths.Target | None) -> web.StreamResponse:
         try:
             response = await self._serve(http, target)
         except StatusError as error:
@@ -74,11 +70,6 @@ class Front:
             raise
         fairness.mark(http, response)
         self._written_down(http, response)
-        is_long = response.status == 101 or response.chunked
-        seconds = None if is_long else time.monotonic() - started
-        known = target is not None and response.status not in UNKNOWN
-        method = http.method if http.method in METHODS else "other"
-        self._metrics.observe(method, target.resource if target and known else "", response.status, seconds)
         return response
 
     async def _serve(self, http: web.BaseRequest, target: paths.Target | None) -> web.StreamResponse:
@@ -121,8 +112,13 @@ class Front:
         """
         certificate = http.transport.get_extra_info("peercert") if http.transport else None
         bearer = bearer_token(http.headers.get("Authorization", ""))
-        user = await self._authenticator.authenticate(Credentials(certificate, bearer))
+        try:
+            user = await self._authenticator.authenticate(Credentials(certificate, bearer))
+        except Unauthorized:
+            metrics.not_authenticated()
+            raise
         if user is not None:
+            metrics.authenticated(user.name)
             return user
         if http.path.strip("/").partition("/")[0] in OPEN_TO_ALL:
             return ANONYMOUS

@@ -12,8 +12,10 @@ class Lifetimes:
         self._open: set[asyncio.Timeout] = set()
         self._closed = False
 
-    def __len__(self) -> int:
-        return len(self._open)
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
 
     @asynccontextmanager
     async def limit(self, seconds: float | None) -> AsyncIterator[None]:

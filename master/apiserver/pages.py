@@ -1,20 +1,21 @@
 """Serves the paths that are no resources: discovery, OpenAPI, version, health, metrics, the token keys."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from master import metrics
 from master.apiserver import discovery, health, responses, version
 from master.apiserver.health import Check
-from master.apiserver.metrics import CONTENT_TYPE, Metrics
 from master.apiserver.negotiation import JSON, OBJECTS, TEXTS, Offers, accepts_gzip, parse_accept
 from master.apiserver.openapi import gnostic
 from master.apiserver.openapi.serving import OpenApi, Stored
 from master.apiserver.resource_api import method_not_allowed, negotiate
 from master.apiserver.served import GroupVersion, Served
+from master.metrics import Metric
 from master.serviceaccounts import TokenIssuer
 from timonel.api.errors import NoSuchPath, NotAcceptable
 
@@ -32,15 +33,13 @@ class Pages:
     def __init__(
         self,
         served: Served,
-        checks: Mapping[str, Check],
-        metrics: Metrics,
-        open_streams: Callable[[], int],
+        checks: Mapping[str, Mapping[str, Check]],
+        figures: Sequence[Metric],
         issuer: TokenIssuer | None,
     ) -> None:
         self._served = served
         self._checks = checks
-        self._metrics = metrics
-        self._open_streams = open_streams
+        self._figures = figures
         self._issuer = issuer
         self._openapi = OpenApi(served, version.git_version())
         self._pages: dict[str, Page] = {
@@ -158,15 +157,15 @@ class Pages:
 
     async def _health(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
         endpoint, only = segments[0], "/".join(segments[1:])
-        verdict = await health.judge(endpoint, self._checks, http.query, only)
+        verdict = await health.judge(endpoint, self._checks[endpoint], http.query, only)
         if verdict is None:
             raise NoSuchPath
         code = 200 if verdict.healthy else 500
         return web.Response(status=code, text=verdict.text, headers={"Cache-Control": "no-cache, private"})
 
     async def _show_metrics(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
-        text = self._metrics.text(self._open_streams())
-        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+        text = metrics.render(self._figures)
+        return web.Response(body=text.encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def _openid(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
         if self._issuer is None:

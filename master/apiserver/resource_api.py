@@ -13,6 +13,7 @@ from aiohttp import web
 from master.apiserver import bodies, options, responses, watching
 from master.apiserver.audit import record as audit
 from master.apiserver.lifetimes import Lifetimes
+from master.apiserver.metrics import WatchMetrics
 from master.apiserver.negotiation import OBJECTS, PROTOBUF, STREAM, YAML, Choice, Form, Offers, choose, offers
 from master.apiserver.paths import Target
 from master.apiserver.protobuf import encode
@@ -159,8 +160,10 @@ class ResourceApi:
         write = watching.WRITERS[choice.media_type]
         headers = True
         batches = self._registry.watch(asked.who, asked.resource, asked.target.namespace, wanted)
+        counted = WatchMetrics(asked.target)
         async with aclosing(batches):
             async for batch in batches:
+                counted.sent(len(frame.raw) for frame in batch)
                 if writer:
                     lines = [_table_event(frame, writer, headers=headers and not at) for at, frame in enumerate(batch)]
                     headers = False

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from master.apiserver import metrics
 from master.apiserver.audit.record import Auditor
 from master.apiserver.authn.base import Authenticator, Union
 from master.apiserver.authn.certificates import ClientCertificates
@@ -17,17 +18,26 @@ from master.apiserver.fairness.seats import Level
 from master.apiserver.front import Front
 from master.apiserver.health import Check
 from master.apiserver.lifetimes import Lifetimes
-from master.apiserver.metrics import Metrics
 from master.apiserver.pages import Pages
 from master.apiserver.resource_api import ResourceApi
 from master.apiserver.served import Served
 from master.apiserver.streams.api import StreamApi
+from master.metrics import Metric
 from master.registry.streams import NodeStreams
 from master.registry.verbs import Registry
 from master.serviceaccounts import TokenIssuer
+from timonel.api.errors import ServiceUnavailable
 
 log = logging.getLogger(__name__)
 
+HOOKS = (
+    "start-system-namespaces-controller",
+    "rbac/bootstrap-roles",
+    "scheduling/bootstrap-system-priority-classes",
+    "priority-and-fairness-config-producer",
+    "priority-and-fairness-config-consumer",
+)
+"""What Kubernetes does after its start and tells of in its health; here it is done before the port is bound."""
 BACKLOG = 4096
 """Connections that wait to be accepted: with less, thousands that come at once are lost."""
 MAX_LINE = 64 * 1024
@@ -48,6 +58,7 @@ class ApiServer:
         host: the address to bind.
         port: the port to bind; 0 takes a free one.
         concurrency: how many requests may run at once, shared by the priority levels.
+        figures: what else is shown at `/metrics`.
     """
 
     def __init__(
@@ -63,14 +74,14 @@ class ApiServer:
         host: str = "0.0.0.0",
         port: int = 6443,
         concurrency: int = CONCURRENCY,
+        figures: Sequence[Metric] = (),
     ) -> None:
         self._registry = registry
         self._tls = tls
         self._host = host
         self._port = port
         self._lifetimes = Lifetimes()
-        self._metrics = Metrics()
-        self._checks: dict[str, Check] = {"ping": _ping, "store": self._check_store, **(checks or {})}
+        self._checks = self._all_checks(checks or {})
         self._auditor = auditor
         authenticator = Union([ClientCertificates(), *authenticators])
         self._gate = Gate(registry, concurrency)
@@ -80,9 +91,8 @@ class ApiServer:
             authenticator,
             ResourceApi(registry, self._lifetimes),
             StreamApi(registry, nodes, self._lifetimes),
-            self._make_pages(issuer),
+            self._make_pages(issuer, figures),
             self._gate,
-            self._metrics,
             auditor,
         )
         self._runner: web.ServerRunner | None = None
@@ -129,12 +139,29 @@ class ApiServer:
         if self._auditor is not None:
             self._auditor.close()
 
-    def _make_pages(self, issuer: TokenIssuer | None) -> Pages:
+    def _make_pages(self, issuer: TokenIssuer | None, figures: Sequence[Metric]) -> Pages:
         shown = Served(self._registry.resources)
-        return Pages(shown, self._checks, self._metrics, lambda: len(self._lifetimes), issuer)
+        return Pages(shown, self._checks, [*metrics.computed(self._registry), *figures], issuer)
+
+    def _all_checks(self, others: Mapping[str, Check]) -> dict[str, dict[str, Check]]:
+        """What each endpoint of health looks at, by name and in the order in which it is told."""
+        hooks = dict.fromkeys((f"poststarthook/{hook}" for hook in HOOKS), _ping)
+        alive = {"ping": _ping, "etcd": self._check_store, **hooks, **others}
+        first = {"ping": _ping, "etcd": self._check_store, "etcd-readiness": self._check_store}
+        ready = {**first, "informer-sync": self._check_caches, **hooks, **others, "shutdown": self._check_open}
+        return {"livez": alive, "healthz": alive, "readyz": ready}
 
     async def _check_store(self) -> None:
         await self._registry.core.store.revision()
+
+    async def _check_caches(self) -> None:
+        for resource in self._registry.reader.stored():
+            if resource.struct is not None and not self._registry.cache(resource).revision:
+                raise ServiceUnavailable(f"{resource.group_resource} are not loaded yet")
+
+    async def _check_open(self) -> None:
+        if self._lifetimes.closed:
+            raise ServiceUnavailable("the server is closing")
 
 
 async def _ping() -> None:

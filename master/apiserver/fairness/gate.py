@@ -15,7 +15,7 @@ from master.apiserver import options
 from master.apiserver.asked import LONG, verb_of
 from master.apiserver.fairness.classify import Request, distinguisher, first_match, in_order
 from master.apiserver.fairness.configure import levels_of
-from master.apiserver.fairness.metrics import FlowMetrics, configured
+from master.apiserver.fairness.metrics import RUNNING, WAITING, FlowMetrics, configured
 from master.apiserver.fairness.seats import Level, Seats, Ticket, Verdict, deal
 from master.apiserver.paths import Target
 from master.registry.base import User
@@ -53,11 +53,12 @@ class Flow:
 class Turn:
     """One request's time in the server: waits on entering, gives the seat back on leaving or at `begun`."""
 
-    __slots__ = ("_http", "_seats", "_started", "_ticket", "flow")
+    __slots__ = ("_changes", "_http", "_seats", "_started", "_ticket", "flow")
 
     def __init__(self, seats: Seats, http: web.BaseRequest, flow: Flow, ticket: Ticket) -> None:
         self._seats = seats
         self._http = http
+        self._changes = http.method not in ("GET", "HEAD")
         self._ticket = ticket
         self._started = 0.0
         self.flow = flow
@@ -76,6 +77,7 @@ class Turn:
                 self._refuse(verdict.value, came)
             await self._wait(came)
             self._started = time.monotonic()
+        RUNNING[self._changes].value += 1
         self.flow.metrics.started(self._ticket.width, self._started - came)
         return self
 
@@ -89,12 +91,14 @@ class Turn:
         if self._ticket.running:
             seconds = time.monotonic() - self._started
             self._seats.finish(self._ticket, seconds)
+            RUNNING[self._changes].value -= 1
             self.flow.metrics.ended(self._ticket.width, seconds)
 
     async def _wait(self, came: float) -> None:
         ready = asyncio.get_running_loop().create_future()
         self._ticket.start = lambda: None if ready.done() else ready.set_result(None)
         self.flow.metrics.queued.value += 1
+        WAITING[self._changes].value += 1
         try:
             async with asyncio.timeout(REQUEST_SECONDS / 4):
                 await ready
@@ -107,6 +111,7 @@ class Turn:
             raise
         finally:
             self.flow.metrics.queued.value -= 1
+            WAITING[self._changes].value -= 1
             self._seats.abandon(self._ticket)
 
     def _refuse(self, why: str, came: float) -> None:

@@ -21,6 +21,11 @@ _ran = Histogram(f"{_PREFIX}_request_execution_seconds", "Time spent running.", 
 _nominal = Gauge(f"{_PREFIX}_nominal_limit_seats", "A level's share of the seats.", _FLOW[:1])
 _lower = Gauge(f"{_PREFIX}_lower_limit_seats", "The seats that a level keeps for itself.", _FLOW[:1])
 _upper = Gauge(f"{_PREFIX}_upper_limit_seats", "The seats that a level may have with what it borrows.", _FLOW[:1])
+_inflight = Gauge("apiserver_current_inflight_requests", "Requests that run.", ("request_kind",))
+_inqueue = Gauge("apiserver_current_inqueue_requests", "Requests that wait for their turn.", ("request_kind",))
+RUNNING = {changing: _inflight.cell("mutating" if changing else "readOnly") for changing in (False, True)}
+WAITING = {changing: _inqueue.cell("mutating" if changing else "readOnly") for changing in (False, True)}
+"""By whether the requests change something."""
 
 
 class FlowMetrics:

@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from master.apiserver.server import HOOKS
 from timonel import discovery
 from timonel.client import Client
 
@@ -138,17 +139,31 @@ async def test_a_wrong_word_gets_a_hint(client: Client) -> None:
 async def test_health_is_told_by_check(
     served: Any, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with http.get("/readyz?verbose") as response:
-        assert await response.text() == "[+]ping ok\n[+]store ok\nreadyz check passed\n"
+    async def told(path: str) -> tuple[int, list[str]]:
+        async with http.get(path) as response:
+            return response.status, (await response.text()).split("\n")
+
+    hooks = [f"[+]poststarthook/{hook} ok" for hook in HOOKS]
+    assert await told("/livez?verbose") == (200, ["[+]ping ok", "[+]etcd ok", *hooks, "livez check passed", ""])
+    code, ready = await told("/readyz?verbose=true&exclude=etcd&exclude=foo&exclude=bar")
+    assert code == 200
+    assert ready[:4] == ["[+]ping ok", "[+]etcd excluded: ok", "[+]etcd-readiness ok", "[+]informer-sync ok"]
+    warning = 'warn: some health checks cannot be excluded: no matches for "bar","foo"'
+    assert ready[-4:] == ["[+]shutdown ok", warning, "readyz check passed", ""]
+    assert await told("/livez/poststarthook/rbac/bootstrap-roles") == (200, ["ok"])
+    assert await told("/readyz/etcd?verbose") == (200, ["ok"])
 
     async def sick(*_: object) -> int:
         raise OSError("a secret reason")
 
     monkeypatch.setattr(served.registry.core.store, "revision", sick)
-    async with http.get("/readyz") as response:
-        assert response.status == 500
-        assert await response.text() == "[+]ping ok\n[-]store failed: reason withheld\nreadyz check failed\n"
-    async with http.get("/readyz?exclude=store") as response:
-        assert response.status == 200
+    code, lines = await told("/livez")
+    assert (code, lines[:2], lines[-2]) == (
+        500,
+        ["[+]ping ok", "[-]etcd failed: reason withheld"],
+        "livez check failed",
+    )
+    assert await told("/healthz/etcd") == (500, ["internal server error: reason withheld", ""])
+    assert await told("/livez?exclude=etcd") == (200, ["ok"])
     async with http.get("/readyz/none") as response:
         assert response.status == 404

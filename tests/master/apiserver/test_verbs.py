@@ -348,14 +348,6 @@ async def test_the_gzip_of_openapi_unpacks(http: aiohttp.ClientSession) -> None:
         assert json.loads(gzip.decompress(await response.read()))["openapi"] == "3.0.0"
 
 
-async def test_requests_are_counted(http: aiohttp.ClientSession, client: Client) -> None:
-    await client.kind("cm").list("default")
-    async with http.get("/metrics") as response:
-        text = await response.text()
-    assert 'apiserver_request_total{verb="GET",resource="configmaps",code="200"} 1' in text
-    assert 'apiserver_request_duration_seconds_count{verb="GET"}' in text
-
-
 async def test_status_details_of_a_refused_object(http: aiohttp.ClientSession) -> None:
     body = json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{}]}})
     async with http.post("/api/v1/namespaces/default/pods", data=body) as response:
