@@ -38,7 +38,7 @@ def validate_workload(
 def not_selected(template: core_v1.PodTemplateSpec, path: Path) -> FieldError:
     """The fault of a template whose pods the selector beside it does not select."""
     why = "`selector` does not match template `labels`"
-    return invalid(path.child("template", "metadata", "labels"), template.metadata.labels, why)
+    return invalid(path.child("template", "metadata", "labels"), template.metadata.labels or None, why)
 
 
 def validate_lasting_template(

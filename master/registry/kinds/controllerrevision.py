@@ -29,6 +29,8 @@ class ControllerRevisions(Strategy[apps_v1.ControllerRevision]):
         """The data is there and never changes."""
         if obj.data is None:
             yield required(Path("data"), "data is mandatory")
+        elif not isinstance(obj.data, dict):
+            yield required(Path("data"), "data must be a valid JSON object")
         yield from not_negative(Path("revision"), obj.revision)
         if old:
             yield from unchanged(obj, old, "data")

@@ -1,10 +1,23 @@
 """Endpoints: the older form of EndpointSlices, which some clients still read."""
 
+import ipaddress
+from collections.abc import Iterator
+
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
+from master.registry.validation.common import is_label, is_port, is_qualified, is_subdomain, one_of
+from timonel.api.fields import FieldError, Path, invalid, required
 from timonel.api.types import core_v1
 
 SHOWN = 3
+DEPRECATED = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+NOT_FOR_ENDPOINTS = (
+    ("is_unspecified", "may not be unspecified ({})"),
+    ("is_loopback", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+    ("is_link_local", "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+    ("is_multicast", "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
+)
+"""Kinds of addresses, as `ipaddress` tells them, that no traffic is sent to, and what is said of them."""
 
 
 def _addresses(endpoints: core_v1.Endpoints) -> str:
@@ -32,3 +45,49 @@ class EndpointsObjects(Strategy[core_v1.Endpoints]):
         for subset in obj.subsets:
             for port in subset.ports:
                 port.protocol = port.protocol or "TCP"
+
+    def warnings(self, obj: core_v1.Endpoints, old: core_v1.Endpoints | None) -> Iterator[str]:
+        """There is something newer."""
+        yield DEPRECATED
+
+    def validate(self, obj: core_v1.Endpoints, old: core_v1.Endpoints | None) -> Iterator[FieldError]:
+        """Addresses that traffic can go to, and ports; what was there before may stay as it is."""
+        if old and old.subsets == obj.subsets:
+            return
+        for index, subset in enumerate(obj.subsets):
+            at = Path("subsets").index(index)
+            if not subset.addresses and not subset.notReadyAddresses:
+                yield required(at, "must specify `addresses` or `notReadyAddresses`")
+            for field in ("addresses", "notReadyAddresses"):
+                for number, address in enumerate(getattr(subset, field)):
+                    yield from _address(address, at.child(field).index(number))
+            for number, port in enumerate(subset.ports):
+                yield from _port(port, at.child("ports").index(number), named=len(subset.ports) > 1)
+
+
+def _address(address: core_v1.EndpointAddress, path: Path) -> Iterator[FieldError]:
+    at = path.child("ip")
+    try:
+        parsed = ipaddress.ip_address(address.ip)
+    except ValueError:
+        yield invalid(at, address.ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+    else:
+        for property_, why in NOT_FOR_ENDPOINTS:
+            if getattr(parsed, property_):
+                yield invalid(at, address.ip, why.format(address.ip))
+                break
+    if address.hostname:
+        yield from is_label(path.child("hostname"), address.hostname)
+    if address.nodeName is not None:
+        yield from is_subdomain(path.child("nodeName"), address.nodeName)
+
+
+def _port(port: core_v1.EndpointPort, path: Path, *, named: bool) -> Iterator[FieldError]:
+    if port.name:
+        yield from is_label(path.child("name"), port.name)
+    elif named:
+        yield required(path.child("name"))
+    yield from is_port(path.child("port"), port.port)
+    yield from one_of(path.child("protocol"), port.protocol, ("SCTP", "TCP", "UDP"))
+    if port.appProtocol:
+        yield from is_qualified(path.child("appProtocol"), port.appProtocol)

@@ -82,7 +82,7 @@ def _addresses(addresses: list[str], type_: str, path: Path) -> Iterator[FieldEr
         except ValueError:
             yield invalid(at, address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
             continue
-        if version != VERSIONS.get(type_):
+        if version != VERSIONS.get(type_, version):
             yield invalid(at, address, f"must be an {type_} address")
 
 

@@ -7,23 +7,20 @@ import msgspec
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Status
-from master.registry.validation.common import is_subdomain, one_of
-from master.registry.validation.placement import validate_selector
 from master.registry.volumeclaims import (
     CLASS_ANNOTATION,
-    FILESYSTEM,
     PENDING,
+    STORAGE,
     default_claim_spec,
     modes_text,
-    validate_modes,
+    validate_claim_spec,
 )
 from timonel.api import codec
-from timonel.api.fields import FieldError, Path, forbidden, invalid, required
+from timonel.api.fields import FieldError, Path, forbidden
 from timonel.api.quantity import Quantity
 from timonel.api.types import core_v1
 
 SPEC = Path("spec")
-STORAGE = "storage"
 BOUND = "Bound"
 FIXED = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 
@@ -70,49 +67,9 @@ class PersistentVolumeClaims(Strategy[core_v1.PersistentVolumeClaim]):
     ) -> Iterator[FieldError]:
         """How much of what; once made, little of it changes."""
         if old is None or obj.spec != old.spec:
-            yield from _spec(obj.spec)
+            yield from validate_claim_spec(obj.spec, SPEC)
         if old and old.spec != obj.spec:
             yield from _change(obj.spec, old)
-
-
-def _spec(spec: core_v1.PersistentVolumeClaimSpec) -> Iterator[FieldError]:
-    yield from validate_modes(spec.accessModes, SPEC.child("accessModes"), "at least 1 access mode is required")
-    if spec.selector:
-        yield from validate_selector(spec.selector, SPEC.child("selector"))
-    amount = spec.resources.requests.get(STORAGE) if spec.resources else None
-    at = SPEC.child("resources").key(STORAGE)
-    if amount is None:
-        yield required(at)
-    elif amount.amount.nanos <= 0:
-        yield invalid(at, amount, "must be greater than zero")
-    for field in ("storageClassName", "volumeAttributesClassName"):
-        if name := getattr(spec, field):
-            yield from is_subdomain(SPEC.child(field), name)
-    yield from one_of(SPEC.child("volumeMode"), spec.volumeMode, ("Block", FILESYSTEM))
-    for field in ("dataSource", "dataSourceRef"):
-        source: core_v1.TypedLocalObjectReference | core_v1.TypedObjectReference | None = getattr(spec, field)
-        if source:
-            yield from _source(source, SPEC.child(field))
-    if spec.dataSource and spec.dataSourceRef and _named(spec.dataSource) != _named(spec.dataSourceRef):
-        yield invalid(SPEC, "spec.dataSource", "must match dataSourceRef")
-
-
-def _named(source: core_v1.TypedLocalObjectReference | core_v1.TypedObjectReference) -> tuple[str, str, str]:
-    return source.apiGroup or "", source.kind, source.name
-
-
-def _source(
-    source: core_v1.TypedLocalObjectReference | core_v1.TypedObjectReference, path: Path
-) -> Iterator[FieldError]:
-    if not source.name:
-        yield required(path.child("name"))
-    if not source.kind:
-        yield required(path.child("kind"))
-    if not source.apiGroup and source.kind != "PersistentVolumeClaim":
-        why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
-        yield invalid(path, source.kind, why)
-    if source.apiGroup:
-        yield from is_subdomain(path.child("apiGroup"), source.apiGroup)
 
 
 def _change(spec: core_v1.PersistentVolumeClaimSpec, old: core_v1.PersistentVolumeClaim) -> Iterator[FieldError]:

@@ -1,6 +1,7 @@
 """StatefulSets."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import msgspec
 
@@ -11,12 +12,12 @@ from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Status
 from master.registry.templates import container_names, images, validate_workload
 from master.registry.validation.common import not_negative
-from master.registry.validation.podspec import validate_template_metadata
+from master.registry.validation.podspec import validate_template
 from master.registry.validation.rollout import share
-from master.registry.volumeclaims import PENDING, default_claim_spec
+from master.registry.volumeclaims import PENDING, default_claim_spec, validate_claim_spec
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
-from timonel.api.types import apps_v1
+from timonel.api.types import apps_v1, core_v1
 
 SPEC = Path("spec")
 ROLLING = "RollingUpdate"
@@ -84,7 +85,9 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
         if spec.ordinals:
             yield from not_negative(SPEC.child("ordinals.start"), spec.ordinals.start)
         template = old.spec.template if old else None
-        rules = validate_template_metadata  # its claims' volumes are not in the template, so the rest cannot be judged
+        for index, claim in enumerate(spec.volumeClaimTemplates):
+            yield from validate_claim_spec(claim.spec, SPEC.child("volumeClaimTemplates").index(index).child("spec"))
+        rules = partial(_template, spec.volumeClaimTemplates)
         yield from validate_workload(spec.selector, spec.template, template, SPEC, "StatefulSet", rules)
         if old and _fixed(spec) != _fixed(old.spec):
             yield forbidden(SPEC, FIXED)
@@ -106,6 +109,20 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
         if (status.availableReplicas or 0) > (status.readyReplicas or 0):
             why = "cannot be greater than status.readyReplicas"
             yield invalid(path.child("availableReplicas"), status.availableReplicas, why)
+
+
+def _template(
+    claims: Sequence[core_v1.PersistentVolumeClaim], template: core_v1.PodTemplateSpec, path: Path
+) -> Iterator[FieldError]:
+    """The template with the volumes that a pod gets of the claims, before its own and in place of those so named."""
+    wanted = dict.fromkeys(claim.metadata.name or "" for claim in claims)
+    volumes = [
+        core_v1.Volume(name=name, persistentVolumeClaim=core_v1.PersistentVolumeClaimVolumeSource(claimName=name))
+        for name in wanted
+    ]
+    volumes += [volume for volume in template.spec.volumes if volume.name not in wanted]
+    spec = msgspec.structs.replace(template.spec, volumes=volumes)
+    yield from validate_template(msgspec.structs.replace(template, spec=spec), path)
 
 
 def _fixed(spec: apps_v1.StatefulSetSpec) -> apps_v1.StatefulSetSpec:

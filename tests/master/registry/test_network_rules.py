@@ -25,8 +25,18 @@ def port(**fields: Any) -> dict[str, Any]:
     return {"spec": {"ingress": [{"ports": [fields]}]}}
 
 
+def subset(ip: str = "192.0.2.1", **fields: Any) -> dict[str, Any]:
+    return {"subsets": [{"addresses": [{"ip": ip}], **fields}]}
+
+
 PATH = "spec.rules[0].http.paths[0]"
 CREATED = [
+    ("endpoints", subset(addresses=[]), "subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`"),
+    ("endpoints", subset("x"), 'subsets[0].addresses[0].ip: Invalid value: "x": must be a valid IP address'),
+    ("endpoints", subset("127.0.0.1"), "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+    ("endpoints", subset("0.0.0.0"), "may not be unspecified (0.0.0.0)"),
+    ("endpoints", subset(ports=[{"port": 0}]), "subsets[0].ports[0].port: Invalid value: 0"),
+    ("endpoints", subset(ports=[{"port": 1}, {"port": 2, "name": "b"}]), "subsets[0].ports[0].name: Required value"),
     ("ingress", {"spec": {"rules": None}}, "either `defaultBackend` or `rules` must be specified"),
     ("ingress", host("10.0.0.1"), "must be a DNS name, not an IP address"),
     ("ingress", host("A.b"), "spec.rules[0].host: Invalid value"),

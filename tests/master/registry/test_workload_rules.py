@@ -55,6 +55,13 @@ CREATED = [
         {"spec": {"template": {"spec": {"activeDeadlineSeconds": 5}}}},
         "activeDeadlineSeconds in StatefulSet is not Supported",
     ),
+    ("statefulset", {"spec": {"volumeClaimTemplates": None}}, 'volumeMounts[0].name: Not found: "cargo"'),
+    (
+        "statefulset",
+        {"spec": {"volumeClaimTemplates": [{"metadata": {"name": "cargo"}}]}},
+        "spec.volumeClaimTemplates[0].spec.accessModes: Required value: at least 1 access mode is required",
+    ),
+    ("controllerrevision", {"data": "text"}, "data: Required value: data must be a valid JSON object"),
     ("daemonset", {"spec": {"template": {"metadata": {"labels": {"app": "x"}}}}}, "`selector` does not match template"),
     ("daemonset", {"spec": {"template": {"spec": {"restartPolicy": "Never"}}}}, 'supported values: "Always"'),
     ("daemonset", {"spec": {"updateStrategy": {"type": "Odd"}}}, 'supported values: "RollingUpdate", "OnDelete"'),
