@@ -5,7 +5,7 @@ Nothing is ever encoded by them: they are how the checker is told of fields, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -56,7 +56,7 @@ class Declared:
     """A schema's type, and the pool that explains it."""
 
     type: cel.Type
-    pool: descriptor_pool.DescriptorPool
+    pool: descriptor_pool.DescriptorPool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,18 @@ class _Kind:
 
 def declared(schema: Structural, *, is_object: bool) -> Declared:
     """The type of a schema's values; of whole objects (``is_object``) the head is known too."""
+    return declared_together({"": schema}, is_object=is_object)[""]
+
+
+def declared_together(schemas: Mapping[str, Structural], *, is_object: bool = False) -> dict[str, Declared]:
+    """The types of several schemas' values, for variables of one environment."""
     builder = _Builder()
-    kind = builder.kind(schema, is_object=is_object)
+    kinds = {name: builder.kind(schema, is_object=is_object) for name, schema in schemas.items()}
     pool = descriptor_pool.DescriptorPool()
     for serialized in _dependencies():
         pool.AddSerializedFile(serialized)
     pool.Add(builder.file)
-    return Declared(kind.type if kind else cel.Type.DYN, pool)
+    return {name: Declared(kind.type if kind else cel.Type.DYN, pool) for name, kind in kinds.items()}
 
 
 @cache

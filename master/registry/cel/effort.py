@@ -7,11 +7,9 @@ what is refused here is refused there. Source: Kubernetes' documentation of reso
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
-
+from master.registry.cel import tree
 from master.registry.cel.names import escaped
 from master.registry.custom.schema import MISSING, Structural
 
@@ -22,42 +20,10 @@ LIMIT = 10_000_000
 
 Scope = Mapping[str, Structural | None]
 
-_Field = descriptor_pb2.FieldDescriptorProto
-_EXPR = ".Expr"
-_MESSAGES: dict[str, dict[str, tuple[int, Any, bool]]] = {
-    "Checked": {"expr": (4, _EXPR, False)},
-    "Expr": {
-        "ident_expr": (4, ".Ident", False),
-        "select_expr": (5, ".Select", False),
-        "call_expr": (6, ".Call", False),
-        "list_expr": (7, ".List", False),
-        "struct_expr": (8, ".Struct", False),
-        "comprehension_expr": (9, ".Comprehension", False),
-    },
-    "Ident": {"name": (1, str, False)},
-    "Select": {"operand": (1, _EXPR, False), "field": (2, str, False)},
-    "Call": {"target": (1, _EXPR, False), "function": (2, str, False), "args": (3, _EXPR, True)},
-    "List": {"elements": (1, _EXPR, True)},
-    "Struct": {"entries": (2, ".Entry", True)},
-    "Entry": {"map_key": (3, _EXPR, False), "value": (4, _EXPR, False)},
-    "Comprehension": {
-        "iter_var": (1, str, False),
-        "iter_range": (2, _EXPR, False),
-        "accu_var": (3, str, False),
-        "accu_init": (4, _EXPR, False),
-        "loop_condition": (5, _EXPR, False),
-        "loop_step": (6, _EXPR, False),
-        "result": (7, _EXPR, False),
-    },
-}
-"""The part of CEL's syntax tree (cel.expr) that is looked at: fields with their number, type, and whether repeated."""
-
 
 def rounds(checked: bytes, variables: Scope) -> int:
     """The rounds of all loops of a checked expression, as the library serializes it."""
-    packed = any_pb2.Any.FromString(checked)
-    message = _tree_type().FromString(packed.value)
-    return _rounds(message.expr, variables)
+    return _rounds(tree.of_checked(checked), variables)
 
 
 def most_items(node: Structural) -> int:
@@ -125,25 +91,3 @@ def _schema_of(expr: Any, scope: Scope) -> Structural | None:
 def _member(node: Structural, field: str) -> Structural | None:
     named = (inner for name, inner in node.properties.items() if escaped(name) == field)
     return next(named, node.additional)
-
-
-@cache
-def _tree_type() -> type[Any]:
-    """The class of syntax trees."""
-    file = descriptor_pb2.FileDescriptorProto(name="tree.proto", syntax="proto3")
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        if name == "Expr":
-            message.oneof_decl.add(name="kind")
-        for field, (number, kind, repeated) in fields.items():
-            label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
-            added = message.field.add(name=field, number=number, label=label)
-            added.type = _Field.TYPE_STRING if kind is str else _Field.TYPE_MESSAGE
-            if kind is not str:
-                added.type_name = kind
-            if name == "Expr":
-                added.oneof_index = 0
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    found: type[Any] = message_factory.GetMessageClass(pool.FindMessageTypeByName("Checked"))
-    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from cel_expr_python import cel
@@ -12,17 +12,26 @@ from cel_expr_python.ext.ext_bindings import ExtBindings
 from cel_expr_python.ext.ext_optional import ExtOptional
 from cel_expr_python.ext.ext_strings import ExtStrings
 
-from master.registry.cel import effort, library
+from master.registry.cel import authorization, effort, library, tree
 from master.registry.cel.declared import Declared
 from master.registry.cel.effort import Scope
 from master.registry.cel.failures import CompileError, EvaluationError, TooExpensive
+from master.registry.cel.functions import declarations
 
 _CODE = re.compile(r"^(?:[A-Z_]+: )|(?: \[[A-Z_]+\])$")
 _STRUCT = re.compile(r" not found in struct '[^']*'")
 _NO_KEY = re.compile(r'Key not found in map : "(.*)"')
 _NO_INDEX = re.compile(r"Index error: index=(\d+).*")
 _NO_OVERLOAD = re.compile(r"No matching overloads found : .*")
+_NO_VARIABLE = re.compile(r"undeclared reference to 'variables\.(\w+)[\w.]*' \(in container ''\)")
 _BUDGET = "Iteration budget exceeded"
+KEPT = 256
+"""How many sets of variables are kept ready for running."""
+
+_TYPE_NAME = re.compile(r"[A-Z][A-Z_]+|[<>]")
+_TYPE_NAMES = {"NULL": "null_type", "TIMESTAMP": "timestamp", "DURATION": "duration", "<": "(", ">": ")"}
+for _name in ("BOOL", "BYTES", "DOUBLE", "DYN", "INT", "LIST", "MAP", "STRING", "UINT"):
+    _TYPE_NAMES[_name] = _name.lower()
 
 _OPTIONAL = "cel.bind({name}, has_{name}_ ? optional.of({name}_) : optional.none(), "
 """Stands before an expression with an optional variable: the library makes optionals in expressions only."""
@@ -31,12 +40,21 @@ _OPTIONAL = "cel.bind({name}, has_{name}_ ? optional.of({name}_) : optional.none
 class Program:
     """A compiled expression; may be run any number of times."""
 
-    def __init__(self, expression: cel.Expression, checked: cel.Expression) -> None:
+    def __init__(self, text: str, expression: cel.Expression, checked: cel.Expression) -> None:
+        self.text = text
         self._expression = expression
         self._checked = checked
         result = checked.return_type()
         self.is_bool = result in (cel.Type.BOOL, cel.Type.DYN)
         self.is_string = result in (cel.Type.STRING, cel.Type.DYN)
+        self.declared = Declared(result)
+        """The type of its value, for a variable that stands for it."""
+
+    @property
+    def sort(self) -> str:
+        """The type of its value as messages name it, for instance ``list(string)``."""
+        name = self._checked.return_type().name()
+        return _TYPE_NAME.sub(lambda found: _TYPE_NAMES.get(found[0], found[0]), name)
 
     def rounds(self, schemas: Scope) -> int:
         """The rounds that its loops take at worst, where the variables are of these schemas."""
@@ -61,20 +79,18 @@ class Environment:
     """What expressions may speak of: variables with their types.
 
     Args:
-        types: the declared types of variables; all come with the pool of the first.
+        types: the declared types of variables; those that have a pool have the same.
         optional: the variable of these that may be without a value: expressions see an optional.
     """
 
     def __init__(self, types: Mapping[str, Declared | None], optional: str = "") -> None:
         self._optional = optional
         variables = {self._own(name): declared.type if declared else cel.Type.DYN for name, declared in types.items()}
-        pool = next((declared.pool for declared in types.values() if declared), None)
+        pool = next((declared.pool for declared in types.values() if declared and declared.pool), None)
         if optional:
             variables[f"has_{optional}_"] = cel.Type.BOOL
         extensions = _extensions()
-        self._typed = cel.NewEnv(
-            pool, variables=variables, functions=library.declarations(typed=True), extensions=extensions
-        )
+        self._typed = cel.NewEnv(pool, variables=variables, functions=_functions(typed=True), extensions=extensions)
         self._running = _running(tuple(variables))
 
     def compile(self, expression: str) -> Program:
@@ -87,12 +103,28 @@ class Environment:
         text = f"{prefix}{expression})" if prefix else expression
         try:
             checked = self._typed.compile(text)
-            return Program(self._running.compile(text), checked)
+            return Program(expression, self._running.compile(text), checked)
         except RuntimeError as error:
             raise CompileError(_plain(str(error), text, expression, len(prefix))) from None
 
+    def parse(self, expression: str) -> tuple[Any, dict[int, int]]:
+        """The root of an expression's syntax tree, unchecked, and where in the text its nodes are, by their ids.
+
+        Raises:
+            CompileError: it is no expression.
+        """
+        try:
+            return tree.of_parsed(self._typed.compile(expression, disable_check=True).serialize())
+        except RuntimeError as error:
+            raise CompileError(_plain(str(error), expression, expression, 0)) from None
+
     def _own(self, name: str) -> str:
         return f"{name}_" if name == self._optional else name
+
+
+@cache
+def _functions(*, typed: bool) -> list[cel.FunctionDecl]:
+    return declarations([*library.functions(), *authorization.functions()], typed=typed)
 
 
 @cache
@@ -100,12 +132,12 @@ def _extensions() -> list[cel.CelExtensionBase]:
     return [ExtOptional(), ExtStrings(), ExtBindings()]
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def _running(variables: tuple[str, ...]) -> cel.Env:
     """Where expressions run, their types known to fit: values come as they are."""
     return cel.NewEnv(
         variables=dict.fromkeys(variables, cel.Type.DYN),
-        functions=library.declarations(typed=False),
+        functions=_functions(typed=False),
         extensions=_extensions(),
     )
 
@@ -113,6 +145,8 @@ def _running(variables: tuple[str, ...]) -> cel.Env:
 def _plain(message: str, text: str, expression: str, prefix: int) -> str:
     """A compiler's message without what was put around the expression."""
     plain = _STRUCT.sub("", _CODE.sub("", message))
+    plain = plain.replace("\\u003F", "?")
+    plain = _NO_VARIABLE.sub(r"undefined field '\1'", plain)
     if not prefix:
         return plain
     plain = re.sub(r"<input>:1:(\d+)", lambda found: f"<input>:1:{max(1, int(found[1]) - prefix)}", plain)

@@ -1,7 +1,6 @@
 """Kubernetes' own functions of CEL, beside those of the language and its standard extensions.
 
-Source: Kubernetes' documentation of CEL (lists, regex, URL, IP, CIDR, quantity, sets). What these functions hand on to
-each other, such as a quantity, has a type of its own where an expression is checked, and is a map where it runs.
+Source: Kubernetes' documentation of CEL (lists, regex, URL, IP, CIDR, quantity, sets, format).
 """
 
 from __future__ import annotations
@@ -9,96 +8,25 @@ from __future__ import annotations
 import ipaddress
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from cel_expr_python import cel
-
 from master.registry import regexp
+from master.registry.cel.functions import Function, global_function, member
 from timonel.api.quantity import Quantity
 
-OPAQUE = {
-    "Quantity": "kubernetes.Quantity",
-    "URL": "kubernetes.URL",
-    "IP": "net.IP",
-    "CIDR": "net.CIDR",
-}
-_SCALARS = {
-    "bool": cel.Type.BOOL,
-    "bytes": cel.Type.BYTES,
-    "double": cel.Type.DOUBLE,
-    "duration": cel.Type.DURATION,
-    "dyn": cel.Type.DYN,
-    "int": cel.Type.INT,
-    "string": cel.Type.STRING,
-    "timestamp": cel.Type.TIMESTAMP,
-}
 _ORDERED = ("int", "double", "string", "bool", "bytes", "timestamp", "duration")
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function and its forms, ``result(parameter, ...)`` each; of a member the first parameter is what it is called
-    on."""
-
-    name: str
-    forms: tuple[tuple[str, tuple[str, ...]], ...]
-    run: Callable[..., Any]
-    member: bool = True
-
-
-@cache
-def declarations(*, typed: bool) -> list[cel.FunctionDecl]:
-    """All functions: as an expression is checked, or (not ``typed``) as it runs, told apart by the sorts of values."""
-    by_name: dict[str, list[cel.Overload]] = {}
-    seen: set[tuple[Any, ...]] = set()
-    for number, function in enumerate(_functions()):
-        for index, (result, parameters) in enumerate(function.forms):
-            if not typed:
-                sort = (function.name, function.member, *map(_sort, parameters))
-                if sort in seen:
-                    continue
-                seen.add(sort)
-            overload = cel.Overload(
-                f"{function.name}_{number}_{index}",
-                return_type=_type(result, typed) if typed else cel.Type.DYN,
-                parameters=[_type(each, typed) for each in parameters],
-                is_member=function.member,
-                impl=function.run,
-            )
-            by_name.setdefault(function.name, []).append(overload)
-    return [cel.FunctionDecl(name, overloads) for name, overloads in by_name.items()]
-
-
-def _type(name: str, typed: bool) -> cel.Type:
-    if name.startswith("list("):
-        return cel.Type.List(_type(name[5:-1], typed) if typed else cel.Type.DYN)
-    if name in OPAQUE:
-        return cel.Type.AbstractType(OPAQUE[name]) if typed else cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
-    return _SCALARS[name]
-
-
-def _sort(name: str) -> str:
-    return "list" if name.startswith("list(") else "map" if name in OPAQUE else name
-
-
-def _functions() -> Iterator[Function]:
+def functions() -> Iterator[Function]:
+    """All of them."""
     yield from _lists()
     yield from _sets()
     yield from _regex()
     yield from _quantities()
     yield from _urls()
     yield from _addresses()
-
-
-def _global(name: str, result: str, *parameters: str, run: Callable[..., Any]) -> Function:
-    return Function(name, ((result, parameters),), run, member=False)
-
-
-def _member(name: str, result: str, *parameters: str, run: Callable[..., Any]) -> Function:
-    return Function(name, ((result, parameters),), run)
+    yield global_function("jsonpatch.escapeKey", "string", "string", run=_escaped)
 
 
 # Lists and sets
@@ -127,9 +55,9 @@ def _is_sorted(items: Sequence[Any]) -> bool:
 
 def _sets() -> Iterator[Function]:
     both = ("list(dyn)", "list(dyn)")
-    yield _global("sets.contains", "bool", *both, run=_contains)
-    yield _global("sets.equivalent", "bool", *both, run=lambda a, b: _contains(a, b) and _contains(b, a))
-    yield _global("sets.intersects", "bool", *both, run=lambda a, b: any(item in b for item in a))
+    yield global_function("sets.contains", "bool", *both, run=_contains)
+    yield global_function("sets.equivalent", "bool", *both, run=lambda a, b: _contains(a, b) and _contains(b, a))
+    yield global_function("sets.intersects", "bool", *both, run=lambda a, b: any(item in b for item in a))
 
 
 def _contains(whole: Sequence[Any], part: Sequence[Any]) -> bool:
@@ -140,9 +68,9 @@ def _contains(whole: Sequence[Any], part: Sequence[Any]) -> bool:
 
 
 def _regex() -> Iterator[Function]:
-    yield _member("find", "string", "string", "string", run=_find)
-    yield _member("findAll", "list(string)", "string", "string", run=_find_all)
-    yield _member("findAll", "list(string)", "string", "string", "int", run=_find_all)
+    yield member("find", "string", "string", "string", run=_find)
+    yield member("findAll", "list(string)", "string", "string", run=_find_all)
+    yield member("findAll", "list(string)", "string", "string", "int", run=_find_all)
 
 
 def _find(text: str, pattern: str) -> str:
@@ -161,18 +89,18 @@ _QUANTITY = "quantity"
 
 
 def _quantities() -> Iterator[Function]:
-    yield _global("quantity", "Quantity", "string", run=lambda text: _packed(Quantity(text)))
-    yield _global("isQuantity", "bool", "string", run=_is(Quantity))
-    yield _member("isInteger", "bool", "Quantity", run=lambda q: _nanos(q) % 10**9 == 0)
-    yield _member("asInteger", "int", "Quantity", run=_as_integer)
-    yield _member("asApproximateFloat", "double", "Quantity", run=lambda q: _nanos(q) / 10**9)
-    yield _member("sign", "int", "Quantity", run=lambda q: _compared(_nanos(q), 0))
+    yield global_function("quantity", "Quantity", "string", run=lambda text: _packed(Quantity(text)))
+    yield global_function("isQuantity", "bool", "string", run=_is(Quantity))
+    yield member("isInteger", "bool", "Quantity", run=lambda q: _nanos(q) % 10**9 == 0)
+    yield member("asInteger", "int", "Quantity", run=_as_integer)
+    yield member("asApproximateFloat", "double", "Quantity", run=lambda q: _nanos(q) / 10**9)
+    yield member("sign", "int", "Quantity", run=lambda q: _compared(_nanos(q), 0))
     for name, sign in (("add", 1), ("sub", -1)):
-        yield _member(name, "Quantity", "Quantity", "Quantity", run=_added(sign))
-        yield _member(name, "Quantity", "Quantity", "int", run=_added(sign))
-    yield _member("isLessThan", "bool", "Quantity", "Quantity", run=lambda a, b: _nanos(a) < _nanos(b))
-    yield _member("isGreaterThan", "bool", "Quantity", "Quantity", run=lambda a, b: _nanos(a) > _nanos(b))
-    yield _member("compareTo", "int", "Quantity", "Quantity", run=lambda a, b: _compared(_nanos(a), _nanos(b)))
+        yield member(name, "Quantity", "Quantity", "Quantity", run=_added(sign))
+        yield member(name, "Quantity", "Quantity", "int", run=_added(sign))
+    yield member("isLessThan", "bool", "Quantity", "Quantity", run=lambda a, b: _nanos(a) < _nanos(b))
+    yield member("isGreaterThan", "bool", "Quantity", "Quantity", run=lambda a, b: _nanos(a) > _nanos(b))
+    yield member("compareTo", "int", "Quantity", "Quantity", run=lambda a, b: _compared(_nanos(a), _nanos(b)))
 
 
 def _packed(quantity: Quantity) -> dict[str, str]:
@@ -214,8 +142,8 @@ def _is(read: Callable[[str], object]) -> Callable[[str], bool]:
 
 
 def _urls() -> Iterator[Function]:
-    yield _global("url", "URL", "string", run=lambda text: {"url": _url(text).geturl()})
-    yield _global("isURL", "bool", "string", run=_is(_url))
+    yield global_function("url", "URL", "string", run=lambda text: {"url": _url(text).geturl()})
+    yield global_function("isURL", "bool", "string", run=_is(_url))
     parts: dict[str, Callable[[SplitResult], str]] = {
         "getScheme": lambda url: url.scheme,
         "getHost": lambda url: url.netloc.rpartition("@")[2],
@@ -224,7 +152,7 @@ def _urls() -> Iterator[Function]:
         "getEscapedPath": lambda url: url.path,
     }
     for name, part in parts.items():
-        yield _member(name, "string", "URL", run=_of_url(part))
+        yield member(name, "string", "URL", run=_of_url(part))
 
 
 def _of_url(part: Callable[[SplitResult], str]) -> Callable[[dict[str, str]], str]:
@@ -242,9 +170,9 @@ def _url(text: str) -> SplitResult:
 
 
 def _addresses() -> Iterator[Function]:
-    yield _global("ip", "IP", "string", run=lambda text: {"ip": str(_ip(text))})
-    yield _global("isIP", "bool", "string", run=_is(_ip))
-    yield _global("ip.isCanonical", "bool", "string", run=lambda text: str(_ip(text)) == text)
+    yield global_function("ip", "IP", "string", run=lambda text: {"ip": str(_ip(text))})
+    yield global_function("isIP", "bool", "string", run=_is(_ip))
+    yield global_function("ip.isCanonical", "bool", "string", run=lambda text: str(_ip(text)) == text)
     tests: dict[str, Callable[[Any], bool]] = {
         "isUnspecified": lambda ip: ip.is_unspecified,
         "isLoopback": lambda ip: ip.is_loopback,
@@ -253,17 +181,17 @@ def _addresses() -> Iterator[Function]:
         "isGlobalUnicast": lambda ip: not (ip.is_unspecified or ip.is_loopback or ip.is_multicast or ip.is_link_local),
     }
     for name, test in tests.items():
-        yield _member(name, "bool", "IP", run=_of_ip(test))
-    yield _member("family", "int", "IP", run=lambda packed: _ip(packed["ip"]).version)
-    yield _global("cidr", "CIDR", "string", run=lambda text: {"cidr": str(_cidr(text))})
-    yield _global("isCIDR", "bool", "string", run=_is(_cidr))
+        yield member(name, "bool", "IP", run=_of_ip(test))
+    yield member("family", "int", "IP", run=lambda packed: _ip(packed["ip"]).version)
+    yield global_function("cidr", "CIDR", "string", run=lambda text: {"cidr": str(_cidr(text))})
+    yield global_function("isCIDR", "bool", "string", run=_is(_cidr))
     for other in ("IP", "string"):
-        yield _member("containsIP", "bool", "CIDR", other, run=_contains_ip)
+        yield member("containsIP", "bool", "CIDR", other, run=_contains_ip)
     for other in ("CIDR", "string"):
-        yield _member("containsCIDR", "bool", "CIDR", other, run=_contains_cidr)
-    yield _member("ip", "IP", "CIDR", run=lambda packed: {"ip": str(_cidr(packed["cidr"]).ip)})
-    yield _member("masked", "CIDR", "CIDR", run=lambda packed: {"cidr": str(_cidr(packed["cidr"]).network)})
-    yield _member("prefixLength", "int", "CIDR", run=lambda packed: _cidr(packed["cidr"]).network.prefixlen)
+        yield member("containsCIDR", "bool", "CIDR", other, run=_contains_cidr)
+    yield member("ip", "IP", "CIDR", run=lambda packed: {"ip": str(_cidr(packed["cidr"]).ip)})
+    yield member("masked", "CIDR", "CIDR", run=lambda packed: {"cidr": str(_cidr(packed["cidr"]).network)})
+    yield member("prefixLength", "int", "CIDR", run=lambda packed: _cidr(packed["cidr"]).network.prefixlen)
 
 
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -304,3 +232,11 @@ def _contains_cidr(packed: dict[str, str], other: dict[str, str] | str) -> bool:
     if whole.version != part.version:
         return False
     return whole.prefixlen <= part.prefixlen and part.network_address in whole
+
+
+# Patches
+
+
+def _escaped(key: str) -> str:
+    """A key as a step of a JSON pointer."""
+    return key.replace("~", "~0").replace("/", "~1")
