@@ -77,7 +77,8 @@ def node_lifecycle(node: core_v1.Node, view: View, now: datetime) -> Iterator[Ac
 def silence(node: core_v1.Node, view: View, now: datetime) -> float:
     """Seconds since the node last renewed its Lease; without one, since it was made.
 
-    A master that starts gives every node the time to come back: what it missed itself is held against nobody.
+    A master that starts, or whose store writes again, gives every node the time to come back: what it missed itself is
+    held against nobody.
     """
     lease = view.get(coordination_v1.Lease, LEASES, node.metadata.name or "")
     last = (lease.spec.renewTime if lease else None) or node.metadata.creationTimestamp

@@ -53,7 +53,7 @@ class View(Protocol):
 
     @property
     def since(self) -> datetime:
-        """When this view began: before that, nobody could have been heard."""
+        """When this view began, or the store last did not write: before that, nobody could have been heard."""
 
     def get(self, kind: type[T], namespace: str, name: str) -> T | None:
         """One object, or None."""
@@ -115,8 +115,13 @@ class CacheView:
     def __init__(self, registry: Registry, cluster_cidr: IPv4Network = DEFAULT_CLUSTER_CIDR) -> None:
         self.cluster_cidr = cluster_cidr
         self._registry = registry
-        self.since = datetime.now(UTC)
+        self._began = datetime.now(UTC)
         self._indexes: dict[Index[Any], _Indexed[Any]] = {}
+
+    @property
+    def since(self) -> datetime:
+        """When this view began, or the store last did not write."""
+        return max(self._began, self._registry.troubled or self._began)
 
     def get(self, kind: type[T], namespace: str, name: str) -> T | None:
         """One object, or None; also where the kind is a custom one that is served no longer."""

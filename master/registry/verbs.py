@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
+from datetime import datetime
 from typing import Any
 
 from master.registry import resources
@@ -55,6 +56,8 @@ class Registry:
         uid: Callable[[], str] = new_uid,
         chain: admission.Chain | None = None,
     ) -> None:
+        self.troubled: datetime | None = None
+        """When the store last did not do its work."""
         self.resources = resources.Resources(resources.load().values())
         self.core = Core(store, self.resources, authorizer, chain or admission.load(), clock, uid)
         if isinstance(authorizer, ReadsObjects):
@@ -68,7 +71,7 @@ class Registry:
 
     async def start(self) -> None:
         """Load the caches; until then no verb works."""
-        with in_api_words():
+        with self._asking_store():
             await self.core.start()
             await self._custom.start()
 
@@ -139,7 +142,7 @@ class Registry:
             NotFound, Forbidden, Timeout: the state asked for is not reached.
         """
         call = self._call(who, Verb.GET, resource, namespace, name, subresource)
-        with in_api_words():
+        with self._asking_store():
             if self._is_virtual(call):
                 return Result(self._virtuals.get(call))
             item = await self._lister.get(call, resource_version)
@@ -154,7 +157,7 @@ class Registry:
             Expired: the state that a continue token or resourceVersion asks for is no longer known.
         """
         call = self._call(who, Verb.LIST, resource, namespace, fields=options.field_selector)
-        with in_api_words():
+        with self._asking_store():
             if self._is_virtual(call):
                 return self._virtuals.list(call, options)
             if call.face is None:
@@ -176,7 +179,7 @@ class Registry:
         """
         call = self._call(who, Verb.WATCH, resource, namespace, fields=options.field_selector)
         seen = Seen(call.face) if call.face else None
-        with in_api_words():
+        with self._asking_store():
             async with aclosing(self._watcher.watch(call, seen.options(options) if seen else options)) as batches:
                 async for frames in batches:
                     yield seen.frames(frames) if seen else frames
@@ -200,7 +203,7 @@ class Registry:
             AlreadyExists, Invalid, BadRequest, Forbidden.
         """
         call = self._call(who, Verb.CREATE, resource, namespace, name, subresource, options)
-        with in_api_words():
+        with self._asking_store():
             return _seen(call, await self._forms.create(call, body, options))
 
     async def update(
@@ -220,7 +223,7 @@ class Registry:
             NotFound, Conflict, Invalid, BadRequest, Forbidden.
         """
         call = self._call(who, Verb.UPDATE, resource, namespace, name, subresource, options)
-        with in_api_words():
+        with self._asking_store():
             return _seen(call, await self._forms.update(call, body, options))
 
     async def patch(
@@ -241,7 +244,7 @@ class Registry:
             NotFound, Conflict, Invalid, BadRequest, Forbidden, UnsupportedMediaType.
         """
         call = self._call(who, Verb.PATCH, resource, namespace, name, subresource, options)
-        with in_api_words():
+        with self._asking_store():
             if patch_type == APPLY_PATCH:
                 return _seen(call, await self._forms.apply(call, body, options))
             return _seen(call, await self._forms.patch(call, patch_type, body, options))
@@ -274,7 +277,7 @@ class Registry:
             NotFound, Conflict: a precondition does not hold, Forbidden.
         """
         call = self._call(who, Verb.DELETE, resource, namespace, name, options=options)
-        with in_api_words():
+        with self._asking_store():
             return _seen(call, await self._deleter.delete(call, options))
 
     async def delete_collection(
@@ -287,7 +290,7 @@ class Registry:
     ) -> ListResult:
         """Delete what ``selection`` chooses; gives the objects as they were."""
         call = self._call(who, Verb.DELETECOLLECTION, resource, namespace, options=options)
-        with in_api_words():
+        with self._asking_store():
             seen = Seen(call.face) if call.face else None
             chosen = await self._lister.list(call, seen.options(selection) if seen else selection)
             for start in range(0, len(chosen.items), DELETES_AT_ONCE):
@@ -329,6 +332,16 @@ class Registry:
             now=self.core.now(),
         )
 
+    @contextmanager
+    def _asking_store(self) -> Iterator[None]:
+        """Turn the store's errors into the API's, and note when it did not do its work."""
+        with in_api_words():
+            try:
+                yield
+            except (NoSpace, OutcomeUnknown, Unavailable):
+                self.troubled = self.core.clock()
+                raise
+
     def _is_virtual(self, call: Call) -> bool:
         return self.core.strategy(call.resource).virtual is not None
 
@@ -348,7 +361,7 @@ def in_api_words() -> Iterator[None]:
     except OutcomeUnknown as error:
         raise Timeout(f"the store has not answered; the write may or may not have been applied: {error}") from error
     except NoSpace as error:
-        raise ServiceUnavailable(f"nothing was written: {error}") from error
+        raise ServiceUnavailable(f"nothing was written: {error}, then try again") from error
     except Unavailable as error:
         raise ServiceUnavailable(f"the store cannot be reached: {error}") from error
     except (Corrupt, StoreError) as error:

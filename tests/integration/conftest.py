@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,16 +130,16 @@ def etcd(tmp_path: Path) -> Iterator[EtcdServer]:
     yield from etcd_server(tmp_path / "etcd")
 
 
-@pytest.fixture(params=["embedded", pytest.param("etcd", marks=pytest.mark.etcd)])
-async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cluster]:
+STORES = ["embedded", pytest.param("etcd", marks=pytest.mark.etcd)]
+
+
+@asynccontextmanager
+async def running(directory: Path, etcd: EtcdServer | None) -> AsyncIterator[Cluster]:
     """A master with two nodes."""
     if shutil.which("kubectl") is None:
         pytest.skip("no kubectl on this machine (Debian: kubernetes-client)")
-    etcd: tuple[str, ...] = ()
-    if request.param == "etcd":
-        server: EtcdServer = request.getfixturevalue("etcd")
-        etcd = (server.endpoint,)
-    made = Cluster(tmp_path, etcd, str(BootstrapToken.new()), Master(Settings(tmp_path)))
+    endpoints = (etcd.endpoint,) if etcd else ()
+    made = Cluster(directory, endpoints, str(BootstrapToken.new()), Master(Settings(directory)))
     await made.start_master()
     try:
         for name in ("one", "two"):
@@ -144,7 +147,52 @@ async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         yield made
     finally:
         await made.close()
-        unmount_all_under(tmp_path)
+        unmount_all_under(directory)
+
+
+@pytest.fixture(params=STORES)
+async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cluster]:
+    """A master on either store, with two nodes."""
+    etcd = request.getfixturevalue("etcd") if request.param == "etcd" else None
+    async with running(tmp_path, etcd) as made:
+        yield made
+
+
+@pytest.fixture(params=STORES)
+async def crowded(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cluster]:
+    """A cluster whose store has room for some megabytes: on a small disk, half full of ballast, or by etcd's quota."""
+    etcd: EtcdServer | None = None
+    if request.param == "etcd":
+        etcd = request.getfixturevalue("etcd")
+        etcd.kill()
+        etcd.start(quota_backend_bytes=str(16 << 20))
+    else:
+        small_disk(tmp_path / "master", "24m")
+        (tmp_path / "master" / "ballast").write_bytes(bytes(12 << 20))
+    async with running(tmp_path, etcd) as made:
+        yield made
+
+
+@pytest.fixture
+async def etcd_on_a_small_disk(tmp_path: Path) -> AsyncIterator[tuple[Cluster, EtcdServer]]:
+    """A cluster on an etcd whose disk has some megabytes left beside the logs that etcd makes in advance."""
+    disk = tmp_path / "disk"
+    small_disk(disk, "180m")
+    (tmp_path / "cluster").mkdir()
+    with contextmanager(etcd_server)(disk) as etcd:
+        async with running(tmp_path / "cluster", etcd) as made:
+            free = shutil.disk_usage(disk).free
+            (disk / "ballast").write_bytes(bytes(free - (6 << 20)))
+            yield made, etcd
+    unmount_all_under(disk)
+
+
+def small_disk(directory: Path, size: str) -> None:
+    """Mount a file system of that size; whoever uses it unmounts all in the end."""
+    directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a full disk needs a tmpfs of its own, which takes root to mount")
 
 
 @pytest.fixture
