@@ -123,7 +123,7 @@ class Pages:
             case ["v2"]:
                 return await self._v2(http)
             case ["v3"]:
-                return await self._document(http, self._openapi.index())
+                return await responses.answer(http, msgspec.json.encode(self._openapi.index()))
             case ["v3", *rest]:
                 return await self._v3(http, "/".join(rest))
         raise NoSuchPath
@@ -143,7 +143,7 @@ class Pages:
             raise NoSuchPath
         asked = http.query.get("hash")
         if asked is None:
-            return _stored(http, document, {"Cache-Control": "no-cache"})
+            return _stored(http, document, {})
         if asked != document.etag:
             return web.Response(status=301, headers={"Location": f"/openapi/v3/{path}?hash={document.etag}"})
         return _stored(http, document, {"Cache-Control": f"public, immutable, max-age={_YEAR}"})
@@ -198,7 +198,8 @@ def _aggregated_version(accept: str) -> str:
 
 def _stored(http: web.BaseRequest, document: Stored, headers: Mapping[str, str]) -> web.Response:
     etag = f'"{document.etag}"'
-    common = {"ETag": etag, "Vary": "Accept, Accept-Encoding", "Content-Type": JSON, **headers}
+    vary = {"Vary": "Accept, Accept-Encoding", "Cache-Control": "no-cache, private"}
+    common = {"ETag": etag, "Content-Type": JSON, **vary, **headers}
     if http.headers.get("If-None-Match") == etag:
         return web.Response(status=304, headers=common)
     if accepts_gzip(http.headers.get("Accept-Encoding", "")):

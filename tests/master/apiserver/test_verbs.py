@@ -342,6 +342,32 @@ async def test_pretty_and_compressed_forms_say_the_same(http: aiohttp.ClientSess
     assert json.loads(pretty) == json.loads(plain)
 
 
+@pytest.mark.parametrize(
+    ("query", "accept", "agent", "indented"),
+    [
+        ("?pretty=1", "*/*", "x", True),
+        ("?pretty=T", "*/*", "x", True),
+        ("?pretty=false", "*/*", "curl/8", False),
+        ("?pretty=banana", "*/*", "curl/8", False),
+        ("?pretty", "*/*", "x", False),
+        ("?pretty", "*/*", "curl/8", True),
+        ("", "application/json;pretty=1", "x", True),
+    ],
+)
+async def test_who_gets_indented_json(
+    http: aiohttp.ClientSession, query: str, accept: str, agent: str, indented: bool
+) -> None:
+    async with http.get(f"/apis{query}", headers={"Accept": accept, "User-Agent": agent}) as response:
+        assert ("\n  " in await response.text()) is indented
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/vnd.kubernetes.protobuf", "application/json"])
+async def test_the_index_of_openapi_is_json_for_everyone(http: aiohttp.ClientSession, accept: str) -> None:
+    async with http.get("/openapi/v3", headers={"Accept": accept}) as response:
+        assert (response.status, response.content_type) == (200, "application/json")
+        assert "apis/apps/v1" in (await response.json())["paths"]
+
+
 async def test_the_gzip_of_openapi_unpacks(http: aiohttp.ClientSession) -> None:
     async with http.get("/openapi/v3/api/v1", headers={"Accept-Encoding": "gzip"}, auto_decompress=False) as response:
         assert response.headers["Content-Encoding"] == "gzip"
