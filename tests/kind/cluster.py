@@ -84,7 +84,8 @@ class Cluster:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """The answer to a request. A body that is not text is sent as JSON."""
-        data = body.encode() if isinstance(body, str) else json.dumps(body, separators=(",", ":")).encode() if body is not None else None
+        text = body if isinstance(body, str) or body is None else json.dumps(body, separators=(",", ":"))
+        data = text.encode() if text is not None else None
         sent = Headers(headers or {})
         if data:
             sent.setdefault("Content-Type", "application/json")
@@ -114,6 +115,12 @@ class Cluster:
         nodes = (await self.send("GET", "/api/v1/nodes")).body["items"]
         conditions = [condition for node in nodes for condition in node.get("status", {}).get("conditions", ())]
         return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+    async def streams_lists(self) -> bool:
+        """Whether a watch may begin with all objects: an API server refuses that in the stream where its etcd is old."""
+        query = {"watch": "1", "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "timeoutSeconds": "1"}
+        async with self.open("GET", "/api/v1/namespaces", query, None, {}) as response:
+            return json.loads(await response.content.readline())["type"] != "ERROR"
 
 
 def _warning(header: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 import shlex
+import shutil
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -47,6 +48,10 @@ async def play(scenario: Scenario, cluster: Cluster) -> None:
     """
     if "nodes" in scenario.needs and not await cluster.has_nodes():
         raise Skipped("needs nodes that run pods, and this cluster has none that is ready")
+    if "streaming-lists" in scenario.needs and not await cluster.streams_lists():
+        raise Skipped("needs watches that begin with a list, which this cluster's etcd is too old for")
+    if "kubectl" in scenario.needs and shutil.which("kubectl") is None:
+        raise Skipped("needs kubectl, which is not here (Debian: kubernetes-client)")
     async with AsyncExitStack() as cleanup:
         player = Player(scenario, cluster, cleanup)
         await player.make_namespace()
@@ -120,22 +125,22 @@ class Player:
     # What a step may do
 
     async def _create(self, step: Step) -> Answer:
-        """POST an object: to its kind, or to the subresource that `on` names."""
+        """POST an object: to its kind, or to the subresource that `at` names."""
         obj = self._object(step, "create")
-        path = await self._path(step["on"], step) if "on" in step else await self._path_of(obj, step, named=False)
+        path = await self._path(step["at"], step) if "at" in step else await self._path_of(obj, step, named=False)
         return await self._write("POST", path, obj, step, "application/json")
 
     async def _apply(self, step: Step) -> Answer:
         """Server-side apply, as the field manager of the query or `scenario`."""
         obj = self._object(step, "apply")
-        path = await self._path(step["on"], step) if "on" in step else await self._path_of(obj, step)
+        path = await self._path(step["at"], step) if "at" in step else await self._path_of(obj, step)
         query = {"fieldManager": "scenario", **step.get("query", {})}
         return await self._write("PATCH", path, obj, {**step, "query": query}, APPLY)
 
     async def _replace(self, step: Step) -> Answer:
         """PUT an object."""
         obj = self._object(step, "replace")
-        path = await self._path(step["on"], step) if "on" in step else await self._path_of(obj, step)
+        path = await self._path(step["at"], step) if "at" in step else await self._path_of(obj, step)
         return await self._write("PUT", path, obj, step, "application/json")
 
     async def _update(self, step: Step) -> Answer:

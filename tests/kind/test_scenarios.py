@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -75,8 +74,6 @@ async def start_node(master: Master, token: str, directory: Path) -> Node:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("scenario", find(), ids=lambda scenario: scenario.name)
 async def test_scenario(scenario: Scenario, cluster: Cluster) -> None:
-    if "kubectl" in scenario.needs and shutil.which("kubectl") is None:
-        pytest.skip("no kubectl on this machine (Debian: kubernetes-client)")
     try:
         await play(scenario, cluster)
     except Skipped as reason:
