@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from master.apiserver.protobuf.layout import MAGIC, Layout, Slot, layout_of, struct_of, union_number
-from master.apiserver.protobuf.wire import BYTES, FIXED64, VARINT, string, submessage, varint_bytes
+from master.apiserver.protobuf.wire import BYTES, FIXED64, SMALL, VARINT, string, submessage, varint_bytes
 from timonel.api.gvk import GVK
 from timonel.api.quantity import Quantity
 from timonel.api.schema import Schema, Shape
@@ -150,11 +150,12 @@ def _scalar(number: int, schema: Schema) -> Writer:
 
 def _delimited(number: int, content: Callable[[Any], bytes]) -> Writer:
     """Writes what `content` makes of a value with its length before it."""
-    tag = varint_bytes(number << 3 | BYTES)
+    tag, small = varint_bytes(number << 3 | BYTES), len(SMALL)
 
     def write(value: Any) -> bytes:
         data = content(value)
-        return b"%b%b%b" % (tag, varint_bytes(len(data)), data)
+        size = len(data)
+        return tag + (SMALL[size] if size < small else varint_bytes(size)) + data  # nearly all time is spent here
 
     return write
 
@@ -176,7 +177,7 @@ def _map(number: int, items: Schema) -> Writer:
         parts = []
         for key, value in entries.items():
             entry = write_key(key) + write_value(value)
-            parts.append(b"%b%b%b" % (tag, varint_bytes(len(entry)), entry))
+            parts.append(tag + varint_bytes(len(entry)) + entry)
         return b"".join(parts)
 
     return write

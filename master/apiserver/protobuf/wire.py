@@ -76,7 +76,7 @@ def string(number: int, text: str) -> bytes:
 
 def varint_bytes(value: int) -> bytes:
     """A varint, written; most are small."""
-    return _SMALL[value] if value < len(_SMALL) else _written(value)
+    return SMALL[value] if value < len(SMALL) else _written(value)
 
 
 def _written(value: int) -> bytes:
@@ -88,7 +88,8 @@ def _written(value: int) -> bytes:
     return bytes(result)
 
 
-_SMALL = tuple(_written(value) for value in range(1 << 11))
+SMALL = tuple(_written(value) for value in range(1 << 11))
+"""The small varints, written."""
 
 
 def _cut(message: bytes, at: int, length: int) -> bytes:
