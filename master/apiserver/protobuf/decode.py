@@ -1,8 +1,8 @@
-"""From Kubernetes' protobuf to JSON values, by the types' layouts."""
+"""From Kubernetes' protobuf to objects' JSON: one function a field, made once a type."""
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -17,6 +17,11 @@ from timonel.api.schema import Schema, Shape
 from timonel.api.struct import Struct
 
 MAX_DEPTH = 100
+
+Reader = Callable[[Value, int], Any]
+"""Makes JSON of a value that is so deep in its object."""
+Put = Callable[[dict[str, Any], Value, int], None]
+"""Sets a field of a JSON object from a value."""
 
 
 def to_json(body: bytes) -> bytes:
@@ -34,101 +39,155 @@ def to_json(body: bytes) -> bytes:
         struct = struct_of(api_version, kind)
         if struct is None:
             raise BadRequest(f'no kind "{kind}" is registered for version "{api_version}"')
-        document = _message(_plan(struct), _bytes(envelope.get(2, b"")), 0)
+        document = _message(struct).read(envelope.get(2, b""), 0)
     except (Malformed, ValueError) as error:
         raise BadRequest(f"the object provided is unrecognized: protobuf parse error: {error}") from None
     return msgspec.json.encode({"kind": kind, "apiVersion": api_version} | document)
 
 
-class _Plan(dict[int, "Slot | _Plan"]):
-    """How to read a message: by number, a slot or the plan of a message whose fields are this one's in JSON."""
+class _Message:
+    """Reads messages of one type."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self) -> None:
+        self.fields: dict[int, Put] = {}
+
+    def read(self, data: Value, depth: int) -> dict[str, Any]:
+        if depth > MAX_DEPTH:
+            raise Malformed(f"the object nests deeper than {MAX_DEPTH} levels")
+        result: dict[str, Any] = {}
+        fields = self.fields
+        for number, value in wire.values(_bytes(data)):
+            if number in fields:
+                fields[number](result, value, depth + 1)
+        return result
 
 
-@cache
-def _plan(struct: type[Struct]) -> _Plan:
-    return _made(layout_of(struct))
+_messages: dict[type[Struct], _Message] = {}
 
 
-def _made(layout: Layout) -> _Plan:
-    plan = _Plan({slot.number: slot for slot in layout.slots})
-    plan.update({number: _made(inner) for number, inner in layout.embedded.items()})
-    return plan
+def _message(struct: type[Struct]) -> _Message:
+    message = _messages.get(struct)
+    if message is None:
+        message = _messages[struct] = _Message()  # before it is filled: types may hold themselves
+        _fill(message, layout_of(struct))
+    return message
 
 
-def _message(plan: _Plan, data: bytes, depth: int) -> dict[str, Any]:
-    if depth > MAX_DEPTH:
-        raise Malformed(f"the object nests deeper than {MAX_DEPTH} levels")
-    result: dict[str, Any] = {}
-    for number, value in wire.values(data):
-        slot = plan.get(number)
-        if isinstance(slot, _Plan):
-            result |= _message(slot, _bytes(value), depth + 1)
-        elif slot is not None:
-            _put(result, slot, value, depth)
-    return result
+def _fill(message: _Message, layout: Layout) -> None:
+    for slot in layout.slots:
+        message.fields[slot.number] = _put(slot)
+    for number, inner in layout.embedded.items():
+        within = _Message()
+        _fill(within, inner)
+        message.fields[number] = _put_embedded(within)
 
 
-def _put(result: dict[str, Any], slot: Slot, value: Value, depth: int) -> None:
-    """Set a field; lists and maps come one entry at a time."""
-    name, schema = slot.name, slot.schema
-    if schema.shape is Shape.LIST and schema.items is not None and not slot.is_list_message:
-        items = result.setdefault(name, [])
-        if isinstance(value, bytes) and schema.items.type is int:
-            items.extend(wire.signed(number) for number in wire.packed(value))
+def _put(slot: Slot) -> Put:
+    name, items = slot.name, slot.schema.items
+    if slot.schema.shape is Shape.LIST and items is not None and not slot.is_list_message:
+        return _put_repeated(name, items)
+    if slot.schema.shape is Shape.MAP and items is not None:
+        return _put_entry(name, items)
+    read, drops_zero = _reader(slot.schema), slot.drops_zero
+
+    def put(result: dict[str, Any], value: Value, depth: int) -> None:
+        found = read(value, depth)
+        if found is not None and (found or not drops_zero):
+            result[name] = found
+
+    return put
+
+
+def _put_embedded(message: _Message) -> Put:
+    def put(result: dict[str, Any], value: Value, depth: int) -> None:
+        result |= message.read(value, depth)
+
+    return put
+
+
+def _put_repeated(name: str, items: Schema) -> Put:
+    """Lists come one item at a time, but whole numbers may come packed."""
+    read, packs = _reader(items), items.type is int
+
+    def put(result: dict[str, Any], value: Value, depth: int) -> None:
+        found = result.setdefault(name, [])
+        if packs and isinstance(value, bytes):
+            found.extend(wire.signed(number) for number in wire.packed(value))
         else:
-            items.append(_read(schema.items, value, depth))
-    elif schema.shape is Shape.MAP and schema.items is not None:
+            found.append(read(value, depth))
+
+    return put
+
+
+def _put_entry(name: str, items: Schema) -> Put:
+    """Maps come one entry at a time."""
+    read = _reader(items)
+
+    def put(result: dict[str, Any], value: Value, depth: int) -> None:
         entry = dict(wire.values(_bytes(value)))
-        key = _bytes(entry.get(1, b"")).decode()
-        result.setdefault(name, {})[key] = _read(schema.items, entry.get(2, b""), depth)
-    else:
-        read = _read(schema, value, depth)
-        if read is not None and (read or not slot.drops_zero):
-            result[name] = read
+        result.setdefault(name, {})[_text(entry.get(1, b""), depth)] = read(entry.get(2, b""), depth)
+
+    return put
 
 
-def _read(schema: Schema, value: Value, depth: int) -> Any:
+def _reader(schema: Schema) -> Reader:
     match schema.shape:
         case Shape.STRUCT:
-            return _message(_plan(schema.type), _bytes(value), depth + 1)
+            return _message(schema.type).read
         case Shape.SCALAR:
-            return _scalar(schema, value)
+            return _scalar(schema)
         case Shape.INT_OR_STRING:
-            return _int_or_string(_bytes(value))
+            return _int_or_string
         case Shape.UNION:
-            return _union(schema, _bytes(value), depth)
+            return _union(schema)
         case Shape.LIST if schema.items is not None:
-            return [_read(schema.items, item, depth + 1) for _, item in wire.values(_bytes(value))]
-    return _raw_json(_bytes(value))
+            read = _reader(schema.items)
+            return lambda value, depth: [read(item, depth) for _, item in wire.values(_bytes(value))]
+    return _raw_json
 
 
-def _union(schema: Schema, message: bytes, depth: int) -> Any:
+def _union(schema: Schema) -> Reader:
     """What a union is, an object rather than the boolean beside it; nothing at all is an empty list."""
-    slots = [Slot("", union_number(schema, choice), choice) for choice in schema.choices]
-    found: dict[str, Any] = {}
-    for number, value in wire.values(message):
-        for slot in slots:
-            if slot.number == number and not isinstance(found.get(""), dict):
-                _put(found, slot, value, depth + 1)
-    return found.get("", [])
+    message = _Message()
+    for choice in schema.choices:
+        _fill(message, Layout([Slot(choice.shape, union_number(schema, choice), choice)]))
+
+    def read(value: Value, depth: int) -> Any:
+        found = message.read(value, depth)
+        return found.get(Shape.STRUCT, next(iter(found.values()), []))
+
+    return read
 
 
-def _scalar(schema: Schema, value: Value) -> Any:
-    if schema.format in ("date-time", "micro-time"):
-        return _time(_bytes(value), micro=schema.format == "micro-time")
-    if schema.format == "byte":
-        return base64.b64encode(_bytes(value)).decode()
+def _scalar(schema: Schema) -> Reader:
+    match schema.format:
+        case "date-time":
+            return lambda value, depth: _time(_bytes(value), micro=False)
+        case "micro-time":
+            return lambda value, depth: _time(_bytes(value), micro=True)
+        case "byte":
+            return lambda value, depth: base64.b64encode(_bytes(value)).decode()
     if schema.type is Quantity:
-        return _bytes(dict(wire.values(_bytes(value))).get(1, b"0")).decode()
+        return lambda value, depth: _text(dict(wire.values(_bytes(value))).get(1, b"0"), depth)
     if schema.type is str:
-        return _bytes(value).decode()
+        return _text
     if schema.type is bool:
-        return bool(value)
+        return lambda value, depth: bool(value)
+    return _number
+
+
+def _number(value: Value, depth: int) -> int | float:
     if isinstance(value, bytes):
         raise Malformed("a number is expected")
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
     return wire.signed(value)
+
+
+def _text(value: Value, depth: int) -> str:
+    return _bytes(value).decode()
 
 
 def _time(message: bytes, *, micro: bool) -> str | None:
@@ -140,14 +199,14 @@ def _time(message: bytes, *, micro: bool) -> str | None:
     return time.micro_text(moment) if micro else time.text(moment)
 
 
-def _int_or_string(message: bytes) -> int | str:
-    parts = dict(wire.values(message))
+def _int_or_string(value: Value, depth: int) -> int | str:
+    parts = dict(wire.values(_bytes(value)))
     return _bytes(parts.get(3, b"")).decode() if parts.get(1) else _int(parts.get(2, 0))
 
 
-def _raw_json(message: bytes) -> Any:
+def _raw_json(value: Value, depth: int) -> Any:
     """RawExtension, FieldsV1 and the like: a message whose first field is JSON text."""
-    raw = _bytes(dict(wire.values(message)).get(1, b"null"))
+    raw = _bytes(dict(wire.values(_bytes(value))).get(1, b"null"))
     try:
         return msgspec.json.decode(raw)
     except msgspec.DecodeError as error:

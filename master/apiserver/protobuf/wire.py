@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+ENDS_EARLY = "the message ends within a field"
 
 Value = int | float | bytes
 
@@ -18,20 +19,25 @@ def values(message: bytes) -> Iterator[tuple[int, Value]]:
     Raises:
         Malformed: it ends early or uses what this format does not have.
     """
-    at = 0
-    while at < len(message):
-        tag, at = varint(message, at)
+    at, end = 0, len(message)
+    while at < end:
+        tag, at = (message[at], at + 1) if message[at] < 0x80 else varint(message, at)
         number, kind = tag >> 3, tag & 7
-        if kind == VARINT:
+        if kind == BYTES:
+            small = at < end and message[at] < 0x80
+            length, at = (message[at], at + 1) if small else varint(message, at)
+            if at + length > end:
+                raise Malformed(ENDS_EARLY)
+            yield number, message[at : at + length]
+            at += length
+        elif kind == VARINT:
             value, at = varint(message, at)
             yield number, value
-        elif kind == BYTES:
-            length, at = varint(message, at)
-            yield number, _cut(message, at, length)
-            at += length
         elif kind in (FIXED64, FIXED32):
             size, form = (8, "<d") if kind == FIXED64 else (4, "<f")
-            yield number, struct.unpack(form, _cut(message, at, size))[0]
+            if at + size > end:
+                raise Malformed(ENDS_EARLY)
+            yield number, struct.unpack_from(form, message, at)[0]
             at += size
         else:
             raise Malformed(f"field {number} has the wire type {kind}")
@@ -90,9 +96,3 @@ def _written(value: int) -> bytes:
 
 SMALL = tuple(_written(value) for value in range(1 << 11))
 """The small varints, written."""
-
-
-def _cut(message: bytes, at: int, length: int) -> bytes:
-    if at + length > len(message):
-        raise Malformed("the message ends within a field")
-    return message[at : at + length]
