@@ -108,7 +108,7 @@ def _conditions(view: View, status: core_v1.PodStatus, now: datetime) -> list[co
     foreign = [c for c in view.pod.status.conditions if c.type not in _OWN_CONDITIONS]
     containers_ready = _containers_ready(view, status)
     own = [
-        core_v1.PodCondition(type="PodReadyToStartContainers", status="True" if view.networked else "False"),
+        _can_start(view),
         _initialized(view, status),
         _ready(view.pod, containers_ready, foreign),
         containers_ready,
@@ -121,6 +121,19 @@ def _conditions(view: View, status: core_v1.PodStatus, now: datetime) -> list[co
         kept = known.lastTransitionTime if known is not None and known.status == condition.status else None
         condition.lastTransitionTime = kept or to_text(now)
     return own + foreign
+
+
+def _can_start(view: View) -> core_v1.PodCondition:
+    """With the reason why the pod has no network; the kubelet tells that by an event only, which ends."""
+    if view.networked:
+        return core_v1.PodCondition(type="PodReadyToStartContainers", status="True")
+    failure = view.observed.failures.get(("network",)) or view.observed.failures.get(("sandbox",))
+    return core_v1.PodCondition(
+        type="PodReadyToStartContainers",
+        status="False",
+        reason=failure.reason if failure else None,
+        message=failure.message if failure else None,
+    )
 
 
 def _initialized(view: View, status: core_v1.PodStatus) -> core_v1.PodCondition:

@@ -341,7 +341,7 @@ class PodWorker:
         match step:
             case MountVolumes():
                 warn(self.pod, "FailedMount", message)
-            case RunSandbox():
+            case RunSandbox() | PlugNetwork():
                 warn(self.pod, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {message}")
             case CreateContainer() | StartContainer() if reason != "PostStartHookError":
                 warn(self.pod, "Failed", f"Error: {message}", step.container)

@@ -5,18 +5,21 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
 from node_agent.namespaces import set_sysctl
 from node_agent.network import ipam
 from node_agent.network.links import Links, Netlink, Plug
-from node_agent.network.rules import Rules
+from node_agent.network.rules import TABLE, Rules
 from node_agent.runtimes.base import HostPort, PodId, RuntimeFailure, Sandbox
 
 log = logging.getLogger(__name__)
 
-_CHECK_SECONDS = 30.0
-"""How soon forwarding comes back after something swept the firewall's rules away."""
+_BRIDGE_SECONDS = 5.0
+"""How soon a bridge comes back that somebody removed."""
+_RULES_TURNS = 6
+"""How many looks at the bridge there are for one at the firewall's rules, which takes processes."""
 
 
 def short_name(prefix: str, *parts: str) -> str:
@@ -33,7 +36,7 @@ class BridgeNetwork:
         self._bridge = short_name("tmb-", *self._names)
         self._cluster = IPv4Network(cluster_cidr)
         self._mtu = mtu
-        self._rules = Rules(f"timonel_{self._bridge[4:]}")
+        self._rules = Rules(TABLE + self._bridge[4:])
         self._netlink = Netlink()
         self._pods: IPv4Network | None = None
         self._addresses: dict[str, IPv4Address] = {}
@@ -46,26 +49,44 @@ class BridgeNetwork:
         if pods.num_addresses < 8:
             raise RuntimeFailure("NetworkNotReady", f"the pod range {pod_cidr} is too small: at least /29 is needed")
         try:
-            await self._netlink.call(lambda links: links.ensure_bridge(self._bridge, ipam.gateway(pods), self._mtu))
             set_sysctl("net/ipv4/ip_forward", "1")
-            set_sysctl(f"net/ipv4/conf/{self._bridge}/route_localnet", "1")
+            plugs = await self._netlink.call(lambda links: self._have_bridge(links, pods) or self._plugs(links))
         except OSError as error:
             raise RuntimeFailure("NetworkNotReady", f"cannot make the bridge {self._bridge}: {error}") from error
         await self._rules.apply(pods, self._cluster)
-        plugs = await self._netlink.call(lambda links: links.plugs(self._bridge))
-        self._addresses = {plug.pod_uid: plug.address for plug in plugs} | self._addresses
+        self._addresses = {plug.pod_uid: plug.address for plug in plugs.values()} | self._addresses
         self._pods = pods
         if self._check is None:
-            self._check = asyncio.create_task(self._keep_forwarding(), name="network rules")
+            self._check = asyncio.create_task(self._keep(), name="network check")
 
-    async def _keep_forwarding(self) -> None:
+    def _have_bridge(self, links: Links, pods: IPv4Network) -> None:
+        """Have the bridge; a new one gets all pods that were in one before."""
+        if links.ensure_bridge(self._bridge, ipam.gateway(pods), self._mtu):
+            set_sysctl(f"net/ipv4/conf/{self._bridge}/route_localnet", "1")
+            for name in self._plugs(links):
+                log.warning("the bridge %s was gone: putting %s into the new one", self._bridge, name)
+                links.join(name, self._bridge)
+
+    def _plugs(self, links: Links) -> dict[str, Plug]:
+        """This node's plugs, by their links' names."""
+        return {name: plug for name, plug in links.plugs().items() if name == self._veth(plug.pod_uid)}
+
+    async def _keep(self) -> None:
+        """Put back what somebody removes by hand or by a firewall's restart."""
+        turn = 0
         while True:
-            await asyncio.sleep(_CHECK_SECONDS)
+            await asyncio.sleep(_BRIDGE_SECONDS)
+            turn += 1
+            if (pods := self._pods) is None:
+                continue
             try:
-                if self._pods:
-                    await self._rules.assert_forwarding(self._pods)
+                await self._netlink.call(partial(self._have_bridge, pods=pods))
+                if turn % _RULES_TURNS == 0:
+                    await self._rules.assert_forwarding(pods)
             except RuntimeFailure as failure:
                 log.warning("packet rules could not be checked: %s", failure.message)
+            except OSError as error:
+                log.warning("the bridge %s could not be checked: %s", self._bridge, error)
 
     async def plug(self, sandbox: Sandbox) -> str:
         """Join a running sandbox to the bridge; a pod keeps its address through all its sandboxes."""
@@ -73,12 +94,14 @@ class BridgeNetwork:
             raise RuntimeFailure("NetworkNotReady", "the node has no range of pod addresses yet")
         if not sandbox.running:
             raise RuntimeFailure("CreatePodSandboxError", f"the sandbox {sandbox.id[:12]} does not run")
-        name, gateway = self._veth(sandbox.pod), ipam.gateway(self._pods)
+        name, pods = self._veth(sandbox.pod.uid), self._pods
         wanted = Plug(sandbox.pod.uid, sandbox.id[:12], self._reserve(sandbox.pod, self._pods))
 
         def join(links: Links) -> None:
             if links.plug_of(name) != wanted:
-                links.plug(name, self._bridge, wanted, gateway, sandbox.pid, self._mtu)
+                if not links.has(self._bridge):
+                    self._have_bridge(links, pods)
+                links.plug(name, self._bridge, wanted, ipam.gateway(pods), sandbox.pid, self._mtu)
 
         try:
             await self._netlink.call(join)
@@ -101,7 +124,7 @@ class BridgeNetwork:
 
     async def unplug(self, pod: PodId) -> None:
         """Take the pod off the bridge, and free its address and host ports."""
-        name = self._veth(pod)
+        name = self._veth(pod.uid)
         await self._netlink.call(lambda links: links.remove(name))
         if self._pods:
             await self._rules.map_ports(pod.uid, None, ())
@@ -109,7 +132,7 @@ class BridgeNetwork:
 
     async def address(self, sandbox: Sandbox) -> str | None:
         """The address that this very sandbox has."""
-        name = self._veth(sandbox.pod)
+        name = self._veth(sandbox.pod.uid)
         plug = await self._netlink.call(lambda links: links.plug_of(name))
         return str(plug.address) if plug and plug.sandbox == sandbox.id[:12] else None
 
@@ -130,5 +153,5 @@ class BridgeNetwork:
             self._pods = None
         await self._netlink.close()
 
-    def _veth(self, pod: PodId) -> str:
-        return short_name("tmv-", *self._names, pod.uid)
+    def _veth(self, uid: str) -> str:
+        return short_name("tmv-", *self._names, uid)

@@ -52,9 +52,10 @@ class Links:
         """Release the socket."""
         self._netlink.close()
 
-    def ensure_bridge(self, name: str, gateway: IPv4Interface, mtu: int) -> None:
-        """Have the bridge, up, with this address and no other."""
-        if self._index(name) is None:
+    def ensure_bridge(self, name: str, gateway: IPv4Interface, mtu: int) -> bool:
+        """Have the bridge, up, with this address and no other; whether it had to be made."""
+        missing = self._index(name) is None
+        if missing:
             self._netlink.link("add", ifname=name, kind="bridge", mtu=mtu)
         index = self._index(name)
         present = {
@@ -66,14 +67,24 @@ class Links:
         if wanted not in present:
             self._netlink.addr("add", index=index, address=wanted[0], prefixlen=wanted[1])
         self._netlink.link("set", index=index, state="up", mtu=mtu)
+        return missing
 
-    def plugs(self, bridge: str) -> list[Plug]:
-        """All finished plugs on the bridge."""
-        index = self._index(bridge)
-        if index is None:
-            return []
-        links = self._netlink.get_links(master=index)
-        return [plug for link in links if (plug := read_alias(link.get_attr("IFLA_IFALIAS")))]
+    def has(self, name: str) -> bool:
+        """Whether there is such a link."""
+        return self._index(name) is not None
+
+    def plugs(self) -> dict[str, Plug]:
+        """All finished plugs of this machine by their links' names, on a bridge or not."""
+        links = self._netlink.get_links()
+        found = {link.get_attr("IFLA_IFNAME"): read_alias(link.get_attr("IFLA_IFALIAS")) for link in links}
+        return {name: plug for name, plug in found.items() if plug}
+
+    def join(self, name: str, bridge: str) -> None:
+        """Put a veth into the bridge."""
+        index = self._index(name)
+        self._netlink.link("set", index=index, master=self._index(bridge), state="up")
+        # Where bridges call iptables, a pod that asks for its own host port is answered through its own bridge port.
+        self._netlink.brport("set", index=index, mode=1)
 
     def plug_of(self, name: str) -> Plug | None:
         """The finished plug of that name."""
@@ -88,12 +99,9 @@ class Links:
         self._netlink.link(
             "add", ifname=name, kind="veth", mtu=mtu, peer={"ifname": _INSIDE, "net_ns_pid": pid, "mtu": mtu}
         )
-        index = self._index(name)
-        self._netlink.link("set", index=index, master=self._index(bridge), state="up")
-        # Where bridges call iptables, a pod that asks for its own host port is answered through its own bridge port.
-        self._netlink.brport("set", index=index, mode=1)
+        self.join(name, bridge)
         namespaces.inside(pid, lambda: _configure(plug.address, gateway))
-        self._netlink.link("set", index=index, ifalias=plug.alias())
+        self._netlink.link("set", index=self._index(name), ifalias=plug.alias())
 
     def remove(self, name: str) -> None:
         """Remove a link and, of a veth, its other end; an absent one is success."""

@@ -22,6 +22,8 @@ _SECONDS = 15.0
 _BEFORE_DOCKER = "priority -110"
 _AFTER_DOCKER = "priority 90"
 _ANY, _AT = "ports", "ports_at"
+TABLE = "timonel_"
+"""How the tables of all nodes of a machine begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,15 @@ def changes(present: Iterable[Mapping], pod_uid: str, wanted: Sequence[Mapping])
     return [mapping for mapping in own if mapping not in wanted], [m for m in wanted if m not in own]
 
 
+def refuse_clashes(wanted: Sequence[Mapping], elsewhere: Iterable[Mapping]) -> None:
+    """Raises RuntimeFailure when another node of this machine, with the same addresses, has one of the ports."""
+    held = {(mapping.map, mapping.key()): mapping for mapping in elsewhere}
+    for mapping in wanted:
+        if holder := held.get((mapping.map, mapping.key())):
+            who = f"the pod with uid {holder.pod_uid}, on another node"
+            raise RuntimeFailure("HostPortConflict", f"host port {mapping.key()} of this machine is taken by {who}")
+
+
 def read_map(listed: dict[str, Any]) -> list[Mapping]:
     """The elements in nft's JSON listing of one of the two maps."""
     found = []
@@ -135,15 +146,45 @@ class Rules:
         """Make these host ports, and no others, lead to the pod. Raises RuntimeFailure when another pod has one."""
         wanted = [Mapping(port, str(address), pod_uid) for port in ports]
         async with self._lock:
-            present = [mapping for name in (_ANY, _AT) for mapping in await self._elements(name)]
+            present = await _elements(self._name)
             delete, add = changes(present, pod_uid, wanted)
-            script = [f"delete element ip {self._name} {m.map} {{ {m.key()} }}" for m in delete]
-            script += [f"add element ip {self._name} {m.map} {{ {m.element()} }}" for m in add]
-            if script:
-                await _run("nft", "-f", "-", given="\n".join(script) + "\n")
+            if add:
+                refuse_clashes(add, await self._elsewhere())
+            await self._change(delete, add)
+            if add:
+                await self._yield_to_others(add)
 
-    async def _elements(self, name: str) -> list[Mapping]:
-        return read_map(json.loads(await _run("nft", "-j", "list", "map", "ip", self._name, name)))
+    async def _change(self, delete: Sequence[Mapping], add: Sequence[Mapping]) -> None:
+        script = [f"delete element ip {self._name} {m.map} {{ {m.key()} }}" for m in delete]
+        script += [f"add element ip {self._name} {m.map} {{ {m.element()} }}" for m in add]
+        if script:
+            await _run("nft", "-f", "-", given="\n".join(script) + "\n")
+
+    async def _yield_to_others(self, added: Sequence[Mapping]) -> None:
+        """Of two nodes that took a port in the same moment, that with the first table's name keeps it."""
+        try:
+            refuse_clashes(added, await self._elsewhere(before=self._name))
+        except RuntimeFailure:
+            await self._change(added, ())
+            raise
+
+    async def _elsewhere(self, before: str = "") -> list[Mapping]:
+        """The host ports of this machine's other nodes, or of those alone whose table's name comes before this one."""
+        listed = json.loads(await _run("nft", "-j", "list", "tables", "ip"))["nftables"]
+        names = {item["table"]["name"] for item in listed if "table" in item} - {self._name}
+        others = sorted(name for name in names if name.startswith(TABLE) and (not before or name < before))
+        return [mapping for name in others for mapping in await _elements(name, absent=True)]
+
+
+async def _elements(table_name: str, *, absent: bool = False) -> list[Mapping]:
+    """A node's host ports; none where ``absent`` allows that its table has gone."""
+    found: list[Mapping] = []
+    for name in (_ANY, _AT):
+        command = ("nft", "-j", "list", "map", "ip", table_name, name)
+        if absent and await _status(*command) != 0:
+            continue
+        found += read_map(json.loads(await _run(*command)))
+    return found
 
 
 async def _run(*command: str, given: str = "") -> str:

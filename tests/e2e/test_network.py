@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from whole_cluster import SERVES, Namespace, wait_for
+import json
+
+from whole_cluster import IMAGE, SERVES, Namespace, container_id, is_ready, wait_for
 
 
 def test_pods_of_all_nodes_reach_each_other(ns: Namespace) -> None:
@@ -60,3 +62,42 @@ def test_host_ports(ns: Namespace) -> None:
     ns.delete("pods", "p")
     ns.gone("p")
     assert ns.host.http("http://10.77.0.11:18081/")[0] == 0
+
+
+def test_a_host_port_that_a_pod_of_another_node_of_the_machine_has(ns: Namespace) -> None:
+    """The scheduler counts ports by node; that these nodes share their addresses only the agents know."""
+    port = {"containerPort": 8080, "hostPort": 18082}
+    ns.pod("first", SERVES, ports=[port], nodeName="node-1")
+    uid = ns.ready("first")["metadata"]["uid"]
+    ns.pod("second", SERVES, ports=[port], nodeName="node-2")
+    why = f"host port tcp . 18082 of this machine is taken by the pod with uid {uid}, on another node"
+    ns.wait_event("FailedCreatePodSandBox", why)
+    pod = ns.get("pods", "second") or {}
+    (condition,) = (c for c in pod["status"]["conditions"] if c["type"] == "PodReadyToStartContainers")
+    assert (condition["status"], condition["reason"], condition["message"]) == ("False", "HostPortConflict", why)
+    assert pod["status"]["phase"] == "Pending"
+    assert not is_ready(pod)
+    ns.delete("pods", "first")
+    ns.ready("second")
+    wait_for(lambda: ns.host.http("http://10.77.0.11:18082/")[0] == 200, 5, "the port leads to the second pod")
+
+
+def test_a_bridge_that_is_removed_by_hand_comes_back(ns: Namespace) -> None:
+    ns.pod("p", SERVES, nodeName="node-1")
+    ns.pod("elsewhere", nodeName="node-2")
+    before = ns.ready("p")
+    ns.ready("elsewhere")
+    address = before["status"]["podIP"]
+    bridge = json.loads(ns.host.run("ip", "-j", "route", "get", address).stdout)[0]["dev"]
+    ns.host.run("ip", "link", "delete", bridge)
+    assert ns.host.http(f"http://{address}:8080/")[0] == 0
+    wait_for(lambda: ns.host.http(f"http://{address}:8080/") == (200, f"{IMAGE}\n"), 20, "the pod is reached again")
+    ns.exec("elsewhere", f"nc -w 3 {address} 8080 </dev/null")
+    after = ns.ready("p")
+    assert (container_id(after), after["status"]["podIP"]) == (container_id(before), address), "nothing was restarted"
+
+    ns.host.run("ip", "link", "delete", bridge)
+    ns.pod("new", SERVES, nodeName="node-1")
+    new = ns.ready("new", 10)["status"]["podIP"]
+    for there in (new, address):
+        wait_for(lambda at=there: ns.host.http(f"http://{at}:8080/")[0] == 200, 10, f"{there} is reached")

@@ -1,6 +1,7 @@
 """The pod network on this machine's kernel: real bridges, veths and rules, and pods on Docker."""
 
 import asyncio
+import json
 import os
 import shutil
 import socket
@@ -223,6 +224,42 @@ async def test_a_taken_host_port_is_refused(nodes: dict[str, Node]) -> None:
     await node.network.map_ports(first.pod, address, [HostPort("TCP", port, 80)])
     with pytest.raises(RuntimeFailure, match=first.pod.uid):
         await node.network.map_ports(second.pod, other, [HostPort("TCP", port, 80)])
+
+
+async def test_a_host_port_of_another_node_is_refused(nodes: dict[str, Node]) -> None:
+    one, two = nodes["one"], nodes["two"]
+    first, _, address = await one.server("a")
+    second, _, other = await two.server("b")
+    ports = [HostPort("TCP", free_port(), 80)]
+    await one.network.map_ports(first.pod, address, ports)
+    with pytest.raises(RuntimeFailure, match=f"{first.pod.uid}, on another node"):
+        await two.network.map_ports(second.pod, other, ports)
+    await one.network.unplug(first.pod)
+    await two.network.map_ports(second.pod, other, ports)
+
+
+async def test_two_nodes_that_take_a_port_at_once_do_not_both_get_it(nodes: dict[str, Node]) -> None:
+    made = [(node.network, *(await node.server(name))[::2]) for name, node in nodes.items()]
+    ports = [HostPort("TCP", free_port(), 80)]
+    taken = await asyncio.gather(
+        *(network.map_ports(box.pod, address, ports) for network, box, address in made), return_exceptions=True
+    )
+    assert len([outcome for outcome in taken if outcome is None]) <= 1
+    assert {type(outcome) for outcome in taken if outcome is not None} == {RuntimeFailure}
+
+
+async def test_an_agent_that_starts_puts_pods_into_a_new_bridge(nodes: dict[str, Node]) -> None:
+    """Somebody has removed the bridge while no agent ran."""
+    node = nodes["one"]
+    _, _, address = await node.server("a")
+    (bridge,) = (link["dev"] for link in json.loads(run("ip", "-j", "route", "get", address)))
+    await node.network.close()
+    run("ip", "link", "delete", bridge)
+    node.network = node.agent()
+    await node.network.ready(NODES["one"])
+    assert await fetch(address)
+    _, _, other = await node.server("b")
+    assert other != address, "the address is known to be taken"
 
 
 async def test_an_ended_sandbox_cannot_be_plugged(nodes: dict[str, Node]) -> None:
