@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from typing import Any
 
 from master.controllers.actions import Action, Create, Delete, Patch, RequeueAfter, SetStatus, Tell, Update, Write
 from master.controllers.controller import Controller, Key, Wake, key_of, load
+from master.controllers.metrics import QueueMetrics
 from master.controllers.view import DEFAULT_CLUSTER_CIDR, CacheView
 from master.registry.base import DeleteOptions, Preconditions, Result, User, WriteOptions
 from master.registry.objects import APIObject
@@ -50,6 +52,8 @@ class _KeyState:
     failures: int = 0
     running: bool = False
     dirty: bool = False
+    since: float = 0.0
+    """When it began to wait, or to be looked at."""
     timer: asyncio.TimerHandle | None = None
 
 
@@ -57,6 +61,7 @@ class _KeyState:
 class _Queue:
     """The keys of one controller that wait, each once; a key that is being looked at waits until that is over."""
 
+    figures: QueueMetrics
     ready: asyncio.Queue[Key] = field(default_factory=asyncio.Queue)
     states: dict[Key, _KeyState] = field(default_factory=dict)
 
@@ -64,6 +69,8 @@ class _Queue:
         state = self.states.setdefault(key, _KeyState())
         if not state.dirty:
             state.dirty = True
+            state.since = state.since if state.running else time.monotonic()
+            self.figures.added()
             if not state.running:
                 self.ready.put_nowait(key)
 
@@ -76,6 +83,7 @@ class _Queue:
     def begin(self, key: Key) -> _KeyState:
         state = self.states[key]
         state.running, state.dirty = True, False
+        state.since = self.figures.began(state.since)
         if state.timer is not None:
             state.timer.cancel()
             state.timer = None
@@ -84,6 +92,7 @@ class _Queue:
     def end(self, key: Key) -> None:
         state = self.states[key]
         state.running = False
+        state.since = self.figures.ended(state.since)
         if state.dirty:
             self.ready.put_nowait(key)
         elif state.timer is None and not state.failures:
@@ -108,7 +117,7 @@ class Engine:
         self._registry = registry
         self._controllers = load() if controllers is None else list(controllers)
         self._view = CacheView(registry, cluster_cidr)
-        self._queues = {controller.name: _Queue() for controller in self._controllers}
+        self._queues = {controller.name: _Queue(QueueMetrics(controller.name)) for controller in self._controllers}
         self._recorders = {
             controller.name: EventRecorder(registry, _component(controller)) for controller in self._controllers
         }
@@ -198,6 +207,7 @@ class Engine:
                 again = await self._reconcile(controller, key)
             except Exception as error:  # noqa: BLE001  # one key's failure is reported and tried again
                 state.failures += 1
+                queue.figures.retries.value += 1
                 delay = _backoff(state.failures)
                 _report(controller, key, error, delay)
                 queue.wake_after(key, delay)

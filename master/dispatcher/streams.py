@@ -11,6 +11,7 @@ from master.dispatcher import wire
 from master.dispatcher.peers import Context, Refused, node_of, receive
 from master.dispatcher.wire import Garbage
 from master.registry.streams import Frame, NodeStream, Request, StreamEnded, Target
+from master.tracing import span
 from timonel.api.errors import ServiceUnavailable, Timeout
 from timonel.rpc import node_pb2
 
@@ -43,8 +44,9 @@ class OpenStreams:
         try:
             if not self._ask(node, wire.open_stream(stream_id, target, request)):
                 raise ServiceUnavailable(f"node {node} is not connected")
-            async with asyncio.timeout(self._dial_back):
-                stream = await arrival
+            with span("node/open-stream", node=node):
+                async with asyncio.timeout(self._dial_back):
+                    stream = await arrival
         except TimeoutError:
             raise Timeout(f"node {node} has not opened the stream within {self._dial_back:g} s") from None
         else:

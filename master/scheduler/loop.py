@@ -7,9 +7,11 @@ import logging
 import time
 from collections.abc import Sequence
 
+from master.metrics import Computed, Metric
 from master.registry.base import WriteOptions, component
 from master.registry.recorder import EventRecorder
 from master.registry.verbs import Registry
+from master.scheduler import metrics
 from master.scheduler.place import Placed, Placer, Unplaced, Verdict
 from master.scheduler.plugins import Plugin, load
 from master.scheduler.pod import PodInfo, pod_info
@@ -17,6 +19,7 @@ from master.scheduler.queue import SchedulingQueue
 from master.scheduler.table import NodeTable
 from master.store.base import StoreError
 from master.store.cache import CacheEvent, EventType
+from master.tracing import span
 from timonel.api import codec, errors
 from timonel.api import time as api_time
 from timonel.api.types import core_v1, meta_v1
@@ -77,6 +80,16 @@ class Scheduler:
             return self._placer.explain(pod_info(unbound), self._table)
         finally:
             self._table.add_pod(bound)
+
+    def figures(self) -> list[Metric]:
+        """What is looked up for `/metrics`."""
+        waiting = Computed(
+            "scheduler_pending_pods",
+            "Pods that wait for a node, by what they wait for.",
+            ("queue",),
+            lambda: (((queue,), count) for queue, count in self._queue.counts().items()),
+        )
+        return [waiting]
 
     # What the watch says.
 
@@ -148,12 +161,18 @@ class Scheduler:
             pass
 
     async def _schedule(self, batch: Sequence[PodInfo]) -> None:
+        began = time.monotonic()
+        with span("scheduling", pods=len(batch)):
+            outcomes = list(self._placer.place(batch, self._table))
+        seconds = (time.monotonic() - began) / len(batch)
         async with asyncio.TaskGroup() as group:
-            for outcome in self._placer.place(batch, self._table):
+            for outcome in outcomes:
                 match outcome:
                     case Placed():
+                        metrics.tried("scheduled", seconds)
                         group.create_task(self._bind(outcome.pod))
                     case Unplaced():
+                        metrics.tried("unschedulable", seconds)
                         self._queue.failed(outcome.pod.uid, time.monotonic())
                         group.create_task(self._tell(outcome))
 
@@ -172,9 +191,13 @@ class Scheduler:
             if isinstance(error, errors.NotFound):
                 self._queue.remove(pod.uid)
                 return
+            metrics.tried("error", 0.0)
             log.info("binding %s to %s failed, it will be tried again: %s", pod.key, pod.node, error)
             self._queue.retry(pod.uid, time.monotonic())
         else:
+            since = self._queue.since(pod.uid)
+            if since is not None:
+                metrics.scheduled(time.monotonic() - since, self._queue.attempts(pod.uid))
             self._queue.remove(pod.uid)
             self._recorder.normal(_reference(pod), "Scheduled", f"Successfully assigned {pod.key} to {pod.node}")
 

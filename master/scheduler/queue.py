@@ -89,6 +89,24 @@ class SchedulingQueue:
             if entry.resting:
                 self._wait(uid, now + _backoff(entry.attempts), resting=False)
 
+    def attempts(self, uid: str) -> int:
+        """How often a pod has been tried; 0 for an unknown one."""
+        entry = self._entries.get(uid)
+        return entry.attempts if entry is not None else 0
+
+    def since(self, uid: str) -> float | None:
+        """When a pod came; None for an unknown one."""
+        entry = self._entries.get(uid)
+        return entry.since if entry is not None else None
+
+    def counts(self) -> dict[str, int]:
+        """How many pods wait, by what they wait for, in Kubernetes' words."""
+        counted = dict.fromkeys(("active", "backoff", "unschedulable"), 0)
+        waiting = {ticket for _, ticket, _ in self._waiting}
+        for entry in self._entries.values():
+            counted["unschedulable" if entry.resting else "backoff" if entry.ticket in waiting else "active"] += 1
+        return counted
+
     def next_at(self) -> float | None:
         """When the next pod may be due: 0 when one is ready, None when none waits."""
         if self._active:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from master.registry import admission
+from master.registry.admission_steps import Step
 from master.registry.authz import base as authz
 from master.registry.authz.base import Authorizer
 from master.registry.base import Resource, Verb
@@ -103,20 +104,24 @@ class Chain:
 
     async def mutate(self, attributes: Attributes) -> None:
         """Let each plugin change the object, and once more when one of them says so."""
-        await self._mutate(attributes)
-        if attributes.changed_late:
+        with Step("admit", attributes.operation):
             await self._mutate(attributes)
+            if attributes.changed_late:
+                await self._mutate(attributes)
 
     async def _mutate(self, attributes: Attributes) -> None:
         for plugin in self._mutating:
             if plugin.sees(attributes):
-                await plugin.mutate(attributes)
+                with Step("admit", attributes.operation, plugin):
+                    await plugin.mutate(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Let each plugin judge the object; the first refusal ends it."""
-        for plugin in self._validating:
-            if plugin.sees(attributes):
-                await plugin.validate(attributes)
+        with Step("validate", attributes.operation):
+            for plugin in self._validating:
+                if plugin.sees(attributes):
+                    with Step("validate", attributes.operation, plugin):
+                        await plugin.validate(attributes)
 
     def turn(self, call: Call, reader: Reader) -> AbstractAsyncContextManager[None]:
         """Hold what the plugins want held, in their order."""

@@ -1,0 +1,86 @@
+"""A store of which every call is counted, timed and traced; the figures have Kubernetes' names for etcd's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+
+from master.metrics import REQUEST_SECONDS, Counter, Histogram
+from master.store.base import Batch, Committed, Delete, Guard, KeyValue, Page, Refused, Store, Write
+from master.tracing import span
+
+_LABELS = ("operation", "group", "resource")
+_seconds = Histogram("etcd_request_duration_seconds", "How long the store took.", _LABELS, REQUEST_SECONDS)
+_requests = Counter("etcd_requests_total", "Calls of the store.", _LABELS)
+_errors = Counter("etcd_request_errors_total", "Calls of the store that failed.", _LABELS)
+
+
+class ObservedStore(Store):
+    """``inner``, watched."""
+
+    def __init__(self, inner: Store) -> None:
+        self._inner = inner
+
+    async def get(self, key: str, revision: int = 0) -> KeyValue | None:
+        with _Call("get", key):
+            return await self._inner.get(key, revision)
+
+    async def list(self, prefix: str, *, limit: int = 0, after: str = "", revision: int = 0) -> Page:
+        with _Call("list", prefix):
+            return await self._inner.list(prefix, limit=limit, after=after, revision=revision)
+
+    async def txn(self, guards: Sequence[Guard], writes: Sequence[Write]) -> Committed | Refused:
+        with _Call(_operation(guards, writes), writes[0].key if writes else ""):
+            return await self._inner.txn(guards, writes)
+
+    def watch(self, prefix: str, after: int) -> AsyncGenerator[Batch, None]:
+        return self._inner.watch(prefix, after)
+
+    async def revision(self, watched: str = "") -> int:
+        return await self._inner.revision(watched)
+
+    async def grant(self, ttl: float) -> int:
+        return await self._inner.grant(ttl)
+
+    async def keep_alive(self, lease: int) -> bool:
+        return await self._inner.keep_alive(lease)
+
+    async def revoke(self, lease: int) -> None:
+        await self._inner.revoke(lease)
+
+    async def compact(self, revision: int) -> None:
+        await self._inner.compact(revision)
+
+    def snapshot(self) -> AsyncIterator[KeyValue]:
+        return self._inner.snapshot()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class _Call:
+    """One call while it is under way."""
+
+    __slots__ = ("_labels", "_span", "_started")
+
+    def __init__(self, operation: str, key: str) -> None:
+        group, _, resource = key.removeprefix("/registry/").partition("/")
+        self._labels = (operation, "" if group == "core" else group, resource.partition("/")[0])
+        self._span = span(f"store/{operation}", key=key)
+        self._started = time.monotonic()
+
+    def __enter__(self) -> None:
+        self._span.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._span.__exit__(*error)  # type: ignore[arg-type]
+        _requests.add(1, *self._labels)
+        _seconds.observe(time.monotonic() - self._started, *self._labels)
+        if error[0] is not None:
+            _errors.add(1, *self._labels)
+
+
+def _operation(guards: Sequence[Guard], writes: Sequence[Write]) -> str:
+    if writes and isinstance(writes[0], Delete):
+        return "delete"
+    return "update" if guards and guards[0].revision else "create"
