@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from master import tracing
 from master.apiserver.audit.log import AuditSettings
 from master.apiserver.audit.record import Auditor
 from master.apiserver.authn.base import Authenticator
@@ -31,6 +32,7 @@ from master.dispatcher.server import Dispatcher
 from master.dispatcher.session import Settings as NodeSettings
 from master.files import make_private_directory, replace
 from master.kubeconfig import admin_kubeconfig, to_yaml
+from master.metrics import Metric
 from master.pki import Host, Pki, server_hosts
 from master.registry import authz
 from master.registry.base import component
@@ -43,6 +45,8 @@ from master.serviceaccounts import RegistryMinter, RegistryObjects, TokenIssuer
 from master.store.base import Store
 from master.store.embedded import EmbeddedStore
 from master.store.encrypted import EncryptedStore, load_keys
+from master.store.observed import ObservedStore
+from master.tracing import Tracing
 from timonel.api.errors import AlreadyExists
 from timonel.api.types import core_v1
 
@@ -136,6 +140,8 @@ class Master:
 
     async def _start(self) -> None:
         settings = self._settings
+        if settings.tracing:
+            self._stack.callback(Tracing(tracing.load(settings.tracing)).close)
         make_private_directory(settings.data_dir)
         pki = Pki.open(settings.data_dir / "pki")
         issuer = TokenIssuer(pki.service_account_key)
@@ -149,7 +155,7 @@ class Master:
         registry.use_explainer(scheduler)
         controllers = [*load_controllers(), certificate_signing(pki)]
         engine = Engine(registry, controllers=controllers, cluster_cidr=settings.cluster_cidr)
-        api = _api_server(settings, registry, pki, hosts, issuer, dispatcher)
+        api = _api_server(settings, registry, pki, hosts, issuer, dispatcher, scheduler.figures())
         for part in (dispatcher, engine, scheduler, api):
             self._stack.push_async_callback(part.close)
             await part.start()
@@ -169,7 +175,7 @@ class Master:
         store = await _open_store(settings)
         self._stack.push_async_callback(store.close)
         encrypted = EncryptedStore(store, ENCRYPTED, load_keys(settings.data_dir / "encryption.keys"))
-        registry = Registry(encrypted, authz.load())
+        registry = Registry(ObservedStore(encrypted), authz.load())
         registry.use_minter(RegistryMinter(issuer, RegistryObjects(registry.reader)))
         await registry.start()
         self._stack.push_async_callback(registry.close)
@@ -197,7 +203,13 @@ def _dispatcher(settings: Settings, registry: Registry, pki: Pki, hosts: Sequenc
 
 
 def _api_server(
-    settings: Settings, registry: Registry, pki: Pki, hosts: Sequence[Host], issuer: TokenIssuer, nodes: NodeStreams
+    settings: Settings,
+    registry: Registry,
+    pki: Pki,
+    hosts: Sequence[Host],
+    issuer: TokenIssuer,
+    nodes: NodeStreams,
+    figures: Sequence[Metric],
 ) -> ApiServer:
     pair = pki.issue_server(hosts)
     authenticators: list[Authenticator] = [
@@ -218,6 +230,7 @@ def _api_server(
         host=settings.address,
         port=settings.api_port,
         concurrency=settings.concurrency,
+        figures=figures,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from aiohttp import ClientPayloadError, web
 
+from master import tracing
 from master.apiserver import impersonation, metrics, paths, responses
 from master.apiserver.audit.record import AUDIT_ID, Auditor, Record, record_of
 from master.apiserver.authn.base import Authenticator, Credentials, bearer_token
@@ -47,8 +48,12 @@ class Front:
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer a request. Whatever goes wrong becomes a Status; only the client's leaving cancels."""
         target = paths.parse(http.rel_url.raw_path)
-        with metrics.Served(self._registry, http, target) as served:
+        with (
+            tracing.request("KubernetesAPI", http.headers, method=http.method, path=http.path),
+            metrics.Served(self._registry, http, target) as served,
+        ):
             response = served.response = await self._answer(http, target)
+            tracing.note(code=response.status)
             return response
 
     async def _answer(self, http: web.BaseRequest, target: paths.Target | None) -> web.StreamResponse:
