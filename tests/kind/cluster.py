@@ -91,7 +91,7 @@ class Cluster:
             sent.setdefault("Content-Type", "application/json")
         async with self.open(method, path, query or {}, data, sent) as response:
             raw = await response.text()
-            is_json = response.content_type.endswith("json")
+            is_json = raw[:1] in ("{", "[")
             warnings = tuple(_warning(line) for line in response.headers.getall("Warning", ()))
             return Answer(response.status, json.loads(raw) if is_json and raw else raw, response.headers, warnings)
 
@@ -118,8 +118,9 @@ class Cluster:
 
     async def streams_lists(self) -> bool:
         """Whether a watch may begin with all objects: an API server refuses that in the stream where its etcd is old."""
-        query = {"watch": "1", "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "timeoutSeconds": "1"}
-        async with self.open("GET", "/api/v1/namespaces", query, None, {}) as response:
+        query = {"watch": "1", "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        query |= {"allowWatchBookmarks": "true", "timeoutSeconds": "1"}
+        async with self.open("GET", "/api/v1/namespaces/default/configmaps", query, None, {}) as response:
             return json.loads(await response.content.readline())["type"] != "ERROR"
 
 
