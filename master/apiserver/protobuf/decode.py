@@ -10,7 +10,7 @@ import msgspec
 from master.apiserver.protobuf import wire
 from master.apiserver.protobuf.layout import MAGIC, Layout, Slot, layout_of, struct_of, union_number
 from master.apiserver.protobuf.wire import Malformed, Value
-from timonel.api import time
+from timonel.api import parse, time
 from timonel.api.errors import BadRequest
 from timonel.api.quantity import Quantity
 from timonel.api.schema import Schema, Shape
@@ -207,6 +207,7 @@ def _int_or_string(value: Value, depth: int) -> int | str:
 def _raw_json(value: Value, depth: int) -> Any:
     """RawExtension, FieldsV1 and the like: a message whose first field is JSON text."""
     raw = _bytes(dict(wire.values(_bytes(value))).get(1, b"null"))
+    parse.check_depth(raw)
     try:
         return msgspec.json.decode(raw)
     except msgspec.DecodeError as error:

@@ -27,7 +27,15 @@ def number(field: int, value: int) -> bytes:
     return wire.varint_bytes(field << 3) + wire.varint_bytes(value & 0xFFFF_FFFF_FFFF_FFFF)
 
 
+def nested(field: int, times: int) -> bytes:
+    content = b""
+    for _ in range(times):
+        content = submessage(field, content)
+    return content
+
+
 META = submessage(1, string(1, "n"))
+CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 
 
 def test_strings_maps_and_bytes() -> None:
@@ -99,6 +107,9 @@ def test_unknown_fields_are_skipped() -> None:
         (envelope("v1", "ConfigMap", number(1, 3)), "a string or message is expected"),
         (envelope("v1", "ConfigMap", submessage(1, submessage(1, b"\xff"))), "utf-8"),
         (envelope("v1", "Pod", submessage(2, submessage(4, b"x"))), "a number is expected"),
+        (envelope("apps/v1", "ControllerRevision", submessage(2, submessage(1, b"[" * 100_000))), "depth"),
+        (envelope("apps/v1", "ControllerRevision", submessage(2, submessage(1, b"nul"))), "embedded JSON"),
+        (envelope(*CRD, submessage(2, submessage(7, submessage(4, submessage(1, nested(28, 3000)))))), "nests deeper"),
     ],
 )
 def test_malformed_bodies(body: bytes, words: str) -> None:
