@@ -36,7 +36,7 @@ from master.metrics import Metric
 from master.pki import Host, Pki, server_hosts
 from master.registry import authz
 from master.registry.base import component
-from master.registry.bootstrap import KUBERNETES_SERVICE_IP, bootstrap, publish_api
+from master.registry.bootstrap import FRONT_PROXY, KUBERNETES_SERVICE_IP, bootstrap, publish_api
 from master.registry.streams import NodeStreams
 from master.registry.validation.service import NETWORK as SERVICE_NETWORK
 from master.registry.verbs import Registry
@@ -144,18 +144,19 @@ class Master:
             self._stack.callback(Tracing(tracing.load(settings.tracing)).close)
         make_private_directory(settings.data_dir)
         pki = Pki.open(settings.data_dir / "pki")
+        front_proxy = Pki.open_front_proxy(settings.data_dir / "pki")
         issuer = TokenIssuer(pki.service_account_key)
         own_addresses = _own_addresses()
         hosts = server_hosts([*settings.hosts, *own_addresses], KUBERNETES_SERVICE_IP)
 
-        registry = await self._start_registry(pki, issuer)
+        registry = await self._start_registry(pki, front_proxy, issuer)
         dispatcher = _dispatcher(settings, registry, pki, hosts)
         registry.use_usage(dispatcher.usage)
         scheduler = Scheduler(registry)
         registry.use_explainer(scheduler)
         controllers = [*load_controllers(), certificate_signing(pki)]
         engine = Engine(registry, controllers=controllers, cluster_cidr=settings.cluster_cidr)
-        api = _api_server(settings, registry, pki, hosts, issuer, dispatcher, scheduler.figures())
+        api = _api_server(settings, registry, pki, front_proxy, hosts, issuer, dispatcher, scheduler.figures())
         for part in (dispatcher, engine, scheduler, api):
             self._stack.push_async_callback(part.close)
             await part.start()
@@ -169,7 +170,7 @@ class Master:
         )
         self._publish(pki)
 
-    async def _start_registry(self, pki: Pki, issuer: TokenIssuer) -> Registry:
+    async def _start_registry(self, pki: Pki, front_proxy: Pki, issuer: TokenIssuer) -> Registry:
         """The API over the store, with what every cluster has from its first start."""
         settings = self._settings
         store = await _open_store(settings)
@@ -179,7 +180,7 @@ class Master:
         registry.use_minter(RegistryMinter(issuer, RegistryObjects(registry.reader)))
         await registry.start()
         self._stack.push_async_callback(registry.close)
-        await bootstrap(registry, pki.ca_pem)
+        await bootstrap(registry, pki.ca_pem, front_proxy.ca_pem)
         if settings.join_token:
             await _admit(registry, settings.join_token)
         return registry
@@ -206,6 +207,7 @@ def _api_server(
     settings: Settings,
     registry: Registry,
     pki: Pki,
+    front_proxy: Pki,
     hosts: Sequence[Host],
     issuer: TokenIssuer,
     nodes: NodeStreams,
@@ -225,6 +227,7 @@ def _api_server(
         server_tls(pair.certificate, pair.key, pki.ca_pem),
         authenticators,
         nodes=nodes,
+        front_proxy=front_proxy.issue_client(FRONT_PROXY),
         issuer=issuer,
         auditor=Auditor.open(settings.audit) if settings.audit else None,
         host=settings.address,

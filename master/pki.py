@@ -79,13 +79,18 @@ class Pki:
         Raises:
             PkiError: a certificate lies there without its key, or files do not fit together.
         """
-        files.make_private_directory(directory)
-        certificate, key = directory / "ca.crt", directory / "ca.key"
-        if certificate.exists() and not key.exists():
-            raise PkiError(f"{certificate} is there but {key} is not: restore the key, or remove both to start anew")
-        ca_key = files.adopt_or_create(key, _new_key)
-        ca_pem = files.adopt_or_create(certificate, lambda: _self_signed(_load_signing_key(ca_key)))
-        return cls(ca_pem, ca_key, files.adopt_or_create(directory / "sa.key", _new_key))
+        return cls(*_authority(directory, "ca"), files.adopt_or_create(directory / "sa.key", _new_key))
+
+    @classmethod
+    def open_front_proxy(cls, directory: Path) -> "Pki":
+        """Adopt, or make, the authority beside the cluster's own by which extension servers know the API server.
+
+        It must be another: whoever has a certificate of this one is believed whatever user it names.
+
+        Raises:
+            PkiError: a certificate lies there without its key, or files do not fit together.
+        """
+        return cls(*_authority(directory, "front-proxy-ca"), b"")
 
     @property
     def ca_hash(self) -> str:
@@ -168,6 +173,16 @@ class Pki:
 
 
 _PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+
+
+def _authority(directory: Path, name: str) -> tuple[bytes, bytes]:
+    """The certificate and key of the authority of this name in a directory."""
+    files.make_private_directory(directory)
+    certificate, key = directory / f"{name}.crt", directory / f"{name}.key"
+    if certificate.exists() and not key.exists():
+        raise PkiError(f"{certificate} is there but {key} is not: restore the key, or remove both to start anew")
+    ca_key = files.adopt_or_create(key, _new_key)
+    return files.adopt_or_create(certificate, lambda: _self_signed(_load_signing_key(ca_key), name)), ca_key
 
 
 def public_key_hash(certificate_pem: bytes) -> str:
@@ -289,8 +304,8 @@ def _key_usage(*, signs_certificates: bool, signs: bool = True, enciphers: bool 
     )
 
 
-def _self_signed(key: ec.EllipticCurvePrivateKey) -> bytes:
-    subject = _subject("timonel-ca", [])
+def _self_signed(key: ec.EllipticCurvePrivateKey, name: str) -> bytes:
+    subject = _subject(f"timonel-{name}", [])
     certificate = (
         _certificate(subject, subject, key.public_key(), datetime.now(UTC) + CA_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

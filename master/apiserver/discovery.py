@@ -103,7 +103,7 @@ def _subresource(item: ServedResource, sub: ServedSubresource) -> Document:
 def _aggregated_version(gv: GroupVersion) -> Document:
     return {
         "version": gv.version,
-        "freshness": "Current",
+        "freshness": gv.freshness,
         "resources": [_aggregated_resource(item) for item in gv.resources],
     }
 

@@ -9,6 +9,7 @@ from aiohttp import ClientPayloadError, web
 
 from master import tracing
 from master.apiserver import impersonation, metrics, paths, responses
+from master.apiserver.aggregation.aggregator import Aggregator
 from master.apiserver.audit.record import AUDIT_ID, Auditor, Record, record_of
 from master.apiserver.authn.base import Authenticator, Credentials, bearer_token
 from master.apiserver.fairness import gate as fairness
@@ -33,6 +34,7 @@ class Front:
         authenticator: Authenticator,
         resources: ResourceApi,
         streams: StreamApi,
+        aggregator: Aggregator,
         pages: Pages,
         gate: Gate,
         auditor: Auditor | None = None,
@@ -41,6 +43,7 @@ class Front:
         self._authenticator = authenticator
         self._resources = resources
         self._streams = streams
+        self._aggregator = aggregator
         self._pages = pages
         self._gate = gate
         self._auditor = auditor
@@ -80,6 +83,9 @@ class Front:
     async def _serve(self, http: web.BaseRequest, target: paths.Target | None) -> web.StreamResponse:
         who = await self._acting_user(http, target)
         async with self._gate.turn(http, who, target):
+            extension = self._aggregator.serving(http.path)
+            if extension is not None:
+                return await extension.serve(http, who, target)
             if target is None:
                 self._registry.authorize(Attributes(who, http.method.lower(), path=http.path))
                 return await self._pages.serve(http)

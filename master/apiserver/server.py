@@ -2,13 +2,13 @@
 
 import logging
 import ssl
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from aiohttp import web
 
 from master.apiserver import metrics
+from master.apiserver.aggregation.aggregator import Aggregator
+from master.apiserver.aggregation.extension import load_pair
 from master.apiserver.audit.record import Auditor
 from master.apiserver.authn.base import Authenticator, Union
 from master.apiserver.authn.certificates import ClientCertificates
@@ -23,6 +23,7 @@ from master.apiserver.resource_api import ResourceApi
 from master.apiserver.served import Served
 from master.apiserver.streams.api import StreamApi
 from master.metrics import Metric
+from master.pki import KeyPair
 from master.registry.streams import NodeStreams
 from master.registry.verbs import Registry
 from master.serviceaccounts import TokenIssuer
@@ -52,6 +53,7 @@ class ApiServer:
         tls: the server's certificate; where it asks for a client's, that authenticates users.
         authenticators: other ways to prove who one is, asked in order.
         nodes: opens streams to nodes; without it logs, exec, attach and port-forward are unavailable.
+        front_proxy: the certificate by which extension servers know this one.
         checks: what `/livez`, `/readyz` and `/healthz` look at, by name, besides the server's own.
         issuer: whose keys are published for those who verify ServiceAccount tokens themselves.
         auditor: writes down what is asked of the server; closed with it.
@@ -68,6 +70,7 @@ class ApiServer:
         authenticators: Sequence[Authenticator] = (),
         *,
         nodes: NodeStreams | None = None,
+        front_proxy: KeyPair | None = None,
         checks: Mapping[str, Check] | None = None,
         issuer: TokenIssuer | None = None,
         auditor: Auditor | None = None,
@@ -85,12 +88,14 @@ class ApiServer:
         self._auditor = auditor
         authenticator = Union([ClientCertificates(), *authenticators])
         self._gate = Gate(registry, concurrency)
+        self._aggregator = Aggregator(registry, nodes, front_proxy, self._lifetimes)
         registry.use_verifier(TokenReviewer(authenticator, issuer.audiences if issuer else ()))
         self._front = Front(
             registry,
             authenticator,
             ResourceApi(registry, self._lifetimes),
             StreamApi(registry, nodes, self._lifetimes),
+            self._aggregator,
             self._make_pages(issuer, figures),
             self._gate,
             auditor,
@@ -115,6 +120,7 @@ class ApiServer:
             OSError: the address cannot be bound.
         """
         self._gate.start()
+        await self._aggregator.start()
         server = web.Server(
             self._front.handle,
             handler_cancellation=True,
@@ -133,6 +139,7 @@ class ApiServer:
     async def close(self) -> None:
         """End watches and streams, let other requests finish for a few seconds, unbind. Idempotent."""
         self._lifetimes.close()
+        await self._aggregator.close()
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
@@ -140,7 +147,7 @@ class ApiServer:
             self._auditor.close()
 
     def _make_pages(self, issuer: TokenIssuer | None, figures: Sequence[Metric]) -> Pages:
-        shown = Served(self._registry.resources)
+        shown = Served(self._registry.resources, self._aggregator)
         return Pages(shown, self._checks, [*metrics.computed(self._registry), *figures], issuer)
 
     def _all_checks(self, others: Mapping[str, Check]) -> dict[str, dict[str, Check]]:
@@ -178,11 +185,7 @@ def server_tls(certificate: bytes, key: bytes, client_ca: bytes) -> ssl.SSLConte
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    with tempfile.TemporaryDirectory() as directory:  # the ssl module reads certificates from files only
-        path = Path(directory) / "server.pem"
-        path.touch(mode=0o600)
-        path.write_bytes(certificate + b"\n" + key)
-        context.load_cert_chain(path)
+    load_pair(context, KeyPair(certificate, key))
     context.load_verify_locations(cadata=client_ca.decode())
     context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])

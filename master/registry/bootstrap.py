@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 API_SERVICE = "kubernetes"
 KUBERNETES_SERVICE_IP = str(NETWORK[1])
 """The address by which pods reach the API: the first of the services' network."""
+FRONT_PROXY = "front-proxy-client"
+"""The name in the certificate by which extension servers know the API server."""
 HTTPS = 443
 API_PORT = 6443
 DESCRIPTIONS = {
@@ -32,10 +34,11 @@ LABELS = {"component": "apiserver", "provider": "kubernetes"}
 SLICE_LABELS = {"kubernetes.io/service-name": API_SERVICE}
 
 
-async def bootstrap(registry: Registry, ca_pem: bytes) -> None:
+async def bootstrap(registry: Registry, ca_pem: bytes, front_proxy_ca_pem: bytes = b"") -> None:
     """Make the system's namespaces, priority classes, roles, flow schemas and ``kubernetes`` service; publish the CA.
 
     ``ca_pem`` is the certificate of the authority that signed the API's own; a controller brings it to every namespace.
+    ``front_proxy_ca_pem`` is that of the authority by which extension servers know the API server.
     """
     for name in sorted(IMMORTAL):
         await _ensure(registry, "", core_v1.Namespace(metadata=meta_v1.ObjectMeta(name=name)))
@@ -51,7 +54,7 @@ async def bootstrap(registry: Registry, ca_pem: bytes) -> None:
             ),
         )
     await _ensure(registry, "default", _service())
-    await _write(registry, "kube-system", _authority(ca_pem), "data")
+    await _write(registry, "kube-system", _authority(ca_pem, front_proxy_ca_pem), "data")
     await bootstrap_rbac(registry)
     await bootstrap_flow_control(registry)
 
@@ -88,11 +91,19 @@ def _slice(addresses: Sequence[str], port: int) -> discovery_v1.EndpointSlice:
     )
 
 
-def _authority(ca_pem: bytes) -> core_v1.ConfigMap:
-    """As Kubernetes' API server publishes it."""
+def _authority(ca_pem: bytes, front_proxy_ca_pem: bytes) -> core_v1.ConfigMap:
+    """How extension servers know who asks them, as Kubernetes' API server publishes it: lists are JSON."""
+    front_proxy = {
+        "requestheader-client-ca-file": front_proxy_ca_pem.decode(),
+        "requestheader-allowed-names": f'["{FRONT_PROXY}"]',
+        "requestheader-username-headers": '["X-Remote-User"]',
+        "requestheader-uid-headers": '["X-Remote-Uid"]',
+        "requestheader-group-headers": '["X-Remote-Group"]',
+        "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
+    }
     return core_v1.ConfigMap(
         metadata=meta_v1.ObjectMeta(name="extension-apiserver-authentication", namespace="kube-system"),
-        data={"client-ca-file": ca_pem.decode()},
+        data={"client-ca-file": ca_pem.decode(), **(front_proxy if front_proxy_ca_pem else {})},
     )
 
 

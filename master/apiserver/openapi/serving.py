@@ -3,13 +3,14 @@
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from master.apiserver.openapi import documents, gnostic
+from master.apiserver.openapi.merging import merged
 from master.apiserver.served import Groups, GroupVersion, Served
 
 _PREFIX = "/openapi/v3/"
@@ -39,31 +40,33 @@ class OpenApi:
 
     def index(self) -> dict[str, Any]:
         """`/openapi/v3`: where the document of each group-version is; the URL changes with its content."""
-        urls = {path: f"{_PREFIX}{path}?hash={self.hash(path)}" for path in sorted(self._served.by_path)}
-        return {"paths": {path: {"serverRelativeURL": url} for path, url in urls.items()}}
-
-    def hash(self, path: str) -> str:
-        """The content's hash of a group-version's document, without making it: what the document is made of decides."""
-        return self._digest(self._served.by_path[path])
+        urls = {gv.path: f"{_PREFIX}{gv.path}?hash={self._digest(gv)}" for gv in self._own()}
+        urls |= {path: f"{_PREFIX}{path}" for path in self._served.elsewhere.openapi_v3_paths()}
+        return {"paths": {path: {"serverRelativeURL": urls[path]} for path in sorted(urls)}}
 
     async def v3(self, path: str) -> Stored | None:
         """The document of the group-version at `path` (`apis/apps/v1`); None when there is none."""
-        gv = self._served.by_path.get(path)
+        gv = next((gv for gv in self._own() if gv.path == path), None)
         if gv is None:
-            return None
+            found = await self._served.elsewhere.openapi_v3(path)
+            return None if found is None else Stored(gzip.compress(found, 6, mtime=0), _hash(found))
         return await self._get(path, self._digest(gv), lambda: msgspec.json.encode(documents.v3(gv, self._version)))
 
     async def v2(self) -> Stored:
         """The document of everything, as JSON."""
-        return await self._get("v2", self._digest(self._served.groups), lambda: msgspec.json.encode(self._make_v2()))
+        return await self._get("v2", self._digest_of_all(), lambda: msgspec.json.encode(self._make_v2()))
 
     async def v2_protobuf(self) -> Stored:
         """The document of everything, in the form that Go clients want."""
-        etag = f"PB-{self._digest(self._served.groups)}"
+        etag = f"PB-{self._digest_of_all()}"
         return await self._get("v2 protobuf", etag, lambda: gnostic.encode(self._make_v2()))
 
     def _make_v2(self) -> dict[str, Any]:
-        return documents.v2(self._served.groups, self._version)
+        own = documents.v2(self._served.own, self._version)
+        return merged(own, self._served.elsewhere.openapi_v2())
+
+    def _own(self) -> Iterator[GroupVersion]:
+        return (gv for versions in self._served.own.values() for gv in versions)
 
     async def _get(self, key: str, etag: str, make: Callable[[], bytes]) -> Stored:
         async with self._lock:
@@ -73,4 +76,12 @@ class OpenApi:
             return self._kept[key]
 
     def _digest(self, part: Groups | GroupVersion) -> str:
-        return hashlib.sha256(f"{self._version} {part!r}".encode()).hexdigest().upper()[:64]
+        """Of a document's content, without making it: what it is made of decides."""
+        return _hash(f"{self._version} {part!r}".encode())
+
+    def _digest_of_all(self) -> str:
+        return _hash(f"{self._digest(self._served.own)} {self._served.elsewhere.generation}".encode())
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest().upper()

@@ -7,6 +7,7 @@ import ssl
 
 from aiohttp import web
 
+from master.apiserver.asked import verb_of
 from master.apiserver.lifetimes import Lifetimes
 from master.apiserver.paths import Target
 from master.apiserver.proxy import names
@@ -25,8 +26,6 @@ from timonel.api.fields import quoted
 from timonel.api.types import core_v1, discovery_v1
 
 SUBRESOURCE = "proxy"
-VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-"""As authorisation names what a method does; OPTIONS is nothing that it has a word for."""
 
 
 def _unverified() -> ssl.SSLContext:
@@ -89,7 +88,7 @@ class ProxyApi:
 
         Source: https://kubernetes.io/docs/reference/access-authn-authz/kubelet-authn-authz/
         """
-        asked = Attributes(who, VERBS.get(http.method, ""), resource, SUBRESOURCE, target.namespace, target.name)
+        asked = Attributes(who, verb_of(http, target), resource, SUBRESOURCE, target.namespace, target.name)
         try:
             self._registry.authorize(asked)
         except Forbidden:

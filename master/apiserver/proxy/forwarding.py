@@ -12,6 +12,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from master.apiserver.audit import record as audit
+from master.apiserver.fairness import gate as fairness
 from master.apiserver.lifetimes import Lifetimes
 from master.apiserver.proxy import rewriting
 from master.apiserver.proxy.routes import CONNECT_SECONDS, PIECE, Route, Tls, client
@@ -21,7 +22,7 @@ from timonel.api.errors import ServiceUnavailable
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 MAX_HEAD = 64 * 1024
 """Bytes of the head of an answer to an upgrade."""
-MAX_DOCUMENT = 64 * 1024 * 1024
+MAX_DOCUMENT = 16 * 1024 * 1024
 """Bytes of a document that this server asks for itself."""
 MAX_PAGE = 8 * 1024 * 1024
 """Bytes of an HTML page whose URLs are moved; a longer one is passed on as it is."""
@@ -108,7 +109,7 @@ class Server:
         try:
             async with asyncio.timeout(seconds):
                 async with self._session.get(URL(f"http://server{path}", encoded=True), headers=headers) as answer:
-                    return answer.status, await answer.content.read(MAX_DOCUMENT)
+                    return answer.status, await _up_to(answer.content, MAX_DOCUMENT)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._unreachable(error) from error
 
@@ -148,6 +149,7 @@ class Server:
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
         await response.prepare(http)
         audit.began(http, response)
+        fairness.begun(http, response)
         async with self._lifetimes.limit(None):
             await response.write(start)
             async for piece in answer.content.iter_any():

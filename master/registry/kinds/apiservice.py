@@ -1,6 +1,6 @@
 """APIServices."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from master.registry.columns import Column, age
 from master.registry.objects import Call
@@ -53,6 +53,10 @@ class APIServices(Strategy[apiregistration_v1.APIService]):
                 lastTransitionTime=call.now,
             )
             obj.status.conditions = [local]
+
+    def validate_name(self, name: str) -> Sequence[str]:
+        """Any that a path can hold: the core group's ends with a dot."""
+        return names.path_segment(name)
 
     def validate(
         self, obj: apiregistration_v1.APIService, old: apiregistration_v1.APIService | None

@@ -115,7 +115,8 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     registry = Registry(store, authz.load())
     registry.use_minter(RegistryMinter(issuer, RegistryObjects(registry.reader)))
     await registry.start()
-    await bootstrap(registry, pki.ca_pem)
+    front_proxy = Pki.open_front_proxy(tmp_path / "pki")
+    await bootstrap(registry, pki.ca_pem, front_proxy.ca_pem)
     account = core_v1.ServiceAccount(metadata=meta_v1.ObjectMeta(name="default", namespace="default"))
     await registry.create(component("test"), core_v1.ServiceAccount, "default", account)
     nodes = ScriptedNodes()
@@ -125,6 +126,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         server_tls(pair.certificate, pair.key, pki.ca_pem),
         [ServiceAccountTokens(issuer, registry.reader), BootstrapTokens(registry.reader)],
         nodes=nodes,
+        front_proxy=front_proxy.issue_client("front-proxy-client"),
         issuer=issuer,
         host="127.0.0.1",
         port=0,

@@ -11,7 +11,7 @@ from master.apiserver.server import HOOKS
 from timonel import discovery
 from timonel.client import Client
 
-METHODS = {"get", "post", "put", "patch", "delete"}
+METHODS = {"get", "post", "put", "patch", "delete", "head", "options"}
 
 
 async def get(http: aiohttp.ClientSession, path: str, **headers: str) -> Any:

@@ -1,0 +1,1 @@
+"""Aggregation: versions of groups that other servers serve in this one's name, as APIServices say."""
