@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from timonel.api.schema import Schema, Shape
 from timonel.api.struct import Struct
 
 MAX_DEPTH = 100
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Reader = Callable[[Value, int], Any]
 """Makes JSON of a value that is so deep in its object."""
@@ -195,7 +196,11 @@ def _time(message: bytes, *, micro: bool) -> str | None:
     parts = dict(wire.values(message))
     if not parts:
         return None
-    moment = datetime.fromtimestamp(_int(parts.get(1, 0)) + _int(parts.get(2, 0)) // 1000 / 1e6, UTC)
+    seconds, nanos = _int(parts.get(1, 0)), _int(parts.get(2, 0))
+    try:
+        moment = _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
+    except OverflowError:
+        raise Malformed("a time is out of range") from None
     return time.micro_text(moment) if micro else time.text(moment)
 
 
