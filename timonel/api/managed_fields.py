@@ -96,7 +96,7 @@ def update(
         return _with_entries(new, entries)
     skip = _reset_fields(schema, subresource)
     before = _tracked(_empty(schema) if old is None else old, skip)
-    changed, removed = fieldwalk.compare(_tree(schema), before, _tracked(new, skip))
+    changed, removed = fieldwalk.compare(tree(schema), before, _tracked(new, skip))
     if changed or removed:
         entries = _disowned(entries, union(changed, removed) if removed else changed)
     if changed:
@@ -167,7 +167,7 @@ class _Apply:
         api_version: str,
         now: str,
     ) -> None:
-        self._tree = _tree(schema)
+        self._tree = tree(schema)
         self._skip = _reset_fields(schema, subresource)
         self._live = _empty(schema) if live is None else live
         self._applied = applied
@@ -248,7 +248,8 @@ def _check_applied(applied: Document, api_version: str) -> None:
         )
 
 
-def _tree(schema: Schema) -> Record:
+def tree(schema: Schema) -> Record:
+    """What of a kind's objects can be owned apart."""
     if isinstance(schema, Record):
         return schema
     return schema.tree if issubclass(schema, CustomObject) else tree_of(schema)
@@ -273,8 +274,8 @@ def _canonical(schema: Schema, doc: Document) -> Document:
 def _reset_fields(schema: Schema, subresource: str) -> frozenset[str]:
     """The top-level fields that writes to this subresource leave alone, and so never own."""
     if subresource == "status":
-        return _UNTRACKED | _tree(schema).fields.keys() - {"metadata", "status"}
-    return _UNTRACKED | {"status"} if _tree(schema).resets_status else _UNTRACKED
+        return _UNTRACKED | tree(schema).fields.keys() - {"metadata", "status"}
+    return _UNTRACKED | {"status"} if tree(schema).resets_status else _UNTRACKED
 
 
 def _tracked(doc: Document, skip: frozenset[str]) -> Document:
@@ -370,7 +371,7 @@ def _capped(entries: _Entries) -> _Entries:
 
 def _before_first_apply(schema: Schema, before: Document, api_version: str, now: str) -> _Entries:
     """The entry of an object that nobody was tracked on: all that it has, in one hand."""
-    fields, _ = fieldwalk.compare(_tree(schema), _tracked(_empty(schema), frozenset()), before)
+    fields, _ = fieldwalk.compare(tree(schema), _tracked(_empty(schema), frozenset()), before)
     entry = _Entry(BEFORE_FIRST_APPLY, _UPDATE, api_version, "", now, fields)
     return {entry.identity: entry} if fields else {}
 

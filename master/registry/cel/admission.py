@@ -15,7 +15,7 @@ from master.registry.cel.authorization import AUTHORIZER, Ask, Check, answering
 from master.registry.cel.convert import converted
 from master.registry.cel.declared import Declared, declared_together
 from master.registry.cel.environment import Environment, Program
-from master.registry.cel.failures import EvaluationError
+from master.registry.cel.failures import CompileError, EvaluationError
 from master.registry.cel.functions import type_of
 from master.registry.custom.schema import Structural, compiled
 
@@ -119,8 +119,11 @@ class Vocabulary:
         Raises:
             CompileError: see `compile`.
         """
-        program = self.compile(expression)
-        self.variables[name] = program
+        try:
+            program = self.variables[name] = self.compile(expression)
+        except CompileError:
+            self._types[f"{PREFIX}{name}"] = None
+            raise
         self._types[f"{PREFIX}{name}"] = program.declared
 
 

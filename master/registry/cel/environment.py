@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -23,7 +23,10 @@ _STRUCT = re.compile(r" not found in struct '[^']*'")
 _NO_KEY = re.compile(r'Key not found in map : "(.*)"')
 _NO_INDEX = re.compile(r"Index error: index=(\d+).*")
 _NO_OVERLOAD = re.compile(r"No matching overloads found : .*")
-_NO_VARIABLE = re.compile(r"undeclared reference to 'variables\.(\w+)[\w.]*' \(in container ''\)")
+_FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)\n \| ", re.DOTALL)
+_FOLLOWS = "*error*"
+"""In what is said of an expression because of a fault that was told before."""
+_UNKNOWN = re.compile(r"undeclared reference to '(\w+)(\.\w+)((?:\.\w+)*)' \(in container ''\)")
 _BUDGET = "Iteration budget exceeded"
 KEPT = 256
 """How many sets of variables are kept ready for running."""
@@ -93,8 +96,14 @@ class Environment:
         self._typed = cel.NewEnv(pool, variables=variables, functions=_functions(typed=True), extensions=extensions)
         self._running = _running(tuple(variables))
 
-    def compile(self, expression: str) -> Program:
+    def compile(
+        self, expression: str, *, written: str = "", place: Callable[[int], int] = lambda column: column
+    ) -> Program:
         """Check an expression and make it ready to run.
+
+        Args:
+            written: the expression as its author wrote it, where that is another.
+            place: where in that line a column of the expression's line is.
 
         Raises:
             CompileError: with the place and the fault.
@@ -103,9 +112,10 @@ class Environment:
         text = f"{prefix}{expression})" if prefix else expression
         try:
             checked = self._typed.compile(text)
-            return Program(expression, self._running.compile(text), checked)
+            return Program(written or expression, self._running.compile(text), checked)
         except RuntimeError as error:
-            raise CompileError(_plain(str(error), text, expression, len(prefix))) from None
+            why = _complaint(str(error), written or expression, lambda column: place(max(1, column - len(prefix))))
+            raise CompileError(why) from None
 
     def parse(self, expression: str) -> tuple[Any, dict[int, int]]:
         """The root of an expression's syntax tree, unchecked, and where in the text its nodes are, by their ids.
@@ -116,7 +126,7 @@ class Environment:
         try:
             return tree.of_parsed(self._typed.compile(expression, disable_check=True).serialize())
         except RuntimeError as error:
-            raise CompileError(_plain(str(error), expression, expression, 0)) from None
+            raise CompileError(_complaint(str(error), expression, lambda column: column)) from None
 
     def _own(self, name: str) -> str:
         return f"{name}_" if name == self._optional else name
@@ -142,15 +152,32 @@ def _running(variables: tuple[str, ...]) -> cel.Env:
     )
 
 
-def _plain(message: str, text: str, expression: str, prefix: int) -> str:
-    """A compiler's message without what was put around the expression."""
-    plain = _STRUCT.sub("", _CODE.sub("", message))
-    plain = plain.replace("\\u003F", "?")
-    plain = _NO_VARIABLE.sub(r"undefined field '\1'", plain)
-    if not prefix:
-        return plain
-    plain = re.sub(r"<input>:1:(\d+)", lambda found: f"<input>:1:{max(1, int(found[1]) - prefix)}", plain)
-    return plain.replace(text, expression).replace("\n | " + "." * prefix, "\n | ")
+def _complaint(message: str, expression: str, place: Callable[[int], int]) -> str:
+    """A compiler's message in the words that Kubernetes' users know, with the expression as its author wrote it.
+
+    Args:
+        place: where in the author's line a column of the compiled text's line is.
+    """
+    lines, told = expression.split("\n"), []
+    for line, column, why in _FAULT.findall(_CODE.sub("", message).replace("\\u003F", "?")):
+        if _FOLLOWS in why:
+            continue
+        at = place(int(column))
+        why = _STRUCT.sub("", why)
+        unknown = _UNKNOWN.fullmatch(why)
+        if unknown:
+            at, why = _root_unknown(at, *unknown.groups())
+        text = lines[min(int(line), len(lines)) - 1]
+        told.append(f"ERROR: <input>:{line}:{at}: {why}\n | {text}\n | {'.' * (at - 1)}^")
+    return "\n".join(told) or message
+
+
+def _root_unknown(at: int, root: str, step: str, rest: str) -> tuple[int, str]:
+    """Of a path of names that is not known, the library tells the last dot's place: what is unknown is its root."""
+    start = at - len(root + step + rest[: rest.rfind(".")] if rest else root)
+    if root == "variables":
+        return start + len(root), f"undefined field '{step[1:]}'"
+    return start, f"undeclared reference to '{root}' (in container '')"
 
 
 def _evaluation_error(text: str) -> EvaluationError:

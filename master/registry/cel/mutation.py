@@ -21,7 +21,6 @@ PATCHES = f"list({PATCH})"
 PATCH_FIELDS = ("op", "path", "from", "value")
 
 _KEY = re.compile(r"\w+\s*$")
-_PLACE = re.compile(r"<input>:1:(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +46,7 @@ def compiled(environment: Environment, expression: str) -> tuple[Program, str]:
         text += expression[at : edit.start] + edit.text
         at = edit.end
     text += expression[at:]
-    try:
-        program = environment.compile(text)
-    except CompileError as error:
-        raise CompileError(_as_written(str(error), text, expression, edits)) from None
+    program = environment.compile(text, written=expression, place=lambda column: _as_written(column, edits))
     return program, _sort(root) or program.sort
 
 
@@ -120,15 +116,11 @@ def _located(text: str, at: int, why: str) -> str:
     return f"ERROR: <input>:1:{at + 1}: {why}\n | {text}\n | {'.' * at}^"
 
 
-def _as_written(message: str, text: str, expression: str, edits: list[_Edit]) -> str:
-    """A compiler's message about ``text``, told of the expression as its author wrote it."""
-    place = _PLACE.search(message)
-    if place is None or "\n" in expression:
-        return message
-    at, gained = int(place[1]) - 1, 0
+def _as_written(column: int, edits: list[_Edit]) -> int:
+    """Where in the expression as its author wrote it a column of the edited text is."""
+    gained = 0
     for edit in edits:
-        if edit.start + gained >= at:
+        if edit.start + gained >= column - 1:
             break
         gained += len(edit.text) - (edit.end - edit.start)
-    why = message[place.end() :].partition("\n")[0].removeprefix(": ")
-    return _located(expression, max(0, at - gained), why)
+    return max(1, column - gained)

@@ -1,7 +1,6 @@
 """The rules of admission policies and their bindings (Kubernetes' apis/admissionregistration/validation).
 
 The kinds of two API versions come here, which have the same fields; so the types are `Any` where both do.
-Expressions are looked at for being there; whether they compile is the business of who evaluates them.
 """
 
 import re
@@ -9,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from master.registry.validation.common import is_qualified, is_subdomain
+from master.registry.validation.expressions import Expressions
 from master.registry.validation.placement import validate_selector
 from master.registry.validation.webhooks import (
     EQUIVALENT,
@@ -26,7 +26,7 @@ from timonel.api.types import admissionregistration_v1beta1 as v1beta1
 from timonel.api.types import meta_v1
 
 SPEC = Path("spec")
-REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 ACTIONS = ("Audit", "Deny", "Warn")
 PATCHES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
 MAX_ANNOTATIONS = 20
@@ -56,18 +56,20 @@ def default_policy(spec: Any) -> None:
 
 def validate_validating_policy(spec: v1.ValidatingAdmissionPolicySpec) -> Iterator[FieldError]:
     """What a policy judges, and how."""
-    yield from _common(spec)
+    expressions = Expressions(params=spec.paramKind is not None)
+    yield from _common(spec, expressions)
     if not spec.validations and not spec.auditAnnotations:
         yield required(SPEC.child("validations"), NOTHING)
         yield required(SPEC.child("auditAnnotations"), NOTHING)
     for index, validation in enumerate(spec.validations):
-        yield from _validation(validation, SPEC.child("validations").index(index))
-    yield from _audit(spec.auditAnnotations, SPEC.child("auditAnnotations"))
+        yield from _validation(validation, SPEC.child("validations").index(index), expressions)
+    yield from _audit(spec.auditAnnotations, SPEC.child("auditAnnotations"), expressions)
 
 
 def validate_mutating_policy(spec: v1beta1.MutatingAdmissionPolicySpec) -> Iterator[FieldError]:
     """What a policy changes, and how."""
-    yield from _common(spec)
+    expressions = Expressions(params=spec.paramKind is not None)
+    yield from _common(spec, expressions)
     if not spec.reinvocationPolicy:
         yield required(SPEC.child("reinvocationPolicy"))
     elif spec.reinvocationPolicy not in ("IfNeeded", "Never"):
@@ -87,9 +89,11 @@ def validate_mutating_policy(spec: v1beta1.MutatingAdmissionPolicySpec) -> Itera
                 yield required(at.child(field), f"must be specified when patchType is {type_}")
             elif not (patch.expression or "").strip():
                 yield required(at.child(field, "expression"), "expression is not specified")
+            else:
+                yield from expressions.mutation_faults(patch.expression, type_, at.child(field, "expression"))
 
 
-def _common(spec: Any) -> Iterator[FieldError]:
+def _common(spec: Any, expressions: Expressions) -> Iterator[FieldError]:
     if spec.paramKind:
         yield from _param_kind(spec.paramKind, SPEC.child("paramKind"))
     yield from validate_policies(spec, SPEC)
@@ -100,8 +104,8 @@ def _common(spec: Any) -> Iterator[FieldError]:
         yield from validate_match(spec.matchConstraints, at)
         if not spec.matchConstraints.resourceRules:
             yield required(at.child("resourceRules"))
-    yield from validate_conditions(spec.matchConditions, SPEC.child("matchConditions"))
-    yield from _variables(spec.variables, SPEC.child("variables"))
+    yield from validate_conditions(spec.matchConditions, SPEC.child("matchConditions"), expressions)
+    yield from _variables(spec.variables, SPEC.child("variables"), expressions)
 
 
 def validate_match(resources: Any, path: Path) -> Iterator[FieldError]:
@@ -135,7 +139,7 @@ def _param_kind(kind: Any, path: Path) -> Iterator[FieldError]:
             yield invalid(path.child("kind"), kind.kind, f"may have mixed case, but should otherwise match: {fault}")
 
 
-def _variables(variables: Sequence[Any], path: Path) -> Iterator[FieldError]:
+def _variables(variables: Sequence[Any], path: Path, expressions: Expressions) -> Iterator[FieldError]:
     seen: set[str] = set()
     for index, variable in enumerate(variables):
         at = path.index(index)
@@ -148,11 +152,15 @@ def _variables(variables: Sequence[Any], path: Path) -> Iterator[FieldError]:
         seen.add(variable.name)
         if not variable.expression.strip():
             yield required(at.child("expression"), "expression is not specified")
+        else:
+            yield from expressions.variable_faults(variable, at.child("expression"))
 
 
-def _validation(validation: v1.Validation, path: Path) -> Iterator[FieldError]:
+def _validation(validation: v1.Validation, path: Path, expressions: Expressions) -> Iterator[FieldError]:
     if not validation.expression.strip():
         yield required(path.child("expression"), "expression is not specified")
+    else:
+        yield from expressions.faults(validation.expression, path.child("expression"), "bool")
     message = validation.message
     if message and not message.strip():
         yield invalid(path.child("message"), message, "message must be non-empty if specified")
@@ -161,11 +169,14 @@ def _validation(validation: v1.Validation, path: Path) -> Iterator[FieldError]:
     if validation.messageExpression and not validation.messageExpression.strip():
         why = "must be non-empty if specified"
         yield invalid(path.child("messageExpression"), validation.messageExpression, why)
+    elif validation.messageExpression:
+        at = path.child("messageExpression")
+        yield from expressions.faults(validation.messageExpression, at, "string", authorizer=False)
     if validation.reason is not None and validation.reason not in REASONS:
         yield not_supported(path.child("reason"), validation.reason, REASONS)
 
 
-def _audit(annotations: Sequence[v1.AuditAnnotation], path: Path) -> Iterator[FieldError]:
+def _audit(annotations: Sequence[v1.AuditAnnotation], path: Path, expressions: Expressions) -> Iterator[FieldError]:
     if len(annotations) > MAX_ANNOTATIONS:
         yield too_many(path, len(annotations), MAX_ANNOTATIONS)
     seen: set[str] = set()
@@ -180,6 +191,10 @@ def _audit(annotations: Sequence[v1.AuditAnnotation], path: Path) -> Iterator[Fi
         seen.add(annotation.key)
         if not annotation.valueExpression.strip():
             yield required(at.child("valueExpression"), "valueExpression is not specified")
+        else:
+            yield from expressions.faults(
+                annotation.valueExpression, at.child("valueExpression"), "string", "null_type"
+            )
 
 
 def validate_policy_binding(spec: Any) -> Iterator[FieldError]:

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from master.registry.cel.conditions import program
-from master.registry.cel.failures import CompileError
 from master.registry.validation.common import is_qualified
+from master.registry.validation.expressions import Expressions
 from master.registry.validation.placement import validate_selector
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, invalid, not_supported, required, too_many
@@ -67,8 +66,8 @@ def _webhook(webhook: AnyWebhook, path: Path) -> Iterator[FieldError]:
         if selector := getattr(webhook, field):
             yield from validate_selector(selector, path.child(field))
     yield from _client(webhook.clientConfig, path.child("clientConfig"))
-    yield from validate_conditions(webhook.matchConditions, path.child("matchConditions"))
-    yield from _expressions(webhook.matchConditions, path.child("matchConditions"))
+    expressions = Expressions(namespace=False)
+    yield from validate_conditions(webhook.matchConditions, path.child("matchConditions"), expressions)
     if isinstance(webhook, v1.MutatingWebhook) and webhook.reinvocationPolicy not in ("IfNeeded", "Never"):
         yield not_supported(path.child("reinvocationPolicy"), webhook.reinvocationPolicy, ("IfNeeded", "Never"))
 
@@ -141,7 +140,7 @@ def _resources(resources: Sequence[str], path: Path) -> Iterator[FieldError]:
             yield invalid(at, resource, f"if '{kind}/*' is present, must not specify {resource}")
 
 
-def validate_conditions(conditions: Sequence[Any], path: Path) -> Iterator[FieldError]:
+def validate_conditions(conditions: Sequence[Any], path: Path, expressions: Expressions) -> Iterator[FieldError]:
     """Conditions under which a request counts: named, and each with an expression."""
     if len(conditions) > MAX_CONDITIONS:
         yield too_many(path, len(conditions), MAX_CONDITIONS)
@@ -150,6 +149,8 @@ def validate_conditions(conditions: Sequence[Any], path: Path) -> Iterator[Field
         at = path.index(index)
         if not condition.expression.strip():
             yield required(at.child("expression"))
+        else:
+            yield from expressions.faults(condition.expression, at.child("expression"), "bool")
         if not condition.name:
             yield required(at.child("name"))
         else:
@@ -157,19 +158,6 @@ def validate_conditions(conditions: Sequence[Any], path: Path) -> Iterator[Field
         if condition.name in seen:
             yield duplicate(at.child("name"), condition.name)
         seen.add(condition.name)
-
-
-def _expressions(conditions: Sequence[v1.MatchCondition], path: Path) -> Iterator[FieldError]:
-    """The expressions compile, with what they may speak of when a webhook is to be asked."""
-    for index, condition in enumerate(conditions):
-        if not condition.expression.strip():
-            continue
-        at = path.index(index).child("expression")
-        try:
-            if not program(condition.expression).is_bool:
-                yield invalid(at, condition.expression, "must evaluate to bool")
-        except CompileError as error:
-            yield invalid(at, condition.expression, f"compilation failed: {error}")
 
 
 def _client(config: v1.WebhookClientConfig, path: Path) -> Iterator[FieldError]:

@@ -1,6 +1,6 @@
 """Admission webhooks: servers outside that change and judge writes, as webhook configurations name them.
 
-`matching`, `review` and `changing` decide, `client` calls, `asking` asks one webhook and `plugins` all, in order.
+`review` and `changing` decide, `client` calls, `asking` asks one webhook and `plugins` all, in order.
 """
 
 from master.registry.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks

@@ -2,26 +2,30 @@
 
 import logging
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from master.registry.admission.base import Attributes
+from master.registry.admission.matching import Webhook, form_for
+from master.registry.admission.seeing import Failed, conditions_hold, seen
+from master.registry.admission.selecting import selected
 from master.registry.admission.webhooks import review
 from master.registry.admission.webhooks.client import Client, target_of
 from master.registry.admission.webhooks.forms import Form, forms_of
-from master.registry.admission.webhooks.matching import Webhook, form_for, is_everything, selects
 from master.registry.admission.webhooks.review import Answer
-from master.registry.base import Verb
-from master.registry.cel import conditions
+from master.registry.cel.failures import CompileError
 from master.registry.remarks import remark
 from master.registry.webhookcalls import WebhookFailed
-from timonel.api.errors import BadRequest, InternalError, NotFound
-from timonel.api.types import core_v1
+from timonel.api.errors import BadRequest, InternalError
+
+if TYPE_CHECKING:
+    from master.registry.cel.environment import Program
 
 log = logging.getLogger(__name__)
 
 SECONDS = 10
+KEPT_PROGRAMS = 1024
 HARMLESS = ("None", "NoneOnDryRun")
 """What a webhook's sideEffects may be for it to hear of a dry run."""
 
@@ -41,11 +45,11 @@ async def ask(client: Client, webhook: Webhook, attributes: Attributes, *, may_p
         StatusError: the webhook denies the write, or failed and its failures are refusals, or knows no dry run.
     """
     forms = forms_of(attributes.call)
-    form = form_for(webhook, attributes.operation, attributes.call.subresource, forms)
-    if form is None or not await _selected(webhook, attributes):
+    form = form_for(webhook.rules, webhook.matchPolicy, attributes.operation, attributes.call.subresource, forms)
+    if form is None or not await selected(webhook, attributes):
         return None
     request = review.question(attributes, form, forms[0], str(uuid.uuid4()))
-    if not _conditions_hold(webhook, attributes, request):
+    if not await _conditions_hold(webhook, attributes, request):
         return None
     if attributes.call.dry_run and webhook.sideEffects not in HARMLESS:
         raise BadRequest(f'admission webhook "{webhook.name}" does not support dry run')
@@ -84,46 +88,23 @@ async def _call(
         raise WebhookFailed(f"received invalid webhook response: {error}") from None
 
 
-def _conditions_hold(webhook: Webhook, attributes: Attributes, request: dict[str, Any]) -> bool:
+async def _conditions_hold(webhook: Webhook, attributes: Attributes, request: dict[str, Any]) -> bool:
     """Raises Forbidden when a condition fails and failures are refusals."""
     if not webhook.matchConditions:
         return True
     try:
-        return conditions.hold(webhook.matchConditions, request)
-    except conditions.ConditionFailed as error:
+        programs = [_condition(each.expression) for each in webhook.matchConditions]
+        return conditions_hold((await seen(request, attributes))(None, {}), programs)
+    except (CompileError, Failed) as error:
         if webhook.failurePolicy == "Ignore":
             log.warning('webhook "%s" is passed over: %s', webhook.name, error)
             return False
         raise attributes.forbidden(str(error)) from None
 
 
-async def _selected(webhook: Webhook, attributes: Attributes) -> bool:
-    """Whether the selectors choose the write: either state of the object, and the namespace that it is in."""
-    labels = [obj.metadata.labels for obj in (attributes.object, attributes.old) if obj is not None]
-    if not selects(webhook.objectSelector, *labels):
-        return False
-    if is_everything(webhook.namespaceSelector):
-        return True
-    namespace = await _namespace_labels(attributes)
-    return namespace is None or selects(webhook.namespaceSelector, namespace)
+@lru_cache(maxsize=KEPT_PROGRAMS)
+def _condition(expression: str) -> "Program":
+    """Raises CompileError where it is no condition."""
+    from master.registry.cel.admission import Vocabulary
 
-
-async def _namespace_labels(attributes: Attributes) -> Mapping[str, str] | None:
-    """The labels of the object's namespace, of a namespace its own; None for what is in no namespace.
-
-    Raises:
-        NotFound: there is no such namespace.
-    """
-    call = attributes.call
-    if call.resource.struct is core_v1.Namespace:
-        before_or_after = attributes.old if attributes.operation is Verb.DELETE else attributes.object
-        labels: Mapping[str, str] = before_or_after.metadata.labels
-        return labels
-    if not call.namespace:
-        return None
-    found = attributes.reader.cached(core_v1.Namespace, "", call.namespace)
-    if found is None:
-        found = await attributes.reader.current(core_v1.Namespace, "", call.namespace)
-    if found is None:
-        raise NotFound("namespaces", call.namespace)
-    return found.metadata.labels
+    return Vocabulary(namespace=False).compile(expression)

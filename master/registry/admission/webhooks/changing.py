@@ -40,6 +40,12 @@ def change(attributes: Attributes, form: Form, webhook: str, patch: bytes) -> bo
     except (StatusError, msgspec.DecodeError, RecursionError) as error:
         raise InternalError(f'the patch of admission webhook "{webhook}" cannot be applied: {error}') from None
     _check_identity(obj, new, webhook)
+    return become(attributes, new)
+
+
+def become(attributes: Attributes, new: Any) -> bool:
+    """Make the object of the write what ``new`` is, as far as it may be; gives whether it is another object now."""
+    obj = attributes.object
     for name in SYSTEM_FIELDS:
         setattr(new.metadata, name, getattr(obj.metadata, name))
     _confine(attributes, new)

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from master.registry.admission.base import Attributes, Plugin
+from master.registry.admission.matching import Webhook, is_exempt
 from master.registry.admission.webhooks.asking import ask
 from master.registry.admission.webhooks.changing import change
 from master.registry.admission.webhooks.client import Client
-from master.registry.admission.webhooks.matching import Webhook, is_exempt
 from master.registry.base import Verb
 from timonel.api import codec
 from timonel.api.errors import InternalError, StatusError

@@ -1,4 +1,4 @@
-"""Which webhooks a write concerns, by their rules and selectors; pure."""
+"""Which webhooks and policies a write concerns, by their rules and selectors; pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
@@ -6,9 +6,12 @@ from typing import Protocol, TypeVar
 from master.registry.base import Resource, Verb
 from timonel.api import selectors
 from timonel.api.types import admissionregistration_v1 as v1
+from timonel.api.types import admissionregistration_v1beta1 as v1beta1
 from timonel.api.types import meta_v1
 
 Webhook = v1.MutatingWebhook | v1.ValidatingWebhook
+
+Rule = v1.RuleWithOperations | v1.NamedRuleWithOperations | v1beta1.NamedRuleWithOperations
 
 ANY = "*"
 EXACT = "Exact"
@@ -32,25 +35,25 @@ def is_exempt(resource: Resource) -> bool:
     return resource.gvk.group == OWN_GROUP
 
 
-def form_for(webhook: Webhook, operation: Verb, subresource: str, forms: Sequence[F]) -> F | None:
-    """The form in which the webhook wants the object; None where its rules are not about the write.
+def form_for(
+    rules: Iterable[Rule], match_policy: str | None, operation: Verb, subresource: str, forms: Sequence[F]
+) -> F | None:
+    """The form in which rules want the object; None where they are not about the write.
 
     Args:
         forms: the one that the caller speaks of first, then its equivalents in other groups and versions.
     """
-    considered = forms[:1] if webhook.matchPolicy == EXACT else forms
-    matched = (form for form in considered if rules_match(webhook.rules, operation, form.resource, subresource))
+    considered = forms[:1] if match_policy == EXACT else forms
+    matched = (form for form in considered if rules_match(rules, operation, form.resource, subresource))
     return next(matched, None)
 
 
-def rules_match(
-    rules: Iterable[v1.RuleWithOperations], operation: Verb, resource: Resource, subresource: str = ""
-) -> bool:
+def rules_match(rules: Iterable[Rule], operation: Verb, resource: Resource, subresource: str = "") -> bool:
     """Whether any rule is about the operation on the resource."""
     return any(_rule_matches(rule, operation, resource, subresource) for rule in rules)
 
 
-def _rule_matches(rule: v1.RuleWithOperations, operation: Verb, resource: Resource, subresource: str) -> bool:
+def _rule_matches(rule: Rule, operation: Verb, resource: Resource, subresource: str) -> bool:
     return (
         _has(rule.operations, operation.upper())
         and _has(rule.apiGroups, resource.gvk.group)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from master.registry.admission.webhooks.matching import form_for, is_exempt, rules_match, selects
+from master.registry.admission.matching import form_for, is_exempt, rules_match, selects
 from master.registry.base import Resource, Verb
 from timonel.api import codec
 from timonel.api.gvk import GVK
@@ -82,7 +82,7 @@ def test_equivalent_versions(policy: str | None, versions: list[str], expected: 
     webhook = v1.ValidatingWebhook(
         rules=[rule(apiGroups=["autoscaling"], apiVersions=versions, resources=["scalers"])], matchPolicy=policy
     )
-    found = form_for(webhook, Verb.CREATE, "", [Form(NEW), Form(OLD)])
+    found = form_for(webhook.rules, webhook.matchPolicy, Verb.CREATE, "", [Form(NEW), Form(OLD)])
     assert (found.resource if found else None) == expected
 
 
