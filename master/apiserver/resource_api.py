@@ -231,7 +231,7 @@ class ResourceApi:
         return await responses.answer(asked.http, body, media_type=choice.media_type, warnings=result.warnings)
 
     async def _delete_collection(self, asked: Asked) -> web.Response:
-        choice = self._negotiate(asked, frozenset({Form.PLAIN}))
+        choice = self._negotiate(asked, MANY)
         wanted = options.delete_options(asked.http.query, await _delete_body(asked))
         selection = options.list_options(asked.http.query)
         result = await self._registry.delete_collection(

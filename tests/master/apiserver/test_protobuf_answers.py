@@ -58,6 +58,9 @@ async def test_writes_and_deletions(http: aiohttp.ClientSession) -> None:
     assert created["metadata"]["resourceVersion"]
     gone = await read(http, f"{CONFIG_MAPS}/a", method="DELETE")
     assert (gone["kind"], gone["status"]) == ("Status", "Success")
+    await read(http, CONFIG_MAPS, method="POST", data=body)
+    many = await read(http, CONFIG_MAPS, METADATA_LIST, method="DELETE")
+    assert [item["metadata"]["name"] for item in many["items"]] == ["a"]
 
 
 async def test_errors(http: aiohttp.ClientSession) -> None:
