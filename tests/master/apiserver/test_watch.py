@@ -140,7 +140,7 @@ async def test_a_client_that_goes_leaves_nothing_behind(
     for response in responses:
         assert json.loads(await response.content.readline())["type"] == "ADDED"
         response.close()
-    await eventually(lambda: len(served.api._lifetimes) == 0 and len(asyncio.all_tasks()) <= before + 3)
+    await eventually(lambda: not served.api._lifetimes._open and len(asyncio.all_tasks()) <= before + 3)
 
 
 async def test_closing_the_server_ends_watches_in_order(served: Any, http: aiohttp.ClientSession) -> None:
