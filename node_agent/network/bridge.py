@@ -50,7 +50,8 @@ class BridgeNetwork:
             raise RuntimeFailure("NetworkNotReady", f"the pod range {pod_cidr} is too small: at least /29 is needed")
         try:
             set_sysctl("net/ipv4/ip_forward", "1")
-            plugs = await self._netlink.call(lambda links: self._have_bridge(links, pods) or self._plugs(links))
+            await self._netlink.call(partial(self._have_bridge, pods=pods))
+            plugs = await self._netlink.call(self._plugs)
         except OSError as error:
             raise RuntimeFailure("NetworkNotReady", f"cannot make the bridge {self._bridge}: {error}") from error
         await self._rules.apply(pods, self._cluster)

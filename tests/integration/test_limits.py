@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -43,6 +44,9 @@ async def test_a_namespace_with_limits_quota_and_pod_security(cluster: Any, even
     async def uses(pods: str, cpu: str) -> bool:
         return bool(await used() == {"pods": pods, "requests.cpu": cpu})
 
+    async def gone() -> bool:
+        return (await used())["pods"] == "1"
+
     async def failed() -> str:
         events = await cluster.get("events", team, "--field-selector=reason=FailedCreate")
         return " ".join(event["message"] for event in events["items"])
@@ -52,8 +56,15 @@ async def test_a_namespace_with_limits_quota_and_pod_security(cluster: Any, even
     assert why in await eventually(failed, "the quota's refusal is told")
     pods = (await cluster.get("pods", team))["items"]
     assert [pod["spec"]["containers"][0]["resources"]["limits"]["cpu"] for pod in pods] == ["200m"] * 3
+    resize: Any = {"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "150m"}}}]}}
+    patch = ("patch", "pod", pods[0]["metadata"]["name"], "--subresource=resize", team, "-p")
+    await cluster.kubectl(*patch, json.dumps(resize))
+    await eventually(lambda: uses("3", "350m"), "a resize is counted")
+    resize["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "950m"}, "limits": {"cpu": "950m"}}
+    why = "exceeded quota: q, requested: requests.cpu=800m, used: requests.cpu=350m, limited: requests.cpu=1"
+    assert why in await cluster.kubectl(*patch, json.dumps(resize), fails=True)
     await cluster.kubectl("scale", "deploy/web", "--replicas=1", team)
-    await eventually(lambda: uses("1", "100m"), "the pods that have gone are taken off")
+    await eventually(gone, "the pods that have gone are taken off")
 
     await cluster.kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
     refused = await cluster.kubectl("run", "root", "--image=app:1", team, fails=True)

@@ -10,6 +10,7 @@ from master.registry.podamounts import LIMITS, REQUESTS, asked, container_totals
 from timonel.api.quantity import Quantity
 from timonel.api.types import core_v1
 
+RESIZE = "resize"
 ANNOTATION = "kubernetes.io/limit-ranger"
 Amounts = Mapping[str, Quantity]
 
@@ -21,6 +22,10 @@ class LimitRanger(Plugin):
     kinds = frozenset({core_v1.Pod, core_v1.PersistentVolumeClaim})
     operations = frozenset({Verb.CREATE, Verb.UPDATE})
 
+    def sees(self, attributes: Attributes) -> bool:
+        """A resize too."""
+        return attributes.call.subresource in ("", RESIZE) and self._sees_kind(attributes)
+
     async def mutate(self, attributes: Attributes) -> None:
         """A new pod's containers get the defaults, which are told of in an annotation."""
         if not isinstance(attributes.object, core_v1.Pod) or attributes.old is not None:
@@ -29,13 +34,13 @@ class LimitRanger(Plugin):
             put_defaults(attributes.object, limits)
 
     async def validate(self, attributes: Attributes) -> None:
-        """Judge new pods, and claims, which may grow.
+        """Judge new and resized pods, and claims, which may grow.
 
         Raises:
             Forbidden: naming all that is wrong by the first limit range that is broken.
         """
         obj = attributes.object
-        if isinstance(obj, core_v1.Pod) and attributes.old is not None:
+        if isinstance(obj, core_v1.Pod) and attributes.old is not None and attributes.call.subresource != RESIZE:
             return
         for limits in _ranges(attributes):
             faults = list(pod_faults(obj, limits) if isinstance(obj, core_v1.Pod) else claim_faults(obj, limits))

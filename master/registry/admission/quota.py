@@ -26,6 +26,7 @@ CONTROLLER = "system:serviceaccount:kube-system:resourcequota-controller"
 FIRST_COUNT = 3.0
 """Seconds that a write waits for a new quota's first count, which is the controller's to order."""
 LOOK_AGAIN = 0.05
+RESIZE = "resize"
 GROWING = (core_v1.Service, core_v1.PersistentVolumeClaim)
 """Kinds whose updates may use more than before."""
 
@@ -44,9 +45,9 @@ class ResourceQuota(Plugin):
         call = attributes.call
         if not call.namespace or not self._sees_kind(attributes):
             return False
-        return _is_recount(call) or (
-            not call.subresource and (attributes.old is None or isinstance(attributes.object, GROWING))
-        )
+        if call.subresource == RESIZE or _is_recount(call):
+            return True
+        return not call.subresource and (attributes.old is None or isinstance(attributes.object, GROWING))
 
     def turn(self, call: Call, reader: Reader) -> AbstractAsyncContextManager[Any] | None:
         """Creations that one quota may count go one after the other, since only one can win anyway."""

@@ -8,6 +8,7 @@ from master.registry.eviction import Eviction
 from master.registry.objects import Call
 from master.registry.podcolumns import ready, reason, restarts
 from master.registry.poddefaults import GRACE_SECONDS, default_pod
+from master.registry.podresize import Resize
 from master.registry.podsubresources import Binding, EphemeralContainers, Why
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Connect, Status, proxy
@@ -54,6 +55,7 @@ class Pods(Strategy[core_v1.Pod]):
         Binding(),
         Eviction(),
         EphemeralContainers(),
+        Resize(),
         Why(),
         Connect("log", frozenset({Verb.GET})),
         Connect("exec", GET_CREATE, GVK("", "v1", "PodExecOptions")),

@@ -349,3 +349,76 @@ async def test_ephemeral_containers_come_and_stay(api: Any, pod: dict[str, Any])
     twice = {"spec": {"ephemeralContainers": [*made["spec"]["ephemeralContainers"], {"name": "main", "image": "x"}]}}
     with pytest.raises(Invalid, match="Duplicate value"):
         await api.merge(Pod, "web", twice, subresource="ephemeralcontainers")
+
+
+def amounts(cpu: str | None = None, memory: str | None = None) -> dict[str, Any]:
+    return {name: value for name, value in (("cpu", cpu), ("memory", memory)) if value}
+
+
+async def resize(api: Any, containers: list[dict[str, Any]], **spec: Any) -> Any:
+    return await api.merge(Pod, "web", {"spec": {"containers": containers, **spec}}, subresource="resize")
+
+
+BURSTABLE = {"requests": amounts("100m", "32Mi"), "limits": amounts("200m", "64Mi")}
+
+
+async def test_a_resize_changes_cpu_and_memory_and_nothing_else(api: Any, pod: dict[str, Any]) -> None:
+    (main,) = pod["spec"]["containers"]
+    main["resources"] = BURSTABLE
+    made = await api.create(Pod, pod)
+    more = {"requests": amounts("150m", "64Mi"), "limits": amounts("300m", "128Mi")}
+    done = await resize(api, [{**main, "image": "other", "resources": more}], activeDeadlineSeconds=5)
+    wanted = made["spec"]
+    wanted["containers"][0]["resources"] = more
+    assert done["spec"] == wanted, "what else a body changes is passed over"
+    assert done["metadata"]["generation"] == made["metadata"]["generation"] + 1
+    assert done["status"] == made["status"]
+
+
+@pytest.mark.parametrize(
+    ("resources", "refusal"),
+    [
+        (
+            {"requests": amounts("300m"), "limits": amounts("200m", "64Mi")},
+            '.resources.requests: Invalid value: "300m": must be less than or equal to cpu limit of 200m',
+        ),
+        (
+            {"requests": amounts("100m", "32Mi"), "limits": amounts("200m")},
+            "spec.containers[0].resources.limits: Forbidden: resource limits cannot be removed",
+        ),
+        (
+            {"requests": {"ephemeral-storage": "1Gi", **BURSTABLE["requests"]}, "limits": BURSTABLE["limits"]},
+            "spec: Forbidden: only cpu and memory resources are mutable",
+        ),
+        (
+            {"requests": BURSTABLE["limits"], "limits": BURSTABLE["limits"]},
+            'spec: Invalid value: "Burstable": Pod QOS Class may not change as a result of resizing',
+        ),
+    ],
+)
+async def test_resizes_that_are_refused(api: Any, pod: dict[str, Any], resources: Any, refusal: str) -> None:
+    """In the words of kube-apiserver 1.35."""
+    (main,) = pod["spec"]["containers"]
+    main["resources"] = BURSTABLE
+    await api.create(Pod, pod)
+    with pytest.raises(Invalid) as refused:
+        await resize(api, [{**main, "resources": resources}])
+    assert refusal in str(refused.value)
+
+
+async def test_a_resize_adds_renames_and_removes_no_container(api: Any, pod: dict[str, Any]) -> None:
+    (main,) = pod["spec"]["containers"]
+    pod["spec"]["initContainers"] = [{"name": "before", "image": "app:1"}]
+    await api.create(Pod, pod)
+    with pytest.raises(Invalid, match=r"spec\.containers: Forbidden: containers may not be added or removed on resize"):
+        await resize(api, [main, {"name": "more", "image": "app:1"}])
+    with pytest.raises(Invalid, match=r"spec\.initContainers: Forbidden: initContainers may not be added or removed"):
+        await resize(api, [main], initContainers=[])
+    with pytest.raises(Invalid, match="containers may not be renamed or reordered on resize"):
+        await resize(api, [{**main, "name": "other"}])
+    with pytest.raises(Invalid, match="resources for non-sidecar init containers are immutable"):
+        await resize(
+            api, [main], initContainers=[{"name": "before", "image": "app:1", "resources": {"requests": amounts("1")}}]
+        )
+    with pytest.raises(Invalid, match="only cpu and memory resources are mutable"):
+        await resize(api, [{**main, "resizePolicy": [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]}])

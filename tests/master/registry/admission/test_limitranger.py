@@ -95,6 +95,9 @@ async def test_defaults_are_put_in_and_told_and_what_breaks_the_bounds_is_refuse
         await api.create(core_v1.Pod, {"metadata": {"name": "big"}, "spec": {"containers": [big]}})
     why = "maximum memory usage per Container is 1Gi, but limit is 2Gi"
     assert refused.value.message == f'pods "big" is forbidden: {why}'
+    grown = {**made["spec"]["containers"][0], "resources": {"limits": {"memory": "2Gi"}, "requests": {"cpu": "1"}}}
+    with pytest.raises(Forbidden, match="maximum memory usage per Container is 1Gi, but limit is 2Gi"):
+        await api.merge(core_v1.Pod, pod["metadata"]["name"], {"spec": {"containers": [grown]}}, subresource="resize")
 
 
 async def test_a_claim_without_a_class_gets_the_default_one(api: Any) -> None:
