@@ -14,6 +14,7 @@ from aiohttp import web
 from master import process_metrics
 from master.apiserver.asked import LONG, is_long, verb_of
 from master.apiserver.paths import Target
+from master.apiserver.pieces import PiecesPayload
 from master.metrics import REQUEST_SECONDS, Cell, Computed, Counter, Gauge, Histogram, Labels, Metric
 from master.registry.base import Resource
 from master.registry.verbs import Registry
@@ -108,7 +109,7 @@ class Served:
         if response is None:
             return
         body = response.body if isinstance(response, web.Response) else None
-        size = len(body) if isinstance(body, bytes) else None
+        size = len(body) if isinstance(body, bytes) else body.size if isinstance(body, PiecesPayload) else None
         self._row(response.status).answered(response.status, time.monotonic() - self._started, size)
 
     def _row(self, code: int) -> _Row:

@@ -10,6 +10,7 @@ import yaml
 from aiohttp import web
 
 from master.apiserver.negotiation import COMPRESS_FROM, JSON, PROTOBUF, YAML, accepts_gzip, choose
+from master.apiserver.pieces import PIECE, Pieces, PiecesPayload
 from master.apiserver.protobuf import encode
 from timonel.api import codec
 from timonel.api.errors import StatusError
@@ -20,7 +21,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 async def answer(
     request: web.BaseRequest,
-    body: bytes,
+    body: bytes | Pieces,
     *,
     code: int = 200,
     media_type: str = JSON,
@@ -29,7 +30,10 @@ async def answer(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """An answer with the JSON text `body`, written as `media_type`."""
-    body = await asyncio.to_thread(to_yaml, body) if media_type == YAML else _written(request, body, media_type)
+    if media_type == YAML:
+        body = await asyncio.to_thread(to_yaml, bytes(body))
+    elif media_type != JSON or is_pretty(request):
+        body = _written(request, bytes(body), media_type)
     return await ready(
         request, body, code=code, content_type=content_type or media_type, warnings=warnings, headers=headers
     )
@@ -37,7 +41,7 @@ async def answer(
 
 async def ready(
     request: web.BaseRequest,
-    body: bytes,
+    body: bytes | Pieces,
     *,
     code: int = 200,
     content_type: str,
@@ -49,11 +53,15 @@ async def ready(
     response.headers["Content-Type"] = content_type
     for warning in warnings:
         response.headers.add("Warning", warning_header(warning))
-    if len(body) >= COMPRESS_FROM and accepts_gzip(request.headers.get("Accept-Encoding", "")):
-        body = await asyncio.to_thread(_gzip, body)
+    size = body.size if isinstance(body, Pieces) else len(body)
+    if size >= COMPRESS_FROM and accepts_gzip(request.headers.get("Accept-Encoding", "")):
+        body = await asyncio.to_thread(_gzip, body if isinstance(body, Pieces) else (body,))
         response.headers["Content-Encoding"] = "gzip"
         response.headers["Vary"] = "Accept-Encoding"
-    response.body = body
+    if isinstance(body, Pieces):
+        response.body = PiecesPayload(body, content_type) if size > PIECE else bytes(body)
+    else:
+        response.body = body
     return response
 
 
@@ -75,10 +83,11 @@ def failure(request: web.BaseRequest, error: StatusError) -> web.Response:
 
 
 def is_pretty(request: web.BaseRequest) -> bool:
-    """Whether the answer is indented: as the `pretty` option says, else for clients that people read from."""
-    option = request.query.get("pretty")
-    if option is not None:
-        return option.lower() not in ("false", "0", "f")
+    """Whether JSON is indented: as the `pretty` option or the media type says, else where people read it."""
+    if option := request.query.get("pretty"):
+        return option.lower() in ("true", "1", "t")
+    if "pretty=1" in request.headers.get("Accept", ""):
+        return True
     return request.headers.get("User-Agent", "").startswith(_INTERACTIVE)
 
 
@@ -87,7 +96,7 @@ def _written(request: web.BaseRequest, body: bytes, media_type: str) -> bytes:
         return encode.from_json(body)
     if media_type == YAML:
         return to_yaml(body)
-    return msgspec.json.format(body, indent=2) + b"\n" if is_pretty(request) else body
+    return msgspec.json.format(body, indent=2) if is_pretty(request) else body
 
 
 def to_yaml(body: bytes) -> bytes:
@@ -105,8 +114,9 @@ _Dumper.add_implicit_resolver(
 )
 
 
-def _gzip(body: bytes) -> bytes:
-    return zlib.compress(body, level=1, wbits=_GZIP)
+def _gzip(pieces: Iterable[bytes]) -> bytes:
+    compressor = zlib.compressobj(level=1, wbits=_GZIP)
+    return b"".join([*map(compressor.compress, pieces), compressor.flush()])
 
 
 def _header_safe(text: str) -> str:

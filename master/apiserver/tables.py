@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from master.apiserver.pieces import Pieces
 from master.registry.columns import Cell, Column
 from timonel.api import time as api_time
 from timonel.api.gvk import GVK
@@ -96,14 +97,14 @@ def partial_metadata(raw: bytes, version: str) -> bytes:
     )
 
 
-def plain_list(gvk: GVK, items: Sequence[bytes], list_meta: dict[str, Any]) -> bytes:
+def plain_list(gvk: GVK, items: Sequence[bytes], list_meta: dict[str, Any]) -> Pieces:
     """A list, of the kind ``gvk``, of objects by joining their bytes."""
     head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
         gvk.kind.encode(),
         gvk.api_version.encode(),
         msgspec.json.encode(list_meta),
     )
-    return b"".join((head, b",".join(items), b"]}\n"))
+    return Pieces(head, items, b"]}\n")
 
 
 def metadata_list_kind(version: str) -> GVK:

@@ -11,6 +11,7 @@ from aiohttp import web
 from master.apiserver.audit.log import AuditFile, AuditSettings
 from master.apiserver.audit.policy import API_VERSION, Judgement, Level, Policy, Stage, Subject, load
 from master.apiserver.paths import Target
+from master.apiserver.pieces import PiecesPayload
 from master.registry import remarks
 from master.registry.base import User
 from timonel.api import time
@@ -203,7 +204,7 @@ def _content(response: web.StreamResponse) -> bytes:
     """The JSON of a whole answer; nothing for streams and other media types."""
     if not isinstance(response, web.Response) or response.content_type != "application/json":
         return b""
-    body = response.body if isinstance(response.body, bytes) else b""
+    body = bytes(response.body) if isinstance(response.body, bytes | PiecesPayload) else b""
     return zlib.decompress(body, _GZIP) if response.headers.get("Content-Encoding") == "gzip" else body
 
 
