@@ -47,6 +47,11 @@ def span(name: str, **attributes: str | int) -> AbstractContextManager[Any]:
     return _tracer.start_as_current_span(name, attributes=attributes)
 
 
+def is_on() -> bool:
+    """Whether anything is traced: for those whose names take time to make."""
+    return _tracer is not None
+
+
 def request(name: str, headers: Mapping[str, str], **attributes: str | int) -> AbstractContextManager[Any]:
     """The work for a request, part of the client's trace where its headers tell of one."""
     if _tracer is None:

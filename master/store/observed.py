@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any
 
-from master.metrics import REQUEST_SECONDS, Counter, Histogram
+from master.metrics import REQUEST_SECONDS, Cell, Counter, Histogram, Series
 from master.store.base import Batch, Committed, Delete, Guard, KeyValue, Page, Refused, Store, Write
-from master.tracing import span
+from master.tracing import is_on, span
 
 _LABELS = ("operation", "group", "resource")
 _seconds = Histogram("etcd_request_duration_seconds", "How long the store took.", _LABELS, REQUEST_SECONDS)
 _requests = Counter("etcd_requests_total", "Calls of the store.", _LABELS)
 _errors = Counter("etcd_request_errors_total", "Calls of the store that failed.", _LABELS)
+_figures: dict[tuple[str, str, str], tuple[Cell, Series]] = {}
 
 
 class ObservedStore(Store):
@@ -61,23 +63,39 @@ class ObservedStore(Store):
 class _Call:
     """One call while it is under way."""
 
-    __slots__ = ("_labels", "_span", "_started")
+    __slots__ = ("_key", "_operation", "_span", "_started")
 
     def __init__(self, operation: str, key: str) -> None:
-        group, _, resource = key.removeprefix("/registry/").partition("/")
-        self._labels = (operation, "" if group == "core" else group, resource.partition("/")[0])
-        self._span = span(f"store/{operation}", key=key)
-        self._started = time.monotonic()
+        self._operation = operation
+        self._key = key
+        self._started = 0.0
 
     def __enter__(self) -> None:
-        self._span.__enter__()
+        self._span = span(f"store/{self._operation}", key=self._key) if is_on() else None
+        if self._span is not None:
+            self._span.__enter__()
+        self._started = time.monotonic()
 
-    def __exit__(self, *error: object) -> None:
-        self._span.__exit__(*error)  # type: ignore[arg-type]
-        _requests.add(1, *self._labels)
-        _seconds.observe(time.monotonic() - self._started, *self._labels)
-        if error[0] is not None:
-            _errors.add(1, *self._labels)
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        seconds = time.monotonic() - self._started
+        if self._span is not None:
+            self._span.__exit__(kind, *rest)
+        group, resource = (*self._key.split("/", 4), "", "", "", "")[2:4]
+        found = _figures.get((self._operation, group, resource)) or _shown(self._operation, group, resource)
+        found[0].value += 1
+        found[1].observe(seconds)
+        if kind is not None:
+            _errors.add(1, self._operation, *_named(group, resource))
+
+
+def _named(group: str, resource: str) -> tuple[str, str]:
+    return ("" if group == "core" else group, resource)
+
+
+def _shown(operation: str, group: str, resource: str) -> tuple[Cell, Series]:
+    labels = (operation, *_named(group, resource))
+    found = _figures[operation, group, resource] = (_requests.cell(*labels), _seconds.series(*labels))
+    return found
 
 
 def _operation(guards: Sequence[Guard], writes: Sequence[Write]) -> str:

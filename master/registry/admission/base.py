@@ -8,7 +8,7 @@ import pkgutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from master.registry import admission
 from master.registry.admission_steps import Step
@@ -89,6 +89,9 @@ class Plugin:
         return self.kinds is None or attributes.call.resource.struct in self.kinds
 
 
+P = TypeVar("P", bound=Plugin)
+
+
 class Chain:
     """Plugins in their order."""
 
@@ -104,29 +107,33 @@ class Chain:
 
     async def mutate(self, attributes: Attributes) -> None:
         """Let each plugin change the object, and once more when one of them says so."""
-        with Step("admit", attributes.operation):
-            await self._mutate(attributes)
+        with Step("admit", attributes.operation) as step:
+            await self._mutate(attributes, step)
             if attributes.changed_late:
-                await self._mutate(attributes)
+                await self._mutate(attributes, step)
 
-    async def _mutate(self, attributes: Attributes) -> None:
+    async def _mutate(self, attributes: Attributes, step: Step) -> None:
         for plugin in self._mutating:
             if plugin.sees(attributes):
-                with Step("admit", attributes.operation, plugin):
-                    await plugin.mutate(attributes)
+                step.comes_to(plugin)
+                await plugin.mutate(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Let each plugin judge the object; the first refusal ends it."""
-        with Step("validate", attributes.operation):
+        with Step("validate", attributes.operation) as step:
             for plugin in self._validating:
                 if plugin.sees(attributes):
-                    with Step("validate", attributes.operation, plugin):
-                        await plugin.validate(attributes)
+                    step.comes_to(plugin)
+                    await plugin.validate(attributes)
 
     def turn(self, call: Call, reader: Reader) -> AbstractAsyncContextManager[None]:
         """Hold what the plugins want held, in their order."""
         turns = [turn for plugin in self._turning if (turn := plugin.turn(call, reader)) is not None]
         return _held(turns) if turns else nullcontext()
+
+    def find(self, kind: type[P]) -> P | None:
+        """The plugin of this class, where it is one of the chain."""
+        return next((plugin for plugin in self._plugins if isinstance(plugin, kind)), None)
 
     async def close(self) -> None:
         """Close all plugins."""
