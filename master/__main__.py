@@ -52,6 +52,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         audit=access_flags.audit(options),
         concurrency=serving_flags.concurrency(options),
         tracing=options.tracing_config,
+        admission_plugins=options.admission_plugins,
     )
 
 

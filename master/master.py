@@ -37,6 +37,7 @@ from master.pki import Host, Pki, server_hosts
 from master.registry import authz
 from master.registry.base import component
 from master.registry.bootstrap import FRONT_PROXY, KUBERNETES_SERVICE_IP, bootstrap, publish_api
+from master.registry.recorder import EventRecorder
 from master.registry.streams import NodeStreams
 from master.registry.validation.service import NETWORK as SERVICE_NETWORK
 from master.registry.verbs import Registry
@@ -86,6 +87,8 @@ class Settings:
     """What is written down of requests; nothing by default."""
     concurrency: int = CONCURRENCY
     """How many requests may run at once, shared by the priority levels."""
+    admission_plugins: Path | None = None
+    """A folder of admission plugins in Python."""
     tracing: Path | None = None
     """A TracingConfiguration; without one nothing is traced."""
 
@@ -150,6 +153,7 @@ class Master:
         hosts = server_hosts([*settings.hosts, *own_addresses], KUBERNETES_SERVICE_IP)
 
         registry = await self._start_registry(pki, front_proxy, issuer)
+        await self._use_admission_plugins(registry)
         dispatcher = _dispatcher(settings, registry, pki, hosts)
         registry.use_usage(dispatcher.usage)
         scheduler = Scheduler(registry)
@@ -184,6 +188,18 @@ class Master:
         if settings.join_token:
             await _admit(registry, settings.join_token)
         return registry
+
+    async def _use_admission_plugins(self, registry: Registry) -> None:
+        """Let admission plugins take part; of those that fail, an Event in the namespace default tells too."""
+        events = EventRecorder(registry, "admission")
+        await events.start()
+        self._stack.push_async_callback(events.close)
+        about = core_v1.ObjectReference(apiVersion="v1", kind="Namespace", name="kube-system")
+
+        def failed(plugin: str, why: str) -> None:
+            events.warning(about, "AdmissionPluginFailed", f"{plugin}: {why}")
+
+        await registry.use_functions(self._settings.admission_plugins, failed)
 
     def _publish(self, pki: Pki) -> None:
         directory = self._settings.data_dir

@@ -18,6 +18,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="with the next flag: how many requests run at once, shared by the priority levels",
     )
     add("--max-mutating-requests-inflight", type=int, default=changing, metavar="N", help="added to the former")
+    add(
+        "--admission-plugins",
+        type=Path,
+        metavar="DIR",
+        help="a folder of admission plugins in Python, read when changed",
+    )
     add("--tracing-config", type=Path, metavar="FILE", help="a TracingConfiguration: where traces are sent")
 
 

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from master.registry import resources
 from master.registry.admission import base as admission
+from master.registry.admission.functions import Functions
 from master.registry.authz.base import Attributes, Authorizer, ReadsObjects
 from master.registry.base import DeleteOptions, ListOptions, ListResult, Resource, Result, User, Verb, WriteOptions
 from master.registry.bodies import APPLY_PATCH, Body
@@ -123,6 +125,14 @@ class Registry:
     def use_verifier(self, verifier: TokenVerifier) -> None:
         """Let ``verifier`` answer TokenReviews; without one they are unavailable."""
         self.core.verifier = verifier
+
+    async def use_functions(self, folder: Path | None, report: Callable[[str, str], None]) -> None:
+        """Let the plugin functions in a folder and behind entry points take part in admission; ``report`` is told
+        which of them fails, and why.
+        """
+        functions = self.core.admission.find(Functions)
+        if functions is not None:
+            await functions.use(folder, report)
 
     # Reading
 

@@ -28,17 +28,31 @@ if TYPE_CHECKING:
 @click.option(
     "--apply", "manifests", multiple=True, type=click.Path(exists=True, path_type=Path), help="Apply and wait."
 )
+@click.option(
+    "--admission-plugins",
+    "plugins",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True),
+    help="A folder of Python functions that judge and change objects.",
+)
 @click.option("--name", default=DEFAULT_NAME, show_default=True, help="The cluster's name.")
 @click.option("--merge", "merging", is_flag=True, help="Put the cluster into ~/.kube/config (or $KUBECONFIG).")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 def command(
-    nodes: int, store: str | None, runtime: str, manifests: tuple[Path, ...], name: str, *, merging: bool, quiet: bool
+    nodes: int,
+    store: str | None,
+    runtime: str,
+    manifests: tuple[Path, ...],
+    plugins: str | None,
+    name: str,
+    *,
+    merging: bool,
+    quiet: bool,
 ) -> None:
     """Start a cluster of one master and some nodes on this machine's Docker, or what of it does not run.
 
     It is safe to run again at any time. `timonel down` removes everything.
     """
-    asyncio.run(_up(Layout.of(name), nodes, store, runtime, manifests, quiet=quiet))
+    asyncio.run(_up(Layout.of(name), nodes, store, runtime, manifests, plugins or "", quiet=quiet))
     if merging:
         from timonel.cli.local.merging import merge
 
@@ -48,7 +62,14 @@ def command(
 
 
 async def _up(
-    layout: Layout, nodes: int, store: str | None, runtime: str, manifests: tuple[Path, ...], *, quiet: bool
+    layout: Layout,
+    nodes: int,
+    store: str | None,
+    runtime: str,
+    manifests: tuple[Path, ...],
+    plugins: str,
+    *,
+    quiet: bool,
 ) -> None:
     from timonel.cli.local import cluster
     from timonel.cli.local.steps import Steps
@@ -57,7 +78,7 @@ async def _up(
         raise CliError("nodes make networks and mounts for their pods: run this as root (sudo)")
     steps = Steps(quiet=quiet)
     existing = layout.load()
-    shape = cluster.choose(layout, nodes, store or (existing.store if existing else "embedded"))
+    shape = cluster.choose(layout, nodes, store or (existing.store if existing else "embedded"), plugins)
     before = cluster.running_processes(layout)
     token = await _token_for_new_nodes(layout, shape.nodes) if "master" in before else ""
     images = asyncio.create_task(_images()) if runtime == "docker" else None

@@ -32,7 +32,7 @@ def node_names(count: int) -> list[str]:
     return [f"node-{number}" for number in range(1, count + 1)]
 
 
-def choose(layout: Layout, nodes: int, store: str) -> Shape:
+def choose(layout: Layout, nodes: int, store: str, admission_plugins: str = "") -> Shape:
     """The shape of the existing cluster, with more nodes if asked for, or a new one on ports that are free.
 
     Raises:
@@ -42,13 +42,15 @@ def choose(layout: Layout, nodes: int, store: str) -> Shape:
     if existing is None:
         wanted = [API_PORT, BOOTSTRAP_PORT, NODE_PORT, *([ETCD_PORT, ETCD_PEER_PORT] if store == "etcd" else [])]
         api, bootstrap, node, *etcd = _free_ports(wanted)
-        return Shape(nodes, store, api, bootstrap, node, str(free_cidr(_routed())), *etcd)
+        client, peer = etcd or (0, 0)
+        return Shape(nodes, store, api, bootstrap, node, str(free_cidr(_routed())), client, peer, admission_plugins)
     if existing.store != store:
         raise CliError(
             f"the cluster {layout.name} keeps its state in the {existing.store} store, not in {store}: "
             f"run 'timonel down' first, or 'timonel up --store {existing.store}'"
         )
-    return replace(existing, nodes=max(nodes, existing.nodes))
+    plugins = admission_plugins or existing.admission_plugins
+    return replace(existing, nodes=max(nodes, existing.nodes), admission_plugins=plugins)
 
 
 def start(layout: Layout, shape: Shape, *, runtime: str = "docker", join_token: str = "") -> None:
@@ -168,6 +170,8 @@ def _start_master(layout: Layout, shape: Shape, token: str) -> Process:
     command += ["--node-port", str(shape.node_port), "--cluster-cidr", shape.cluster_cidr]
     if shape.store == "etcd":
         command += ["--etcd", f"127.0.0.1:{shape.etcd_port}"]
+    if shape.admission_plugins:
+        command += ["--admission-plugins", shape.admission_plugins]
     return processes.start("master", "master", "", command, layout.processes)
 
 

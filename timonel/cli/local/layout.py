@@ -28,6 +28,8 @@ class Shape:
     cluster_cidr: str = "10.244.0.0/16"
     etcd_port: int = 0
     etcd_peer_port: int = 0
+    admission_plugins: str = ""
+    """A folder of admission plugins in Python."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def change(attributes: Attributes, form: Form, webhook: str, patch: bytes) -> bo
         new = form.put(patched, obj)
     except (StatusError, msgspec.DecodeError, RecursionError) as error:
         raise InternalError(f'the patch of admission webhook "{webhook}" cannot be applied: {error}') from None
-    _check_identity(obj, new, webhook)
+    check_identity(obj, new, f'admission webhook "{webhook}"')
     return become(attributes, new)
 
 
@@ -55,7 +55,12 @@ def become(attributes: Attributes, new: Any) -> bool:
     return True
 
 
-def _check_identity(obj: Any, new: Any, webhook: str) -> None:
+def check_identity(obj: Any, new: Any, who: str) -> None:
+    """Refuse a change that makes another object of the object.
+
+    Raises:
+        InternalError: it does.
+    """
     for before, after, what in (
         (obj.apiVersion, new.apiVersion, "apiVersion"),
         (obj.kind, new.kind, "kind"),
@@ -63,7 +68,7 @@ def _check_identity(obj: Any, new: Any, webhook: str) -> None:
         (obj.metadata.namespace, new.metadata.namespace, "metadata.namespace"),
     ):
         if before != after:
-            raise InternalError(f'admission webhook "{webhook}" attempted to change {what}, which is not supported')
+            raise InternalError(f"{who} attempted to change {what}, which is not supported")
 
 
 def _confine(attributes: Attributes, new: Any) -> None:
