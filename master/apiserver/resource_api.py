@@ -17,6 +17,7 @@ from master.apiserver.metrics import WatchMetrics
 from master.apiserver.negotiation import OBJECTS, PROTOBUF, STREAM, YAML, Choice, Form, Offers, choose, offers
 from master.apiserver.paths import Target
 from master.apiserver.protobuf import encode
+from master.apiserver.protobuf.layout import struct_of
 from master.apiserver.tables import (
     INCLUDE_OBJECT,
     TableOptions,
@@ -225,7 +226,7 @@ class ResourceApi:
         wanted = options.delete_options(asked.http.query, await _delete_body(asked))
         target = asked.target
         result = await self._registry.delete(asked.who, asked.resource, target.namespace, target.name, wanted)
-        if not result.deleted:
+        if not result.deleted or asked.resource.shows_deleted:
             return await self._answer(asked, choice, result.raw, warnings=tuple(result.warnings))
         body = _deleted_status(asked, result)
         return await responses.answer(asked.http, body, media_type=choice.media_type, warnings=result.warnings)
@@ -248,10 +249,11 @@ class ResourceApi:
         return negotiate(asked.http, offers(forms, has_protobuf=self._has_protobuf(asked)))
 
     def _has_protobuf(self, asked: Asked) -> bool:
-        """Whether what is answered has a Struct, as built-in kinds have, and with it a protobuf form."""
+        """Whether what is answered is of a kind of Kubernetes' own, all of which have a protobuf form."""
         subresources = self._registry.strategy(asked.resource).subresources
         own = next((sub.struct for sub in subresources if sub.name == asked.target.subresource), None)
-        return issubclass(own or asked.resource.struct or object, Struct)
+        struct = own or asked.resource.struct
+        return struct is not None and struct_of(struct.gvk.api_version, struct.gvk.kind) is struct
 
     async def _answer_list(self, asked: Asked, choice: Choice, result: ListResult) -> web.Response:
         """Many objects in the form that was chosen."""
@@ -283,7 +285,7 @@ class ResourceApi:
             problem = fields.not_supported("includeObject", include, INCLUDE_OBJECT)
             raise Invalid("TableOptions.meta.k8s.io", "", [problem])
         strategy = self._registry.strategy(asked.resource)
-        decode = partial(codec.decode, asked.resource.struct or dict)
+        decode = partial(codec.decode_stored, asked.resource.struct or dict)
         return TableWriter(strategy.columns, decode, TableOptions(choice.version, include), self._registry.core.clock)
 
 
