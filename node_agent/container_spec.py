@@ -20,6 +20,7 @@ def container_spec(
     mounts: Sequence[Mount],
     resources: Resources,
     security: Security,
+    joins: str = "",
 ) -> ContainerSpec:
     """The container with its journal in its labels."""
     return ContainerSpec(
@@ -34,6 +35,7 @@ def container_spec(
         mounts=mounts,
         resources=resources,
         security=security,
+        joins=joins,
         stdin=bool(container.stdin),
         stdin_once=bool(container.stdinOnce),
         tty=bool(container.tty),

@@ -13,7 +13,7 @@ from node_agent.memory import PodMemory
 from node_agent.pod_files import hostname_of
 from node_agent.pod_spec import find_spec
 from node_agent.resources import container_resources
-from node_agent.runtimes.base import ObservedPod, RuntimeFailure
+from node_agent.runtimes.base import ObservedPod, RuntimeFailure, State
 from node_agent.security import container_security, verify_non_root
 from node_agent.steps import (
     CreateContainer,
@@ -23,6 +23,7 @@ from node_agent.steps import (
     Release,
     RemoveContainer,
     RemoveSandbox,
+    ResizeContainer,
     RunSandbox,
     StartContainer,
     Step,
@@ -78,6 +79,8 @@ class Effects:
                 await self._start(step)
             case StopContainer():
                 await self._stop(step)
+            case ResizeContainer():
+                await runtime.update_container(step.id, step.resources)
             case RemoveContainer():
                 await self._remove(step)
             case StopSandbox():
@@ -165,10 +168,17 @@ class Effects:
             mounts=[*volume_mounts, *self._files.mounts(spec, step.attempt)],
             resources=container_resources(pod, spec, settings.memory_bytes, settings.pids_limit),
             security=container_security(pod, spec, settings.seccomp_root),
+            joins=self._target_of(pod, step.container),
         )
         await tools.runtime.create_container(step.sandbox, created)
         del memory.images[step.container]
         tools.events.normal(pod, "Created", f"Created container: {spec.name}", spec.name)
+
+    def _target_of(self, pod: core_v1.Pod, container: str) -> str:
+        """The container that an ephemeral one looks into; empty when it looks into none, or into one that has gone."""
+        wanted = next((c.targetContainerName for c in pod.spec.ephemeralContainers if c.name == container), None)
+        found = (c.id for c in self._seen().containers if c.name == wanted and c.state is State.RUNNING)
+        return next(found, "")
 
     async def _start(self, step: StartContainer) -> None:
         pod, spec = self._spec(step.container)
@@ -226,5 +236,7 @@ def _killing_text(step: StopContainer) -> str:
             return f"Container {step.container} failed {step.why} probe, will be restarted"
         case StopReason.DEFINITION_CHANGED:
             return f"Container {step.container} definition changed, will be restarted"
+        case StopReason.RESIZED:
+            return f"Container {step.container} resize requires restart"
         case _:
             return f"Stopping container {step.container}"

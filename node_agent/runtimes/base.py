@@ -87,6 +87,10 @@ class Sandbox:
     labels: Mapping[str, str]
 
 
+PRIVATE = "rprivate"
+"""Mounts made below a mount are seen neither way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mount:
     """A host path seen in a container."""
@@ -94,7 +98,7 @@ class Mount:
     host_path: str
     container_path: str
     read_only: bool = False
-    propagation: str = "private"
+    propagation: str = PRIVATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,8 @@ class ContainerSpec:
     stdin_once: bool = False
     tty: bool = False
     stop_signal: str = ""
+    joins: str = ""
+    """The id of a container whose processes it shares; empty where it shares none, or those of the whole pod."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Also the journal: the spec's hash, restart count and the like, under the agent's own label prefix."""
 
@@ -183,6 +189,8 @@ class Container:
     message: str
     """Why the runtime could not start it, or what it said at its end."""
     labels: Mapping[str, str]
+    resources: Resources | None = None
+    """The limits that it has now, as far as they can be changed; None where the runtime does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from node_agent.expansion import expand
-from node_agent.runtimes.base import Mount
+from node_agent.runtimes.base import PRIVATE, Mount
 from node_agent.volumes.base import VolumeContext, VolumeFailure, VolumeType
 from node_agent.volumes.config_map import ConfigMapVolume
 from node_agent.volumes.downward_api import DownwardAPIVolume
@@ -74,7 +74,7 @@ class PodVolumes:
                 host_path=str(await self._host_path(pod, container, attempt, position, mount, volumes, env)),
                 container_path=mount.mountPath,
                 read_only=bool(mount.readOnly),
-                propagation=PROPAGATION.get(mount.mountPropagation or "", "rprivate"),
+                propagation=PROPAGATION.get(mount.mountPropagation or "", PRIVATE),
             )
             for position, mount in enumerate(container.volumeMounts)
         ]

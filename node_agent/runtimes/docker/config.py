@@ -6,7 +6,7 @@ The Engine API is documented at docs.docker.com/reference/api/engine.
 from dataclasses import dataclass
 from typing import Any
 
-from node_agent.runtimes.base import ContainerSpec, Mount, Resources, SandboxSpec, Security
+from node_agent.runtimes.base import PRIVATE, ContainerSpec, Mount, Resources, SandboxSpec, Security
 from node_agent.runtimes.docker.names import SHARE_PROCESSES, Scope
 
 _LOG_MAX_SIZE = "10m"
@@ -106,7 +106,7 @@ def container_config(scope: Scope, spec: ContainerSpec, sandbox: Joins, abilitie
         "HostConfig": {
             "NetworkMode": sandbox.network,
             "IpcMode": sandbox.ipc,
-            "PidMode": sandbox.pid,
+            "PidMode": f"container:{spec.joins}" if spec.joins else sandbox.pid,
             "CgroupParent": sandbox.cgroup_parent,
             "Mounts": [_mount(mount) for mount in spec.mounts],
             "Devices": [_device(path) for path in spec.devices],
@@ -144,14 +144,11 @@ def _oom_score(score: int, abilities: Abilities) -> int:
 
 
 def _mount(mount: Mount) -> Config:
-    propagation = {"private": "rprivate", "slave": "rslave", "shared": "rshared"}.get(mount.propagation)
-    return {
-        "Type": "bind",
-        "Source": mount.host_path,
-        "Target": mount.container_path,
-        "ReadOnly": mount.read_only,
-        "BindOptions": {"Propagation": propagation or mount.propagation},
-    }
+    """A bind mount. What is private is left to the daemon, which must let mounts of its own folder, as `/` is, in."""
+    wanted = {"Type": "bind", "Source": mount.host_path, "Target": mount.container_path, "ReadOnly": mount.read_only}
+    if mount.propagation == PRIVATE:
+        return wanted
+    return {**wanted, "BindOptions": {"Propagation": mount.propagation}}
 
 
 def _device(path: str) -> Config:
