@@ -32,7 +32,6 @@ from master.registry.verbs import Registry
 from master.registry.watching import Frame, WatchFrames
 from timonel.api import codec, fields
 from timonel.api.errors import BadRequest, Invalid, MethodNotAllowed, NoSuchPath, NotAcceptable
-from timonel.api.struct import Struct
 from timonel.api.types import meta_v1
 
 ONE = frozenset({Form.PLAIN, Form.TABLE, Form.METADATA})
