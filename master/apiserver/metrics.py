@@ -12,6 +12,7 @@ from types import TracebackType
 from aiohttp import web
 
 from master import process_metrics
+from master.apiserver import version
 from master.apiserver.asked import LONG, is_long, verb_of
 from master.apiserver.paths import Target
 from master.apiserver.pieces import PiecesPayload
@@ -184,8 +185,15 @@ def computed(registry: Registry) -> list[Metric]:
         for resource in sorted(stored.values(), key=lambda r: (r.gvk.group, r.plural)):
             yield (resource.gvk.group, resource.plural), registry.cache(resource).count
 
+    build = {_snake(key): value for key, value in version.document().items()}
+    told = tuple(build.values())
     return [
         Computed("apiserver_storage_objects", "Objects that are stored.", ("resource",), by_name),
         Computed("apiserver_resource_objects", "Objects that are stored.", ("group", "resource"), by_group),
+        Computed("kubernetes_build_info", "The version that is served.", tuple(build), lambda: [(told, 1)]),
         *process_metrics.metrics(),
     ]
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

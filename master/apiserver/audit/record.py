@@ -12,6 +12,7 @@ from master.apiserver.audit.log import AuditFile, AuditSettings
 from master.apiserver.audit.policy import API_VERSION, Judgement, Level, Policy, Stage, Subject, load
 from master.apiserver.paths import Target
 from master.apiserver.pieces import PiecesPayload
+from master.metrics import Counter
 from master.registry import remarks
 from master.registry.base import User
 from timonel.api import time
@@ -19,6 +20,7 @@ from timonel.api import time
 AUDIT_ID = "Audit-ID"
 _NAMES = {Level.METADATA: "Metadata", Level.REQUEST: "Request", Level.REQUEST_RESPONSE: "RequestResponse"}
 _GZIP = 16 + zlib.MAX_WBITS
+_written = Counter("apiserver_audit_event_total", "Lines of the audit log.").cell()
 
 Document = dict[str, Any]
 
@@ -84,6 +86,7 @@ class Record:
             return
         self._event["stage"] = stage.value
         self._event["stageTimestamp"] = time.now_micro()
+        _written.value += 1
         self._file.write(msgspec.json.encode(self._event))
 
 

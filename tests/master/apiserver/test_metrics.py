@@ -40,6 +40,8 @@ async def test_requests_are_counted_by_what_they_ask_for(http: Any, client: Any,
     assert not any("nonsense" in name or 'group="nothing"' in name for name in now)
     assert now['apiserver_storage_objects{resource="serviceaccounts"}'] == 1
     assert now['apiserver_resource_objects{group="rbac.authorization.k8s.io",resource="clusterroles"}'] > 30
+    (build,) = [name for name in now if name.startswith("kubernetes_build_info")]
+    assert 'major="1",minor="35",git_version="v1.35.' in build
     assert now['apiserver_current_inflight_requests{request_kind="readOnly"}'] == 1  # this very one
 
 
