@@ -303,16 +303,22 @@ def render(nodes: list[Node], data: Any) -> str:
 
     Raises JsonPathError when an index is out of range or a filter compares what cannot be compared.
     """
-    pieces: list[str] = []
+    return "".join(" ".join(map(text_of, values)) for values in results(nodes, data))
+
+
+def results(nodes: list[Node], data: Any) -> list[list[Any]]:
+    """The values that each part of a template gives, for those who print them themselves; raises as `render` does."""
+    found: list[list[Any]] = []
     for node in nodes:
         match node:
             case Text(text):
-                pieces.append(text)
+                found.append([text])
             case Expression(path):
-                pieces.append(" ".join(text_of(value) for value in find(path, data)))
+                found.append(find(path, data))
             case Range(path, body):
-                pieces.extend(render(body, value) for value in find(path, data))
-    return "".join(pieces)
+                for value in find(path, data):
+                    found.extend(results(body, value))
+    return found
 
 
 def find(path: Path, data: Any) -> list[Any]:

@@ -25,8 +25,7 @@ async def chosen(session: Session, names: tuple[str, ...], selector: str) -> lis
 
 async def cordon(session: Session, name: str, *, unschedulable: bool) -> bool:
     """Set whether a node takes new pods; False when it was so already."""
-    target = targets.Target(await session.client.resource("nodes"), (name,))
-    node = await targets.get(session, target, name)
+    node = await targets.read(session, targets.Ref(await session.client.resource("nodes"), "", name))
     if bool(node["spec"].get("unschedulable")) == unschedulable:
         return False
     await session.client.kind("nodes").patch("", name, {"spec": {"unschedulable": unschedulable or None}})

@@ -11,15 +11,13 @@ from timonel.cli.context import Duration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORMS = "wide|yaml|json|name|jsonpath=...|custom-columns=..."
+FORMS = "wide|yaml|json|name|jsonpath=...|custom-columns=...|go-template=..."
 
 
 def _flag(*names: str, text: str) -> Callable[[F], F]:
     return click.option(*names, is_flag=True, help=text)
 
 
-output = click.option("-o", "--output", metavar=FORMS, default="", help="How to print what is found.")
-short_output = click.option("-o", "--output", metavar="yaml|json|name|jsonpath=...", default="", help="What to print.")
 all_namespaces = _flag("-A", "--all-namespaces", text="In all namespaces.")
 ignore_not_found = _flag("--ignore-not-found", text="What is not there is no error.")
 grace_period = click.option(
@@ -27,6 +25,18 @@ grace_period = click.option(
 )
 selector = click.option("-l", "--selector", metavar="LABELS", default="", help="Only what has these labels: a=b,c!=d.")
 field_selector = click.option("--field-selector", metavar="FIELDS", default="", help="Only what has these fields.")
+
+
+def output(function: F) -> F:
+    """-o, --template and --show-managed-fields."""
+    function = _flag("--show-managed-fields", text="Keep managedFields in YAML and JSON.")(function)
+    function = click.option(
+        "--template",
+        metavar="TEMPLATE",
+        default="",
+        help="The template, or its file, for -o; alone it is Go's.",
+    )(function)
+    return click.option("-o", "--output", metavar=FORMS, default="", help="How to print objects.")(function)
 
 
 def selectors(function: F) -> F:
@@ -42,6 +52,12 @@ def manifests(function: F) -> F:
     return click.option(
         "-f", "--filename", "sources", multiple=True, metavar="FILE", help="A file, a folder, a URL, or - for stdin."
     )(function)
+
+
+def pick(function: F) -> F:
+    """-f, -R, -l, --field-selector, -A and --all: which objects are meant; see `picking`."""
+    function = _flag("--all", "everything", text="All objects of the type in the namespace.")(function)
+    return manifests(selectors(all_namespaces(function)))
 
 
 def dry_run(function: F) -> F:

@@ -26,20 +26,20 @@ async def find(session: Session, what: Sequence[str], selector: str = "") -> lis
         found = (await session.client.kind("pods").list(session.namespace, labels=selector)).items
     else:
         wanted = targets.named(await session.client.discover(), what, default="pod")
-        found = [pod for target in wanted for name in target.names for pod in await _named(session, target, name)]
+        found = [pod for ref in targets.refs(wanted, session.namespace) for pod in await _named(session, ref)]
     if not found:
         raise CliError(f"there are no such pods in the namespace {session.namespace}")
     return sorted(found, key=lambda pod: str(pod["metadata"]["name"]))
 
 
-async def _named(session: Session, target: targets.Target, name: str) -> list[Object]:
-    obj = await targets.get(session, target, name)
-    if target.resource.plural == "pods":
+async def _named(session: Session, ref: targets.Ref) -> list[Object]:
+    obj = await targets.read(session, ref)
+    if ref.resource.plural == "pods":
         return [obj]
     selector = (obj.get("spec") or {}).get("selector")
     if not selector:
-        raise CliError(f"{targets.label(target.resource, name)} has no pods")
-    plain = target.resource.plural in ("services", "replicationcontrollers")
+        raise CliError(f"{ref} has no pods")
+    plain = ref.resource.plural in ("services", "replicationcontrollers")
     workload = {"spec": {"template": {}, "selector": {"matchLabels": selector} if plain else selector}}
     listing = await session.client.kind("pods").list(session.namespace)
     pods = {("", str(pod["metadata"]["name"])): pod for pod in listing.items}

@@ -35,7 +35,9 @@ def progress(obj: Object) -> Progress:
     match obj.get("kind"):
         case "Deployment":
             return deployment(obj)
-        case "ReplicaSet" | "StatefulSet" | "ReplicationController":
+        case "StatefulSet":
+            return _stateful_set(obj)
+        case "ReplicaSet" | "ReplicationController":
             return _replicas(obj)
         case "DaemonSet":
             return _daemon_set(obj)
@@ -135,12 +137,38 @@ def _replicas(obj: Object) -> Progress:
     return Progress(Stage.READY if done else Stage.WAITING, f"{ready} of {wanted} replicas are ready")
 
 
+def _stateful_set(obj: Object) -> Progress:
+    """A rollout, in the words of `kubectl rollout status`."""
+    spec, status = obj["spec"], obj.get("status") or {}
+    wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
+    if not _observed(obj) or not status.get("observedGeneration"):
+        return Progress(Stage.WAITING, "Waiting for statefulset spec update to be observed...")
+    if (ready := status.get("readyReplicas", 0)) < wanted:
+        return Progress(Stage.WAITING, f"Waiting for {wanted - ready} pods to be ready...")
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return Progress(Stage.READY, f"{ready} of {wanted} replicas are ready")
+    moved = wanted - (strategy.get("rollingUpdate") or {}).get("partition", 0)
+    if updated < moved:
+        waiting = "Waiting for partitioned roll out to finish:"
+        return Progress(Stage.WAITING, f"{waiting} {updated} out of {moved} new pods have been updated...")
+    return Progress(Stage.READY, f"partitioned roll out complete: {updated} new pods have been updated...")
+
+
 def _daemon_set(obj: Object) -> Progress:
-    status = obj.get("status") or {}
+    """A rollout, in the words of `kubectl rollout status`."""
+    name, status = obj["metadata"]["name"], obj.get("status") or {}
     wanted, updated = status.get("desiredNumberScheduled", 0), status.get("updatedNumberScheduled", 0)
     available = status.get("numberAvailable", 0)
-    done = _observed(obj) and updated >= wanted and available >= wanted
-    return Progress(Stage.READY if done else Stage.WAITING, f"{available} of {wanted} pods are available")
+    if not _observed(obj):
+        return Progress(Stage.WAITING, "Waiting for daemon set spec update to be observed...")
+    waiting = f'Waiting for daemon set "{name}" rollout to finish:'
+    on_delete = (obj["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
+    if updated < wanted and not on_delete:
+        return Progress(Stage.WAITING, f"{waiting} {updated} out of {wanted} new pods have been updated...")
+    if available < wanted:
+        return Progress(Stage.WAITING, f"{waiting} {available} of {wanted} updated pods are available...")
+    return Progress(Stage.READY, f'daemon set "{name}" successfully rolled out')
 
 
 def _job(obj: Object) -> Progress:

@@ -1,17 +1,27 @@
-"""The revisions of a Deployment: which there are, and how to go back to one. Pure."""
+"""The revisions of workloads: which there are, and how to go back to one. Pure.
+
+A Deployment keeps them in its ReplicaSets; DaemonSets and StatefulSets keep ControllerRevisions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from timonel.api import codec
-from timonel.api.meta import is_controlled_by
-from timonel.api.types import apps_v1
+from timonel.api.types import core_v1
 from timonel.cli.describe.workloads import comparable
 from timonel.cli.errors import CliError
 
+Object = dict[str, Any]
+
+CARRIERS = {
+    "Deployment": "replicasets.apps",
+    "DaemonSet": "controllerrevisions.apps",
+    "StatefulSet": "controllerrevisions.apps",
+}
+"""What keeps the revisions of which kind."""
 REVISION = "deployment.kubernetes.io/revision"
 CAUSE = "kubernetes.io/change-cause"
 _OWN = {
@@ -26,21 +36,46 @@ _OWN = {
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A state that a Deployment has, or had."""
+    """A state that a workload has, or had."""
 
     number: int
-    cause: str
-    replica_set: apps_v1.ReplicaSet
+    carrier: Object
+    """The ReplicaSet or ControllerRevision that keeps it."""
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """What was noted on it."""
+        return dict(self.carrier["metadata"].get("annotations") or {})
+
+    @property
+    def cause(self) -> str:
+        """Why it was made, if that was said."""
+        return self.annotations.get(CAUSE, "")
+
+    @property
+    def template(self) -> core_v1.PodTemplateSpec:
+        """How its pods are made, without what tells revisions apart."""
+        spec = (self.carrier.get("spec") or (self.carrier.get("data") or {}).get("spec") or {}).get("template")
+        if not spec:
+            raise CliError(f"revision {self.number} has no template")
+        return comparable(codec.convert(core_v1.PodTemplateSpec, {k: v for k, v in spec.items() if k != "$patch"}))
 
 
-def revisions(deployment: apps_v1.Deployment, replica_sets: Iterable[apps_v1.ReplicaSet]) -> list[Revision]:
-    """The Deployment's revisions, the oldest first."""
+def revisions(workload: Object, carriers: Iterable[Object]) -> list[Revision]:
+    """The workload's revisions, the oldest first."""
+    uid = workload["metadata"]["uid"]
     found = []
-    for each in replica_sets:
-        number = each.metadata.annotations.get(REVISION, "")
-        if number.isdigit() and is_controlled_by(each, deployment):
-            found.append(Revision(int(number), each.metadata.annotations.get(CAUSE, ""), each))
+    for each in carriers:
+        owners = each["metadata"].get("ownerReferences") or ()
+        if any(owner.get("controller") and owner["uid"] == uid for owner in owners) and (number := _number(each)):
+            found.append(Revision(number, each))
     return sorted(found, key=lambda revision: revision.number)
+
+
+def _number(carrier: Object) -> int:
+    """The revision that it keeps; 0 when it does not say."""
+    said = carrier.get("revision") or (carrier["metadata"].get("annotations") or {}).get(REVISION, "")
+    return int(said) if str(said).isdigit() else 0
 
 
 def pick(found: list[Revision], number: int) -> Revision:
@@ -59,24 +94,16 @@ def pick(found: list[Revision], number: int) -> Revision:
     raise CliError(f"unable to find specified revision {number} in history")
 
 
-def is_current(deployment: apps_v1.Deployment, revision: Revision) -> bool:
-    """Whether the Deployment's template is that revision's already."""
-    template = revision.replica_set.spec.template
-    return template is not None and comparable(template) == comparable(deployment.spec.template)
+def is_current(workload: Object, revision: Revision) -> bool:
+    """Whether the workload's template is that revision's already."""
+    return revision.template == comparable(codec.convert(core_v1.PodTemplateSpec, workload["spec"]["template"]))
 
 
-def undo_patch(deployment: apps_v1.Deployment, revision: Revision) -> list[dict[str, Any]]:
-    """The JSON patch that brings the Deployment back to a revision: its template, and what was noted on it."""
-    template = revision.replica_set.spec.template
-    if template is None:
-        raise CliError(f"revision {revision.number} has no template")
-    return [
-        {"op": "replace", "path": "/spec/template", "value": codec.to_dict(comparable(template))},
-        {"op": "add", "path": "/metadata/annotations", "value": _annotations(deployment, revision)},
-    ]
-
-
-def _annotations(deployment: apps_v1.Deployment, revision: Revision) -> Mapping[str, str]:
-    kept = {key: value for key, value in deployment.metadata.annotations.items() if key in _OWN}
-    old = {key: value for key, value in revision.replica_set.metadata.annotations.items() if key not in _OWN}
-    return kept | old
+def undo_patch(workload: Object, revision: Revision) -> list[Object]:
+    """The JSON patch that brings the workload back to a revision: its template, and what a ReplicaSet noted of it."""
+    patch = [{"op": "replace", "path": "/spec/template", "value": codec.to_dict(revision.template)}]
+    if "spec" in revision.carrier:
+        kept = {key: text for key, text in (workload["metadata"].get("annotations") or {}).items() if key in _OWN}
+        old = {key: text for key, text in revision.annotations.items() if key not in _OWN}
+        patch.append({"op": "add", "path": "/metadata/annotations", "value": kept | old})
+    return patch

@@ -19,10 +19,12 @@ class Target:
 
     resource: ApiResource
     names: tuple[str, ...] = ()
+    own_namespace: str = ""
+    """Where they are, if they say so themselves."""
 
     def namespace(self, namespace: str) -> str:
         """The namespace as paths have it: none for what belongs to the whole cluster."""
-        return namespace if self.resource.namespaced else ""
+        return (self.own_namespace or namespace) if self.resource.namespaced else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,14 @@ def refs(wanted: Sequence[Target], namespace: str) -> list[Ref]:
     return [Ref(target.resource, target.namespace(namespace), name) for target in wanted for name in target.names]
 
 
+def grouped(found: Sequence[Ref]) -> list[Target]:
+    """The targets that name these objects, one for each resource and namespace."""
+    names: dict[tuple[ApiResource, str], list[str]] = {}
+    for ref in found:
+        names.setdefault((ref.resource, ref.namespace), []).append(ref.name)
+    return [Target(resource, tuple(own), namespace) for (resource, namespace), own in names.items()]
+
+
 def label(resource: ApiResource, name: str) -> str:
     """An object as results name it: `pod/web-1`, `deployment.apps/web`."""
     return f"{type_name(resource)}/{name}"
@@ -78,17 +88,16 @@ def type_name(resource: ApiResource) -> str:
     return f"{kind}.{resource.gvk.group}" if resource.gvk.group else kind
 
 
-async def get(session: Session, target: Target, name: str) -> dict[str, Any]:
-    """One named object as plain values.
+async def read(session: Session, ref: Ref, subresource: str = "") -> dict[str, Any]:
+    """One object, or a subresource of it, as plain values.
 
     Raises:
         NotFound: there is none; a note suggests the nearest name.
     """
-    namespace = target.namespace(session.namespace)
     try:
-        return await session.client.kind(target.resource).get(namespace, name)
+        return await session.client.kind(ref.resource).get(ref.namespace, ref.name, subresource=subresource)
     except NotFound as error:
-        await suggest_name(session, target, name, error)
+        await suggest_name(session, ref, error)
         raise
 
 
@@ -100,10 +109,10 @@ async def select(session: Session, target: Target, namespace: str, *, labels: st
     return [Ref(target.resource, meta.get("namespace", ""), meta["name"]) for meta in metas]
 
 
-async def suggest_name(session: Session, target: Target, name: str, error: NotFound) -> None:
+async def suggest_name(session: Session, ref: Ref, error: NotFound) -> None:
     """Note on the error which name is nearest to the one that was not found."""
-    listing = await session.client.kind(target.resource).list(target.namespace(session.namespace))
-    near = difflib.get_close_matches(name, [item["metadata"]["name"] for item in listing.items], n=1)
+    listing = await session.client.kind(ref.resource).list(ref.namespace)
+    near = difflib.get_close_matches(ref.name, [item["metadata"]["name"] for item in listing.items], n=1)
     if near:
         error.add_note(f'did you mean "{near[0]}"?')
 

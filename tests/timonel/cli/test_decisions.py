@@ -21,6 +21,21 @@ Object = dict[str, Any]
 WAITING, READY, FAILED = Stage.WAITING, Stage.READY, Stage.FAILED
 
 
+def daemon_set(**status: int) -> dict[str, Any]:
+    return {
+        "kind": "DaemonSet",
+        "metadata": {"name": "web"},
+        "spec": {},
+        "status": {"desiredNumberScheduled": 2, **status},
+    }
+
+
+def stateful_set(**status: int) -> dict[str, Any]:
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    spec = {"replicas": 3, "updateStrategy": strategy}
+    return {"kind": "StatefulSet", "metadata": {"name": "web", "generation": 1}, "spec": spec, "status": status}
+
+
 def deployment(generation: int = 1, replicas: int = 3, **status: Any) -> Object:
     return {
         "kind": "Deployment",
@@ -71,7 +86,17 @@ LATE = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineEx
         ({"kind": "Namespace", "metadata": {}, "status": {"phase": "Terminating"}}, WAITING, "Terminating"),
         ({"kind": "ConfigMap", "metadata": {}}, READY, ""),
         ({"kind": "ReplicaSet", "metadata": {}, "spec": {"replicas": 2}, "status": {}}, WAITING, "0 of 2"),
-        ({"kind": "DaemonSet", "metadata": {}, "status": {"desiredNumberScheduled": 2}}, WAITING, "0 of 2"),
+        (daemon_set(), WAITING, '"web" rollout to finish: 0 out of 2 new pods have been updated'),
+        (daemon_set(updatedNumberScheduled=2), WAITING, "0 of 2 updated pods are available"),
+        (daemon_set(updatedNumberScheduled=2, numberAvailable=2), READY, 'daemon set "web" successfully rolled out'),
+        (stateful_set(), WAITING, "spec update to be observed"),
+        (stateful_set(observedGeneration=1, readyReplicas=2), WAITING, "Waiting for 1 pods to be ready"),
+        (stateful_set(observedGeneration=1, readyReplicas=3), WAITING, "0 out of 2 new pods have been updated"),
+        (
+            stateful_set(observedGeneration=1, readyReplicas=3, updatedReplicas=2),
+            READY,
+            "roll out complete: 2 new pods",
+        ),
         (job("Complete"), READY, ""),
         (job("Failed"), FAILED, "failed"),
     ],

@@ -60,7 +60,7 @@ def test_help_imports_nothing_that_talks_and_no_command() -> None:
         (["gett"], "No such command 'gett'. Did you mean 'get'?"),
         (["xyzzy"], "No such command 'xyzzy'."),
         (["get", "--outptu", "json"], "No such option '--outptu'"),
-        (["get"], "Missing argument 'WHAT...'"),
+        (["exec"], "Missing argument"),
         (["scale", "deploy/web"], "Missing option '--replicas'"),
         (["apply", "-f", "x", "--timeout", "soon"], "'soon' is no time span such as 30s, 5m or 1h30m"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,8 @@ from timonel.cli.describe.page import aligned
 from timonel.cli.errors import CliError
 from timonel.cli.eventlines import happening
 from timonel.cli.output import table
-from timonel.cli.output.objects import Printer, form, json_text, without_managed_fields, yaml_text
+from timonel.cli.output.forms import Form, form
+from timonel.cli.output.objects import Printer, json_text, without_managed_fields, yaml_text
 from timonel.cli.output.order import natural
 from timonel.cli.output.table import Aligner, TableOptions, align, cell_text
 
@@ -95,6 +97,8 @@ def test_json_is_indented_by_four() -> None:
     [
         ("name", "pod/p\npod/q\n"),
         ("jsonpath={.items[*].name}", "p q"),
+        ("jsonpath-as-json={.items[*].name}{.nope}", '[\n    "p",\n    "q"\n]\n[]\n'),
+        ("template={{range .items}}{{.name}};{{end}}", "p;q;"),
         (
             "custom-columns=NAME:.name,X:.labels,NO:.nope",
             "NAME   X          NO\np      map[a:1]   <none>\nq      <none>     <none>\n",
@@ -104,6 +108,18 @@ def test_json_is_indented_by_four() -> None:
 def test_forms_of_several_objects(output: str, printed: str) -> None:
     objects = [{"name": "p", "labels": {"a": 1}}, {"name": "q"}]
     assert Printer(form(output), lambda obj: f"pod/{obj['name']}").many(objects) == printed
+
+
+def test_templates_come_from_files_and_from_their_own_option(tmp_path: Path) -> None:
+    (tmp_path / "columns").write_text("NAME  X\n.name .a.b\n")
+    (tmp_path / "go").write_text("{{.kind}}")
+    assert form(f"custom-columns-file={tmp_path}/columns") == Form("custom-columns", "NAME:.name,X:.a.b")
+    assert form("go-template-file", f"{tmp_path}/go") == Form("go-template", "{{.kind}}")
+    assert form("", "{{.kind}}") == form("go-template={{.kind}}") == Form("go-template", "{{.kind}}")
+    assert form("jsonpath", "{.kind}") == Form("jsonpath", "{.kind}")
+    assert form("yaml", "{{.kind}}") == Form("yaml")
+    with pytest.raises(CliError, match="as many paths"):
+        form(f"custom-columns-file={tmp_path}/go")
 
 
 def test_several_objects_are_a_list_in_yaml_and_further_ones_further_documents() -> None:
@@ -117,10 +133,11 @@ def test_several_objects_are_a_list_in_yaml_and_further_ones_further_documents()
     ("output", "why"),
     [
         ("yml", "unable to match a printer"),
-        ("jsonpath", "needs a template"),
+        ("jsonpath", "no template given"),
+        ("go-template-file=/nope", "cannot read the template /nope"),
         ("jsonpath={.a", "unclosed action"),
         ("custom-columns=NAME", "expected <header>:<json-path-expr>"),
-        ("go-template={{.}}", "unable to match a printer"),
+        ("go-template={{foo}}", 'function "foo" not defined'),
     ],
 )
 def test_a_wrong_form_is_refused(output: str, why: str) -> None:

@@ -11,7 +11,9 @@ from timonel.cli import applying, manifests, options, targets
 from timonel.cli.applying import Goal, Outcome
 from timonel.cli.context import ApiCommand, Session, connected, warn
 from timonel.cli.errors import CliError, raise_all
-from timonel.cli.output import objects
+from timonel.cli.output import forms, objects
+from timonel.cli.output.forms import Form
+from timonel.cli.output.results import DRY
 from timonel.cli.targets import Ref
 
 Object = dict[str, Any]
@@ -34,7 +36,7 @@ Object = dict[str, Any]
 )
 @click.option("--wait", is_flag=True, help="Wait until everything is ready, and show how far it is.")
 @options.timeout("5m", "How long --wait waits; 0: for ever.")
-@options.short_output
+@options.output
 @connected
 async def command(session: Session, sources: tuple[str, ...], **chosen: Any) -> None:
     """Create or change objects so that they are as manifests say.
@@ -51,7 +53,7 @@ async def command(session: Session, sources: tuple[str, ...], **chosen: Any) -> 
     )
     _check(goals, chosen["validate"])
     session.client.field_manager = chosen["field_manager"]
-    printer = _printer(chosen["output"], goals)
+    printer = _printer(forms.form(chosen["output"], chosen["template"]), goals)
     applied = await _apply_all(session, goals, printer, chosen)
     if chosen["wait"] and chosen["dry_run"] == "none":
         from timonel.cli import awaiting, tree
@@ -83,9 +85,9 @@ async def _apply_all(
             refused.append(error)
             continue
         applied.append(goal.ref)
-        results.append(objects.without_managed_fields(obj))
+        results.append(obj if chosen["show_managed_fields"] else objects.without_managed_fields(obj))
         if printer is None:
-            click.echo(f"{goal.ref} {outcome}{_dry(chosen['dry_run'])}")
+            click.echo(f"{goal.ref} {outcome}{DRY.get(chosen['dry_run'], '')}")
     if printer is not None:
         click.echo(printer.one(results[0]) if len(results) == 1 else printer.many(results), nl=False)
     raise_all(refused)
@@ -105,13 +107,8 @@ async def _apply(session: Session, goal: Goal, chosen: dict[str, Any]) -> tuple[
     )
 
 
-def _dry(dry_run: str) -> str:
-    return {"client": " (dry run)", "server": " (server dry run)"}.get(dry_run, "")
-
-
-def _printer(output: str, goals: list[Goal]) -> objects.Printer | None:
+def _printer(form: Form, goals: list[Goal]) -> objects.Printer | None:
     """What prints the results instead of a line for each; None for the lines."""
-    form = objects.form(output)
     if form.is_table:
         return None
     by_kind = {goal.ref.resource.gvk.kind: goal.ref.resource for goal in goals}

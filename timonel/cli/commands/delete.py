@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from timonel.api.errors import NotFound
-from timonel.cli import applying, completion, manifests, options, targets
+from timonel.cli import completion, options, targets
 from timonel.cli.context import ApiCommand, Session, connected, deadline, warn
 from timonel.cli.errors import CliError, raise_all
+from timonel.cli.output.results import DRY
+from timonel.cli.picking import picked
 from timonel.cli.targets import Ref
 from timonel.cli.watching import states
 
@@ -20,10 +22,7 @@ PROPAGATION = {"background": "Background", "foreground": "Foreground", "orphan":
 
 @click.command(cls=ApiCommand)
 @click.argument("what", nargs=-1, shell_complete=completion.targets)
-@options.manifests
-@options.selectors
-@options.all_namespaces
-@click.option("--all", "everything", is_flag=True, help="All objects of the type in the namespace.")
+@options.pick
 @click.option(
     "--grace-period", type=int, default=-1, metavar="SECONDS", help="How long pods get to end; -1: their own."
 )
@@ -42,7 +41,7 @@ PROPAGATION = {"background": "Background", "foreground": "Foreground", "orphan":
 @options.dry_run
 @click.option("-o", "--output", type=click.Choice(["", "name"]), default="", help="'name': print names only.")
 @connected
-async def command(session: Session, what: tuple[str, ...], sources: tuple[str, ...], **chosen: Any) -> None:
+async def command(session: Session, what: tuple[str, ...], **chosen: Any) -> None:
     """Delete objects.
 
     \b
@@ -51,7 +50,7 @@ async def command(session: Session, what: tuple[str, ...], sources: tuple[str, .
     timonel delete deploy,svc -l app=web by labels
     """
     grace = _grace(chosen)
-    doomed = await _doomed(session, what, sources, chosen)
+    doomed = await picked(session, what, chosen)
     missing: list[Exception] = []
     deleted: list[tuple[Ref, str]] = []
     for each in doomed:
@@ -83,32 +82,6 @@ def _grace(chosen: dict[str, Any]) -> int | None:
     return grace if grace > 0 else None
 
 
-async def _doomed(
-    session: Session, what: tuple[str, ...], sources: tuple[str, ...], chosen: dict[str, Any]
-) -> list[Ref]:
-    """The objects that the command line means."""
-    found = await session.client.discover()
-    if sources:
-        if what:
-            raise CliError("name objects, or give manifests by -f; not both")
-        loaded = manifests.load(sources, recursive=chosen["recursive"])
-        goals = applying.goals(found, loaded, session.namespace, asked=bool(session.settings.namespace))
-        return [goal.ref for goal in goals]
-    selected = bool(chosen["selector"] or chosen["field_selector"] or chosen["everything"])
-    namespace = "" if chosen["all_namespaces"] else session.namespace
-    doomed: list[Ref] = []
-    for target in targets.parse(found, what):
-        if target.names and selected:
-            raise CliError("name objects, or select them by -l, --field-selector or --all; not both")
-        if not target.names and not selected:
-            raise CliError("say which: names, -l, --field-selector or --all")
-        doomed += targets.refs([target], namespace)
-        if selected:
-            labels, fields = chosen["selector"], chosen["field_selector"]
-            doomed += await targets.select(session, target, namespace, labels=labels, fields=fields)
-    return doomed
-
-
 async def _delete(session: Session, each: Ref, grace: int | None, chosen: dict[str, Any]) -> str:
     """Delete one object, say so, and give its uid."""
     kind = session.client.kind(each.resource)
@@ -126,9 +99,8 @@ async def _delete(session: Session, each: Ref, grace: int | None, chosen: dict[s
     if chosen["output"] == "name":
         click.echo(str(each))
     else:
-        dry = {"client": " (dry run)", "server": " (server dry run)"}.get(chosen["dry_run"], "")
         done = "force deleted" if chosen["force"] else "deleted"
-        click.echo(f'{targets.type_name(each.resource)} "{each.name}" {done}{dry}')
+        click.echo(f'{targets.type_name(each.resource)} "{each.name}" {done}{DRY.get(chosen["dry_run"], "")}')
     return uid
 
 

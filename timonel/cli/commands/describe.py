@@ -18,6 +18,7 @@ from timonel.cli.describe.page import Page
 from timonel.cli.describe.pod import pod
 from timonel.cli.describe.service import service
 from timonel.cli.eventlines import in_order
+from timonel.cli.picking import picked
 from timonel.cli.targets import Ref
 
 Object = dict[str, Any]
@@ -25,9 +26,8 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 @click.command(cls=ApiCommand)
-@click.argument("what", nargs=-1, required=True, shell_complete=completion.targets)
-@options.selectors
-@options.all_namespaces
+@click.argument("what", nargs=-1, shell_complete=completion.targets)
+@options.pick
 @click.option("--show-events/--no-show-events", default=True, show_default=True, help="With what happened.")
 @connected
 async def command(session: Session, what: tuple[str, ...], **chosen: Any) -> None:
@@ -37,14 +37,8 @@ async def command(session: Session, what: tuple[str, ...], **chosen: Any) -> Non
     timonel describe pod web-1
     timonel describe deploy -l app=web
     """
-    refs: list[Ref] = []
     namespace = "" if chosen["all_namespaces"] else session.namespace
-    for target in targets.parse(await session.client.discover(), what):
-        if target.names:
-            refs += targets.refs([target], namespace)
-        else:
-            labels, fields = chosen["selector"], chosen["field_selector"]
-            refs += await targets.select(session, target, namespace, labels=labels, fields=fields)
+    refs = await picked(session, what, chosen, bare_means_all=True)
     if not refs:
         click.echo(f"No resources found{f' in {namespace} namespace.' if namespace else ''}", err=True)
     texts = [await _description(session, ref, show_events=chosen["show_events"]) for ref in refs]
@@ -52,8 +46,7 @@ async def command(session: Session, what: tuple[str, ...], **chosen: Any) -> Non
 
 
 async def _description(session: Session, ref: Ref, *, show_events: bool) -> str:
-    place = Session(session.client, ref.namespace or session.namespace, session.settings)
-    obj = await targets.get(place, targets.Target(ref.resource, (ref.name,)), ref.name)
+    obj = await targets.read(session, ref)
     written = Page()
     await _describe(session, written, ref, obj)
     if show_events:

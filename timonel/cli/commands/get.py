@@ -15,9 +15,10 @@ from timonel.api.errors import NotFound
 from timonel.cli import completion, options, targets
 from timonel.cli.context import ApiCommand, Session, connected
 from timonel.cli.errors import CliError, raise_all
-from timonel.cli.output import objects, table
+from timonel.cli.output import forms, objects, table
 from timonel.cli.output.order import natural
-from timonel.cli.targets import Target
+from timonel.cli.picking import picked
+from timonel.cli.targets import Ref, Target
 from timonel.client import Kind
 
 
@@ -25,7 +26,7 @@ from timonel.client import Kind
 class Wanted:
     """What is shown, and how."""
 
-    form: objects.Form
+    form: forms.Form
     table: table.TableOptions
     namespace: str
     """The namespace; empty for all of them."""
@@ -35,20 +36,23 @@ class Wanted:
     sort_by: jsonpath.Path | None
     ignore_not_found: bool
     managed_fields: bool
+    events: bool
+    """Whether a watch says what each change is."""
 
 
 @click.command(cls=ApiCommand)
-@click.argument("what", nargs=-1, required=True, shell_complete=completion.targets)
+@click.argument("what", nargs=-1, shell_complete=completion.targets)
+@options.manifests
 @options.output
 @options.all_namespaces
 @options.selectors
 @click.option("-w", "--watch", is_flag=True, help="Go on with each change.")
 @click.option("--watch-only", is_flag=True, help="Show changes only.")
+@click.option("--output-watch-events", is_flag=True, help="Say of each change what it is.")
 @click.option("--sort-by", metavar="PATH", default="", help="Sort by the field at this JSONPath.")
 @click.option("--show-labels", is_flag=True, help="Add a column with all labels.")
 @click.option("-L", "--label-columns", multiple=True, metavar="KEY", help="Add a column with this label.")
 @click.option("--show-kind", is_flag=True, help="Show each object's kind before its name.")
-@click.option("--show-managed-fields", is_flag=True, help="Keep managedFields in YAML and JSON.")
 @click.option("--no-headers", is_flag=True, help="Leave the headers out.")
 @click.option("--chunk-size", type=click.IntRange(0), default=500, show_default=True, help="Objects a call; 0: all.")
 @options.ignore_not_found
@@ -63,7 +67,10 @@ async def command(session: Session, what: tuple[str, ...], **chosen: Any) -> Non
     timonel get pods -w              and then each change
     """
     wanted = _wanted(session, chosen)
-    goals = targets.parse(await session.client.discover(), what)
+    if chosen["sources"]:
+        goals = targets.grouped(await picked(session, what, chosen))
+    else:
+        goals = targets.parse(await session.client.discover(), what)
     if chosen["watch"] or chosen["watch_only"]:
         if len(goals) > 1 or len(goals[0].names) > 1:
             raise CliError("a watch shows one resource type, or one object")
@@ -75,7 +82,7 @@ async def command(session: Session, what: tuple[str, ...], **chosen: Any) -> Non
 
 
 def _wanted(session: Session, chosen: dict[str, Any]) -> Wanted:
-    form = objects.form(chosen["output"])
+    form = forms.form(chosen["output"], chosen["template"])
     try:
         sort_by = jsonpath.relaxed(chosen["sort_by"]) if chosen["sort_by"] else None
     except jsonpath.JsonPathError as error:
@@ -96,6 +103,7 @@ def _wanted(session: Session, chosen: dict[str, Any]) -> Wanted:
         sort_by=sort_by,
         ignore_not_found=chosen["ignore_not_found"],
         managed_fields=chosen["show_managed_fields"],
+        events=chosen["output_watch_events"],
     )
 
 
@@ -156,13 +164,13 @@ async def _or_missing(
     session: Session, goal: Target, name: str, wanted: Wanted, missing: list[Exception], read: Callable[[], Any]
 ) -> Any:
     """What `read` gives; None when there is no such object, which is noted unless it is to be ignored."""
-    if not (wanted.namespace or not goal.resource.namespaced):
+    if goal.resource.namespaced and not goal.namespace(wanted.namespace):
         raise CliError("a resource cannot be retrieved by name across all namespaces")
     try:
         return await read()
     except NotFound as error:
         if not wanted.ignore_not_found:
-            await targets.suggest_name(session, goal, name, error)
+            await targets.suggest_name(session, Ref(goal.resource, goal.namespace(wanted.namespace), name), error)
             missing.append(error)
         return None
 
@@ -182,7 +190,8 @@ def _printer(goals: list[Target], wanted: Wanted) -> objects.Printer:
     by_kind = {goal.resource.gvk.kind: goal.resource for goal in goals}
 
     def name(obj: objects.Object) -> str:
-        return targets.label(by_kind[obj["kind"]], obj["metadata"]["name"])
+        named = obj["object"] if wanted.events else obj
+        return targets.label(by_kind[named["kind"]], named["metadata"]["name"])
 
     return objects.Printer(wanted.form, name, headers=wanted.table.headers)
 
@@ -242,9 +251,17 @@ async def _watch_table(kind: Kind[Any], goal: Target, wanted: Wanted, *, show_fi
     definitions = start["columnDefinitions"]
     head = [table.header(shown, definitions)] if shown.headers else []
     rows = table.rows_of(start, shown, definitions) if show_first else []
+
+    def echo(change: str, rows: list[list[str]]) -> None:
+        lines = [*head, *rows]
+        if wanted.events:
+            marks = ["EVENT"] * len(head) + [change] * len(rows)
+            lines = [[mark, *line] for mark, line in zip(marks, lines, strict=True)]
+        _echo(aligner.lines(lines))
+        head.clear()
+
     if rows:
-        _echo(aligner.lines([*head, *rows]))
-        head = []
+        echo("ADDED", rows)
     changes = kind.watch_table(
         namespace,
         labels=wanted.labels,
@@ -253,8 +270,7 @@ async def _watch_table(kind: Kind[Any], goal: Target, wanted: Wanted, *, show_fi
     )
     async with aclosing(changes):
         async for event in changes:
-            _echo(aligner.lines([*head, *table.rows_of(event.object, shown, definitions)]))
-            head = []
+            echo(event.type, table.rows_of(event.object, shown, definitions))
 
 
 async def _watch_objects(kind: Kind[Any], goal: Target, wanted: Wanted, *, show_first: bool) -> None:
@@ -264,16 +280,17 @@ async def _watch_objects(kind: Kind[Any], goal: Target, wanted: Wanted, *, show_
     gvk = goal.resource.gvk
     first = listing.items if show_first else []
     for item in first:
-        _echo_object(printer, {"apiVersion": gvk.api_version, "kind": gvk.kind, **item}, wanted)
+        _echo_object(printer, "ADDED", {"apiVersion": gvk.api_version, "kind": gvk.kind, **item}, wanted)
     version = listing.resource_version
     changes = kind.watch(namespace, labels=wanted.labels, fields=wanted.fields, resource_version=version)
     async with aclosing(changes):
         async for event in changes:
-            _echo_object(printer, event.object, wanted)
+            _echo_object(printer, event.type, event.object, wanted)
 
 
-def _echo_object(printer: objects.Printer, obj: objects.Object, wanted: Wanted) -> None:
-    _echo([printer.one(obj if wanted.managed_fields else objects.without_managed_fields(obj)).removesuffix("\n")])
+def _echo_object(printer: objects.Printer, change: str, obj: objects.Object, wanted: Wanted) -> None:
+    shown = obj if wanted.managed_fields else objects.without_managed_fields(obj)
+    _echo([printer.one({"type": change, "object": shown} if wanted.events else shown).removesuffix("\n")])
 
 
 def _echo(lines: list[str]) -> None:

@@ -11,9 +11,11 @@ import click
 
 from timonel.api import jsonpath
 from timonel.api.errors import NotFound
-from timonel.cli import applying, completion, manifests, options, targets
+from timonel.cli import applying, completion, options
 from timonel.cli.context import ApiCommand, Session, connected
 from timonel.cli.errors import CliError
+from timonel.cli.output.results import Results
+from timonel.cli.picking import picked
 from timonel.cli.readiness import condition
 from timonel.cli.targets import Ref
 from timonel.cli.watching import states
@@ -25,10 +27,7 @@ Met = Callable[[Object | None], bool]
 
 @click.command(cls=ApiCommand)
 @click.argument("what", nargs=-1, shell_complete=completion.targets)
-@options.manifests
-@options.selectors
-@options.all_namespaces
-@click.option("--all", "everything", is_flag=True, help="All objects of the type in the namespace.")
+@options.pick
 @click.option(
     "--for",
     "goal",
@@ -37,8 +36,9 @@ Met = Callable[[Object | None], bool]
     help="What to wait for.",
 )
 @options.timeout("30s", "How long to wait; 0: look once.")
+@options.output
 @connected
-async def command(session: Session, what: tuple[str, ...], sources: tuple[str, ...], **chosen: Any) -> None:
+async def command(session: Session, what: tuple[str, ...], **chosen: Any) -> None:
     """Wait until objects are as asked for.
 
     \b
@@ -47,14 +47,15 @@ async def command(session: Session, what: tuple[str, ...], sources: tuple[str, .
     timonel wait pod/web-1 --for=delete
     """
     met = criterion(chosen["goal"])
-    refs = await _refs(session, what, sources, chosen)
+    results = Results(chosen)
+    refs = await picked(session, what, chosen)
     if not refs:
         if chosen["goal"] != "delete":
             raise CliError("no matching resources found")
         return
     async with asyncio.TaskGroup() as group:
         for ref in refs:
-            group.create_task(_until(session, ref, met, chosen["goal"], chosen["timeout"]))
+            group.create_task(_until(session, ref, met, chosen["goal"], chosen["timeout"], results))
 
 
 def criterion(goal: str) -> Met:
@@ -105,39 +106,20 @@ def _by_path(text: str) -> Met:
     return met
 
 
-async def _refs(session: Session, what: tuple[str, ...], sources: tuple[str, ...], chosen: dict[str, Any]) -> list[Ref]:
-    found = await session.client.discover()
-    if sources:
-        loaded = manifests.load(sources, recursive=chosen["recursive"])
-        asked = bool(session.settings.namespace)
-        return [goal.ref for goal in applying.goals(found, loaded, session.namespace, asked=asked)]
-    namespace = "" if chosen["all_namespaces"] else session.namespace
-    wanted = targets.parse(found, what)
-    if all(target.names for target in wanted):
-        return targets.refs(wanted, namespace)
-    if not (chosen["selector"] or chosen["field_selector"] or chosen["everything"]):
-        raise CliError("say which: names, -l, --field-selector or --all")
-    refs: list[Ref] = []
-    for target in wanted:
-        refs += await targets.select(
-            session, target, namespace, labels=chosen["selector"], fields=chosen["field_selector"]
-        )
-    return refs
-
-
-async def _until(session: Session, ref: Ref, met: Met, goal: str, seconds: float) -> None:
+async def _until(session: Session, ref: Ref, met: Met, goal: str, seconds: float, results: Results) -> None:
     """Wait for one object; what is not there can only be waited for by `create`."""
     kind = session.client.kind(ref.resource)
     if not seconds:
-        if not met(await applying.current(session.client, ref)):
+        now = await applying.current(session.client, ref)
+        if not met(now):
             raise CliError(f"{ref}: the condition is not met")
-        click.echo(f"{ref} condition met")
+        results.tell(ref, "condition met", now or {"metadata": {"name": ref.name}})
         return
     try:
         async with asyncio.timeout(seconds), aclosing(states(kind, ref.namespace, ref.name)) as seen:
             async for obj in seen:
                 if met(obj):
-                    click.echo(f"{ref} condition met")
+                    results.tell(ref, "condition met", obj or {"metadata": {"name": ref.name}})
                     return
                 if obj is None and goal != "create":
                     raise NotFound(ref.resource.group_resource, ref.name)

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from timonel.api.errors import NotFound
 from timonel.cli import completion, targets
 from timonel.cli.context import ApiCommand, Session, connected
 from timonel.cli.errors import CliError
@@ -28,11 +27,7 @@ async def command(session: Session, pod: str) -> None:
     if "why" not in found[0].resource.subresources:
         raise CliError("this server does not explain placements")
     name = found[0].names[0]
-    try:
-        report = await session.client.kind(found[0].resource).get(session.namespace, name, subresource="why")
-    except NotFound as error:
-        await targets.suggest_name(session, found[0], name, error)
-        raise
+    report = await targets.read(session, targets.Ref(found[0].resource, session.namespace, name), "why")
     click.echo("\n".join(explanation(name, report)))
 
 

@@ -1,52 +1,24 @@
-"""The forms of `-o` that print whole objects: yaml, json, name, jsonpath and custom-columns."""
+"""Prints whole objects in the forms of `-o`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from timonel.api import jsonpath
 from timonel.cli.errors import CliError
+from timonel.cli.gotemplate.formatting import plain
+from timonel.cli.output.forms import Form
 from timonel.cli.output.table import Aligner
 
 T = TypeVar("T")
 Object = dict[str, Any]
-FORMS = "wide, yaml, json, name, jsonpath=TEMPLATE, custom-columns=NAME:PATH,..."
+Whole = Callable[[Object], str]
 NONE = "<none>"
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _ALSO_BOOLEAN = ("y", "Y", "n", "N")
 """What YAML 1.1 has for booleans, beside what PyYAML takes for them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What `-o` asks for: a name, and for some a template."""
-
-    name: str = ""
-    template: str = ""
-
-    @property
-    def is_table(self) -> bool:
-        """Whether the server's table is wanted, and no objects."""
-        return self.name in ("", "wide")
-
-
-def form(text: str) -> Form:
-    """The form that the value of `-o` names.
-
-    Raises:
-        CliError: there is no such form, or its template is missing.
-    """
-    name, equals, template = text.partition("=")
-    if name in ("", "wide", "yaml", "json", "name") and not equals:
-        return Form(name)
-    if name in ("jsonpath", "custom-columns"):
-        if not template:
-            raise CliError(f"-o {name} needs a template: {name}=...")
-        return Form(name, template)
-    raise CliError(f"unable to match a printer suitable for the output format {text!r}: there are {FORMS}")
 
 
 def without_managed_fields(obj: Object) -> Object:
@@ -73,20 +45,19 @@ class Printer:
         self._name = name
         self._first = True
         self._headers = headers
+        self._print: Callable[[Object, Sequence[Object]], str]
         match wanted.name:
             case "yaml":
-                self._print: Callable[[Object, Sequence[Object]], str] = self._yaml
-            case "json":
-                self._print = lambda whole, objects: json_text(whole)
+                self._print = self._yaml
             case "name":
                 self._print = lambda whole, objects: "".join(f"{self._name(each)}\n" for each in objects)
-            case "jsonpath":
-                nodes = _checked(wanted, lambda: jsonpath.parse(wanted.template))
-                self._print = lambda whole, objects: _checked(wanted, lambda: jsonpath.render(nodes, whole))
-            case _:
+            case "custom-columns":
                 self._columns = _custom_columns(wanted)
                 self._aligner = Aligner()
                 self._print = lambda whole, objects: self._custom(objects)
+            case _:
+                text = _whole(wanted)
+                self._print = lambda whole, objects: text(whole)
 
     def one(self, obj: Object) -> str:
         """One object."""
@@ -107,6 +78,37 @@ class Printer:
         head = [[name for name, _ in self._columns]] if self._first and self._headers else []
         rows = [*head, *([_cell(jsonpath.find(path, obj)) for _, path in self._columns] for obj in objects)]
         return "".join(f"{line}\n" for line in self._aligner.lines(rows))
+
+
+def _whole(wanted: Form) -> Whole:
+    """What prints an object in a form that knows no lists."""
+    match wanted.name:
+        case "jsonpath":
+            nodes = _checked(wanted, lambda: jsonpath.parse(wanted.template))
+            return lambda whole: _checked(wanted, lambda: jsonpath.render(nodes, whole))
+        case "jsonpath-as-json":
+            nodes = _checked(wanted, lambda: jsonpath.parse(wanted.template))
+            return lambda whole: "".join(map(json_text, _checked(wanted, lambda: jsonpath.results(nodes, whole))))
+        case "go-template":
+            return _go_template(wanted.template)
+    return json_text
+
+
+def _go_template(text: str) -> Whole:
+    from timonel.cli.gotemplate import Template, TemplateError
+
+    try:
+        template = Template(text)
+    except TemplateError as error:
+        raise CliError(f"error parsing template {text}, {error}") from None
+
+    def render(whole: Object) -> str:
+        try:
+            return template.render(whole)
+        except TemplateError as error:
+            raise CliError(f'error executing template "{text}": {error}') from None
+
+    return render
 
 
 def json_text(value: Any) -> str:
@@ -161,20 +163,4 @@ def _checked(wanted: Form, step: Callable[[], T]) -> T:
 
 
 def _cell(values: list[Any]) -> str:
-    return ",".join(_plain(value) for value in values) or NONE
-
-
-def _plain(value: Any) -> str:
-    """A value as Go prints it: `map[a:1 b:2]`, `[x y]`."""
-    match value:
-        case None:
-            return NONE
-        case bool():
-            return str(value).lower()
-        case dict():
-            return f"map[{' '.join(f'{key}:{_plain(value[key])}' for key in sorted(value))}]"
-        case list():
-            return f"[{' '.join(map(_plain, value))}]"
-        case float():
-            return f"{value:g}"
-    return str(value)
+    return ",".join(NONE if value is None else plain(value) for value in values) or NONE
