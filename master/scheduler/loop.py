@@ -195,9 +195,10 @@ class Scheduler:
             log.info("binding %s to %s failed, it will be tried again: %s", pod.key, pod.node, error)
             self._queue.retry(pod.uid, time.monotonic())
         else:
-            since = self._queue.since(pod.uid)
-            if since is not None:
-                metrics.scheduled(time.monotonic() - since, self._queue.attempts(pod.uid))
+            history = self._queue.history(pod.uid)
+            if history is not None:
+                came, attempts = history
+                metrics.scheduled(time.monotonic() - came, attempts)
             self._queue.remove(pod.uid)
             self._recorder.normal(_reference(pod), "Scheduled", f"Successfully assigned {pod.key} to {pod.node}")
 

@@ -89,15 +89,10 @@ class SchedulingQueue:
             if entry.resting:
                 self._wait(uid, now + _backoff(entry.attempts), resting=False)
 
-    def attempts(self, uid: str) -> int:
-        """How often a pod has been tried; 0 for an unknown one."""
+    def history(self, uid: str) -> tuple[float, int] | None:
+        """When a pod came, and how often it has been tried; None for an unknown one."""
         entry = self._entries.get(uid)
-        return entry.attempts if entry is not None else 0
-
-    def since(self, uid: str) -> float | None:
-        """When a pod came; None for an unknown one."""
-        entry = self._entries.get(uid)
-        return entry.since if entry is not None else None
+        return (entry.since, entry.attempts) if entry is not None else None
 
     def counts(self) -> dict[str, int]:
         """How many pods wait, by what they wait for, in Kubernetes' words."""

@@ -1,6 +1,7 @@
 """Priority and fairness over HTTPS: who is classified how, who waits, who is turned away, and what is left alone."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -205,5 +206,9 @@ async def test_a_schema_says_whether_its_level_is_missing_and_the_built_in_ones_
         await registry.create(who, v1.FlowSchema, "", schema_of("other", "later", "ann"))
         await until(lambda: condition("other") == ("False", "Found"))
         assert shares("workload-low") == 99
+        shown = metrics.render()
+        assert re.search(r'workqueue_adds_total\{name="flowschema"} [1-9]', shown)
+        assert re.search(r'workqueue_work_duration_seconds_count\{name="flowschema"} [1-9]', shown)
+        await until(lambda: 'workqueue_depth{name="flowschema"} 0' in metrics.render())
     finally:
         await engine.close()

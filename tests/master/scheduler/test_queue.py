@@ -79,3 +79,19 @@ def test_a_removed_pod_is_forgotten() -> None:
     queue.remove("a")
     assert queue.pop(1, 1.0) == []
     assert len(queue) == 0
+
+
+def test_the_queue_tells_what_waits_for_what() -> None:
+    queue = SchedulingQueue()
+    for uid in ("active", "backoff", "resting", "gone"):
+        queue.add(pod(uid, priority=0 if uid == "active" else 1), 5.0)
+    assert queue.counts() == {"active": 4, "backoff": 0, "unschedulable": 0}
+    assert set(uids(queue.pop(3, 6.0))) == {"backoff", "resting", "gone"}
+    queue.retry("backoff", 6.0)
+    queue.failed("resting", 6.0)
+    assert queue.history("gone") == (5.0, 1)
+    queue.remove("gone")
+    assert queue.history("gone") is None
+    assert queue.counts() == {"active": 1, "backoff": 1, "unschedulable": 1}
+    queue.cluster_changed(6.0)
+    assert queue.counts() == {"active": 1, "backoff": 2, "unschedulable": 0}
