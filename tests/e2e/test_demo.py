@@ -24,6 +24,8 @@ def test_the_demo_answers(cluster: Cluster) -> None:
     address = f"http://{backend['status']['podIP']}:8080/"
     assert cluster.host.http(address)[0] == 401
     assert cluster.host.http(address, LOGIN) == (200, f"the back end greets you from {backend['spec']['nodeName']}\n")
+    proxied = cluster.kubectl("get", "--raw", "/api/v1/namespaces/default/services/web:80/proxy/")
+    assert any(pod["metadata"]["name"] in proxied for pod in pods)
     assert "deployment" in cluster.up("--apply", str(DEMO)), "a second time is harmless"
     cluster.kubectl("delete", "-f", str(DEMO))
     wait_for(lambda: not cluster.list("pods", "default"), 30, "the demo's pods are gone")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from whole_cluster import SERVES, Namespace, container, container_id, state, wait_for
+from whole_cluster import IMAGE, SERVES, Namespace, container, container_id, state, wait_for
 
 
 @contextmanager
@@ -153,3 +153,34 @@ def test_port_forward(ns: Namespace) -> None:
         read_until(forwarder, "Forwarding from 127.0.0.1:18082")
         for _ in range(3):
             assert ns.host.http("http://127.0.0.1:18082/")[0] == 200
+
+
+def test_proxies(ns: Namespace) -> None:
+    ns.pod("p", SERVES, labels={"app": "p"}, ports=[{"name": "web", "containerPort": 8080}])
+    node = ns.ready("p")["spec"]["nodeName"]
+    ports = [{"name": "http", "port": 80, "targetPort": "web"}]
+    ns.create("services", {"metadata": {"name": "s"}, "spec": {"selector": {"app": "p"}, "ports": ports}})
+    base = f"/api/v1/namespaces/{ns.name}"
+
+    def through_service() -> str:
+        return ns.kubectl("get", "--raw", f"{base}/services/s:http/proxy/", check=False)
+
+    direct = ns.kubectl("get", "--raw", f"{base}/pods/p/proxy/")
+    wait_for(lambda: through_service() == direct, 10, "the service leads to the pod")
+    refused = ns.kubectl("get", "--raw", f"{base}/pods/p:1/proxy/", check=False)
+    assert "error trying to reach service" in refused
+    assert "refused" in refused
+    of_node = f"/api/v1/nodes/{node}/proxy"
+    assert ns.kubectl("get", "--raw", f"{of_node}/healthz") == "ok"
+    assert ns.kubectl("get", "--raw", f"{of_node}/containerLogs/{ns.name}/p/c") == ns.logs("p")
+
+
+def test_debugging(ns: Namespace) -> None:
+    ns.pod("p", "exec sleep 4321")
+    node = ns.ready("p")["spec"]["nodeName"]
+    look = ["--", "sh", "-c", "until ps | grep -v grep | grep 'sleep 4321'; do sleep 0.1; done"]
+    ns.kubectl("debug", "p", f"--image={IMAGE}", "--target=c", "--container=eye", *look)
+    wait_for(lambda: "sleep 4321" in ns.kubectl("logs", "p", "-c", "eye", check=False), 20, "it sees the processes")
+    ns.kubectl("debug", f"node/{node}", f"--image={IMAGE}", "--", "ls", "/host")
+    [debugger] = [pod["metadata"]["name"] for pod in ns.cluster.list("pods", ns.name) if "debugger" in str(pod)]
+    wait_for(lambda: "etc" in ns.kubectl("logs", debugger, check=False).split(), 20, "it sees the machine's files")
