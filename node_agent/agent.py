@@ -32,6 +32,7 @@ class Agent:
         self._adopted = False
         self._pod_cidr = ""
         self.network_problem = "the node has no pod CIDR yet"
+        tools.pods = lambda: [worker.pod for worker in self._workers.values() if worker.pod is not None]
 
     @property
     def workers(self) -> list[PodWorker]:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from node_agent.lifecycle import TERMINAL_PHASES, View, is_going
 from node_agent.observed import LABEL_IMAGE, has_ended, is_running
+from node_agent.resizes import changed
 from node_agent.restarts import current_backoff, in_pull_backoff, restart_at, wants_restart
 from node_agent.runtimes.base import Container
 from timonel.api.podresources import is_sidecar
@@ -36,9 +37,12 @@ def container_status(view: View, spec: core_v1.Container, now: datetime) -> core
         status.containerID = SCHEME + latest.id
     elif before is not None:
         status.restartCount = before.restartCount
-    if spec.resources is not None and state.running is not None:
-        status.resources = spec.resources
+    if spec.resources is not None and state.running is not None and latest is not None:
+        waits = bool(changed(view.pod, spec, latest)) and before is not None and before.resources is not None
+        status.resources = before.resources if waits and before else spec.resources
         status.allocatedResources = spec.resources.requests
+        if waits and before and view.observed.hindrance:
+            status.allocatedResources = before.allocatedResources
     return status
 
 

@@ -80,7 +80,7 @@ class Effects:
             case StopContainer():
                 await self._stop(step)
             case ResizeContainer():
-                await runtime.update_container(step.id, step.resources)
+                await self._resize(step)
             case RemoveContainer():
                 await self._remove(step)
             case StopSandbox():
@@ -215,10 +215,18 @@ class Effects:
             grace -= time.monotonic() - began
         await self._tools.runtime.stop_container(step.id, max(grace, MIN_STOP_SECONDS))
 
+    async def _resize(self, step: ResizeContainer) -> None:
+        """Asked for again right after it was done, it has had no effect: a machine may lack what it needs."""
+        if self._memory.resized.pop(step.id, None) == step.resources:
+            raise RuntimeFailure("ResizeError", f"the runtime has not taken the new limits of {step.container}")
+        await self._tools.runtime.update_container(step.id, step.resources)
+        self._memory.resized[step.id] = step.resources
+
     async def _remove(self, step: RemoveContainer) -> None:
         container = next((c for c in self._seen().containers if c.id == step.id), None)
         await self._tools.runtime.remove_container(step.id)
         self._memory.messages.pop(step.id, None)
+        self._memory.resized.pop(step.id, None)
         if container is not None:
             await asyncio.to_thread(self._files.drop_message, container.name, container.attempt)
 

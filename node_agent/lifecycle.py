@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from node_agent.observed import LABEL_SANDBOX_ATTEMPT, Observed, has_ended, is_running, number_label
 from node_agent.pod_spec import container_specs, from_ephemeral, uses_pod_address
+from node_agent.resizes import changed, restarts, wanted
 from node_agent.restarts import is_outdated, next_backoff, next_look, restart_at, wants_restart
 from node_agent.runtimes.base import Container, Sandbox
 from node_agent.steps import (
@@ -21,6 +22,7 @@ from node_agent.steps import (
     Release,
     RemoveContainer,
     RemoveSandbox,
+    ResizeContainer,
     RunSandbox,
     StartContainer,
     Step,
@@ -341,6 +343,11 @@ def _stop_for_cause(view: View, spec: core_v1.Container, container: Container) -
         probe = spec.livenessProbe if health.failed == "liveness" else spec.startupProbe
         own = probe.terminationGracePeriodSeconds if probe is not None else None
         yield StopContainer(spec.name, container.id, StopReason(health.failed), grace if own is None else own)
+    elif (resources := changed(view.pod, spec, container)) and view.observed.hindrance is None:
+        if restarts(spec, resources):
+            yield StopContainer(spec.name, container.id, StopReason.RESIZED, grace)
+        else:
+            yield ResizeContainer(spec.name, container.id, wanted(view.pod, spec))
 
 
 def _wind_down(view: View, now: datetime) -> list[Step]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from node_agent.observed import Failure
 from node_agent.pod_spec import container_specs
-from node_agent.runtimes.base import Image, PodId
+from node_agent.runtimes.base import Image, PodId, Resources
 from node_agent.steps import Key
 from node_agent.volumes.pod_volumes import VolumeSet
 from timonel.api.types import core_v1
@@ -28,6 +28,8 @@ class PodMemory:
     images: dict[str, Image] = field(default_factory=dict)
     failures: dict[Key, Failure] = field(default_factory=dict)
     messages: dict[str, str] = field(default_factory=dict)
+    resized: dict[str, Resources] = field(default_factory=dict)
+    """What running containers were last resized to, by their ids."""
     stopping_since: datetime | None = None
 
     def adopt(self, pod: core_v1.Pod) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from node_agent.resizes import Hindrance
 from node_agent.runtimes.base import Container, ObservedPod, PodId, State
 from node_agent.steps import Key, Step
 from timonel.api.types import core_v1
@@ -43,7 +44,7 @@ class Observed:
     the address is only what that says, after the agent's start. ``volumes_until`` tells when the volumes' contents must
     be looked at again. ``images`` holds the names of containers whose image is there for their next attempt, ``pulls``
     how far the pulls of others have come, ``busy`` the steps that are under way, ``messages`` the termination messages
-    by container id.
+    by container id. ``hindrance`` is what keeps a resize waiting.
     """
 
     runtime: ObservedPod
@@ -61,6 +62,7 @@ class Observed:
     busy: Mapping[Key, Step] = field(default_factory=dict)
     messages: Mapping[str, str] = field(default_factory=dict)
     stopping_since: datetime | None = None
+    hindrance: Hindrance | None = None
 
 
 def pod_id(pod: core_v1.Pod) -> PodId:

@@ -1,18 +1,21 @@
 """A pod's status from what is observed, in the kubelet's words. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from node_agent.container_status import container_status
 from node_agent.lifecycle import TERMINAL_PHASES, View, is_going, is_over, past_deadline
 from node_agent.observed import Observed, is_running
-from node_agent.pod_spec import from_ephemeral
+from node_agent.pod_spec import container_specs, from_ephemeral
+from node_agent.resizes import IN_PROGRESS, PENDING, changed
 from timonel.api.podresources import is_sidecar, qos_class
 from timonel.api.time import text as to_text
 from timonel.api.types import core_v1
 
 _PHASES = ("Pending", "Running", "Succeeded", "Failed")
-_OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+_OWN_CONDITIONS = (
+    "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", PENDING, IN_PROGRESS
+)  # fmt: skip
 
 
 def pod_status(pod: core_v1.Pod, observed: Observed, now: datetime, host_ips: Sequence[str]) -> core_v1.PodStatus:
@@ -113,6 +116,7 @@ def _conditions(view: View, status: core_v1.PodStatus, now: datetime) -> list[co
         _ready(view.pod, containers_ready, foreign),
         containers_ready,
         core_v1.PodCondition(type="PodScheduled", status="True"),
+        *_resize(view),
     ]
     before = {c.type: c for c in view.observed.previous.conditions}
     for condition in own:
@@ -121,6 +125,20 @@ def _conditions(view: View, status: core_v1.PodStatus, now: datetime) -> list[co
         kept = known.lastTransitionTime if known is not None and known.status == condition.status else None
         condition.lastTransitionTime = kept or to_text(now)
     return own + foreign
+
+
+def _resize(view: View) -> Iterator[core_v1.PodCondition]:
+    """Only while a running container has other limits than its spec says."""
+    running = [(spec, view.current(spec.name)) for spec in container_specs(view.pod)]
+    late = [s.name for s, c in running if c is not None and is_running(c) and changed(view.pod, s, c)]
+    if not late:
+        return
+    if (why := view.observed.hindrance) is not None:
+        yield core_v1.PodCondition(type=PENDING, status="True", reason=why.reason, message=why.message)
+        return
+    failure = next((f for name in late if (f := view.observed.failures.get(("resize", name)))), None)
+    reason, message = ("Error", failure.message) if failure else (None, None)
+    yield core_v1.PodCondition(type=IN_PROGRESS, status="True", reason=reason, message=message)
 
 
 def _can_start(view: View) -> core_v1.PodCondition:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from node_agent.runtimes.base import Resources
+
 Key = tuple[str, ...]
 
 
@@ -13,6 +15,7 @@ class StopReason(StrEnum):
     POD_ENDS = "pod-ends"
     SANDBOX_GONE = "sandbox-gone"
     DEFINITION_CHANGED = "definition-changed"
+    RESIZED = "resized"
     LIVENESS = "liveness"
     STARTUP = "startup"
     UNKNOWN = "unknown"
@@ -110,6 +113,19 @@ class StopContainer(Step):
     @property
     def key(self) -> Key:
         return ("stop", self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeContainer(Step):
+    """Give a running container the limits that its spec now says."""
+
+    container: str
+    id: str
+    resources: Resources
+
+    @property
+    def key(self) -> Key:
+        return ("resize", self.container)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What all pod workers of a node share."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -49,6 +49,8 @@ class Tools:
     report: Report
     network_up: asyncio.Event = field(default_factory=asyncio.Event)
     clock: Callable[[], datetime] = utc_now
+    pods: Callable[[], Iterable[core_v1.Pod]] = list
+    """All pods of the node, as last assigned; the agent, who knows them, puts this in."""
 
     def files(self, uid: str) -> PodFiles:
         """The files of that pod."""

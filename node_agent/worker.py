@@ -16,6 +16,7 @@ from node_agent.memory import PodMemory
 from node_agent.observed import Failure, Health, Observed, has_ended, is_running
 from node_agent.pod_spec import container_specs
 from node_agent.probes import ProbeKind, ProbeManager
+from node_agent.resizes import Hindrance, changed, hindrance
 from node_agent.runtimes.base import (
     Container,
     LogQuery,
@@ -50,8 +51,8 @@ logger = logging.getLogger(__name__)
 UNAVAILABLE_SECONDS = 1.0
 """How long a worker waits for a runtime that does not answer, before it looks again."""
 
-PULL_LOOK = timedelta(seconds=2)
-"""How often the progress of a pull is told."""
+LOOK_AGAIN = timedelta(seconds=2)
+"""How often the progress of a pull is told, and whether others have left room for a resize is looked at."""
 
 _MESSAGE_LINES = 80
 _MESSAGE_BYTES = 2048
@@ -183,8 +184,8 @@ class PodWorker:
                 return
             self._launch(steps)
             wakes = [s.at for s in steps if isinstance(s, Wake)]
-            if any(isinstance(step, EnsureImage) for step, _ in self._running.values()):
-                wakes.append(now + PULL_LOOK)
+            if observed.hindrance or any(isinstance(step, EnsureImage) for step, _ in self._running.values()):
+                wakes.append(now + LOOK_AGAIN)
             await self._sleep((min(wakes) - self._tools.clock()).total_seconds() if wakes else None)
 
     async def _sleep(self, seconds: float | None) -> None:
@@ -255,7 +256,20 @@ class PodWorker:
             busy={key: step for key, (step, _) in self._running.items()},
             messages=memory.messages,
             stopping_since=memory.stopping_since,
+            hindrance=self._hindrance(),
         )
+
+    def _hindrance(self) -> Hindrance | None:
+        """What keeps a resize of the pod waiting, if one is asked for."""
+        pod = self._memory.pod
+        if pod is None:
+            return None
+        specs = {c.name: c for c in container_specs(pod)}
+        running = [c for c in self._looked.containers if is_running(c) and c.name in specs]
+        if not any(changed(pod, specs[c.name], c) for c in running):
+            return None
+        others = (other for other in self._tools.pods() if other.metadata.uid != self.id.uid)
+        return hindrance(pod, others, self._tools.settings.facts.allocatable)
 
     def _pulls(self) -> dict[str, str]:
         """How far the pulls have come, by container."""

@@ -17,6 +17,9 @@ _OTHERS_IN_POD = ("qosClass", "nominatedNodeName", "resourceClaimStatuses", "ext
 _OTHERS_IN_NODE = ("volumesAttached", "config", "phase")
 
 
+_PASSING = frozenset({"PodResizePending", "PodResizeInProgress"})
+"""Conditions that the node takes away by no longer reporting them."""
+
 C = TypeVar("C", core_v1.PodCondition, core_v1.NodeCondition)
 S = TypeVar("S", core_v1.PodStatus, core_v1.NodeStatus)
 
@@ -71,5 +74,5 @@ def _conditions(stored: Sequence[C], reported: Sequence[C]) -> list[C]:
             merged.append(msgspec.structs.replace(condition, lastTransitionTime=before.lastTransitionTime))
         else:
             merged.append(condition)
-    merged.extend(known.values())
+    merged.extend(condition for condition in known.values() if condition.type not in _PASSING)
     return merged

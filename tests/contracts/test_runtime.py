@@ -377,6 +377,9 @@ async def test_without_grace_a_stop_kills_at_once(lab: Lab, runtime: AnyRuntime,
 async def test_limits_can_be_changed(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
     container = await start(lab, runtime, pod, "sleep")
     await runtime.update_container(container, Resources(cpu_shares=512, memory_bytes=64 << 20))
+    (seen,) = (await runtime.pod(pod)).containers
+    assert seen.resources is not None
+    assert (seen.resources.cpu_shares, seen.resources.memory_bytes) == (512, 64 << 20)
     with pytest.raises(RuntimeFailure):
         await runtime.update_container("0" * 64, Resources(cpu_shares=512))
 

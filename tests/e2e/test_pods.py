@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
-import pytest
-from whole_cluster import Namespace, Object, container, container_id, state, wait_for, waiting
+from whole_cluster import Namespace, Object, container, state, wait_for, waiting
 
 
 def test_a_pod_runs_and_ends(ns: Namespace) -> None:
@@ -155,30 +153,6 @@ def test_memory_over_the_limit_is_oom_killed(ns: Namespace) -> None:
     ns.pod("p", "x=$(yes | head -c 100000000)", resources={"limits": {"memory": "20Mi"}}, restartPolicy="Never")
     ended = state(ns.ended("p", "Failed"))["state"]["terminated"]
     assert ended["reason"] == "OOMKilled"
-
-
-def cgroup(ns: Namespace, pod: Object, controller: str, file: str) -> str:
-    """A value of the container's cgroup, version 1 or 2."""
-    pid = ns.host.docker("inspect", "-f", "{{.State.Pid}}", container_id(pod))
-    paths = dict(line.split(":", 2)[1:] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines())
-    found = next((path for names, path in paths.items() if controller in names.split(",")), None)
-    if found is None:
-        pytest.skip(f"no cgroup v1 controller {controller} on this machine")
-    return (Path("/sys/fs/cgroup") / controller / found.lstrip("/") / file).read_text().strip()
-
-
-def test_resources_reach_the_cgroups(ns: Namespace) -> None:
-    limits = {"cpu": "500m", "memory": "64Mi"}
-    ns.pod("burst", resources={"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": limits})
-    ns.pod("sure", resources={"limits": limits})
-    pod = ns.ready("burst")
-    assert pod["status"]["qosClass"] == "Burstable"
-    assert cgroup(ns, pod, "cpu", "cpu.shares") == "102"
-    assert cgroup(ns, pod, "cpu", "cpu.cfs_quota_us") == "50000"
-    assert cgroup(ns, pod, "cpu", "cpu.cfs_period_us") == "100000"
-    assert cgroup(ns, pod, "memory", "memory.limit_in_bytes") == str(64 << 20)
-    assert cgroup(ns, pod, "memory", "memory.memsw.limit_in_bytes") == str(64 << 20), "a limit is no leave to swap"
-    assert ns.ready("sure")["status"]["qosClass"] == "Guaranteed"
 
 
 def test_top(ns: Namespace) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from node_agent.runtimes.base import PodId, RuntimeFailure, RuntimeUnavailable
 from node_agent.runtimes.fake import Behaviour, Command, Pull
+from timonel.api import codec
 from timonel.api.types import core_v1
 
 DELETED = "2026-01-01T12:00:00Z"
@@ -135,6 +136,77 @@ class TestRestart:
             await node.until(lambda count=count: node.statuses["web"].containerStatuses[0].restartCount == count)
             await ready(node)
         await node.until(lambda: len(node.world.containers) == 2)
+
+
+def asking(cpu: str, memory: str) -> dict[str, Any]:
+    return {"requests": {"cpu": cpu}, "limits": {"memory": memory}}
+
+
+class TestResizes:
+    """Other limits for containers that run."""
+
+    def limits(self, node: Any, pod: str = "web") -> list[tuple[Any, Any]]:
+        seen = [c.seen for c in node.world.containers.values() if c.running and c.seen.pod.name == pod]
+        return [(c.resources.cpu_shares, c.resources.memory_bytes) for c in seen]
+
+    async def test_in_place(self, node: Any, build: Any) -> None:
+        node.assign(build.pod({"resources": asking("100m", "64Mi")}))
+        await ready(node)
+        before = running_ids(node)
+        node.assign(build.pod({"resources": asking("500m", "128Mi")}))
+        await node.until(lambda: self.limits(node) == [(512, 128 << 20)])
+        told = codec.convert(core_v1.ResourceRequirements, asking("500m", "128Mi"))
+        await node.until(lambda: node.statuses["web"].containerStatuses[0].resources == told)
+        assert running_ids(node) == before
+        assert node.condition("web", "PodResizeInProgress") == ""
+        assert any(
+            name == "web" and "PodResizeInProgress" in [c.type for c in s.conditions] for name, s in node.history
+        )
+        assert node.world.calls["update_container"] == 1
+
+    async def test_by_a_restart_where_the_policy_asks_for_it(self, node: Any, build: Any) -> None:
+        policy = {"resizePolicy": [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]}
+        node.assign(build.pod({"resources": asking("100m", "64Mi"), **policy}))
+        await ready(node)
+        node.assign(build.pod({"resources": asking("200m", "64Mi"), **policy}))
+        await node.until(lambda: self.limits(node) == [(204, 64 << 20)])
+        assert node.statuses["web"].containerStatuses[0].restartCount == 0
+        node.assign(build.pod({"resources": asking("200m", "128Mi"), **policy}, terminationGracePeriodSeconds=1))
+        await node.until(lambda: self.limits(node) == [(204, 128 << 20)])
+        await node.until(lambda: node.statuses["web"].containerStatuses[0].restartCount == 1)
+        assert any(e.text == "Container c0 resize requires restart" for e in node.events)
+
+    async def test_what_the_node_does_not_have(self, node: Any, build: Any) -> None:
+        node.assign(build.pod({"resources": asking("100m", "64Mi")}))
+        await ready(node)
+        node.assign(build.pod({"resources": asking("3", "64Mi")}))
+        await node.until(lambda: node.condition("web", "PodResizePending") == "True")
+        (pending,) = (c for c in node.statuses["web"].conditions if c.type == "PodResizePending")
+        text = "Node didn't have enough capacity: cpu, requested: 3000, capacity: 2000"
+        assert (pending.reason, pending.message) == ("Infeasible", text)
+        assert node.statuses["web"].containerStatuses[0].allocatedResources == {"cpu": "100m"}
+        assert self.limits(node) == [(102, 64 << 20)]
+
+    async def test_what_others_have(self, node: Any, build: Any) -> None:
+        other = build.pod({"resources": asking("1500m", "64Mi")}, name="other", uid="uid-other")
+        node.assign(build.pod({"resources": asking("100m", "64Mi")}), other)
+        await ready(node)
+        node.assign(build.pod({"resources": asking("1", "64Mi")}))
+        await node.until(lambda: node.condition("web", "PodResizePending") == "True")
+        assert self.limits(node) == [(102, 64 << 20)]
+        node.remove(other)
+        await node.until(lambda: self.limits(node) == [(1024, 64 << 20)])
+        await node.until(lambda: node.condition("web", "PodResizePending") == "")
+
+    async def test_a_refusal_is_told_and_tried_again(self, node: Any, build: Any) -> None:
+        node.assign(build.pod({"resources": asking("100m", "64Mi")}))
+        await ready(node)
+        node.world.fail("update_container", RuntimeFailure("UpdateContainerError", "memory is in use"))
+        node.assign(build.pod({"resources": asking("100m", "32Mi")}))
+        await node.until(lambda: node.condition("web", "PodResizeInProgress") == "True")
+        await node.until(lambda: self.limits(node) == [(102, 32 << 20)])
+        told = [c for _, s in node.history for c in s.conditions if c.type == "PodResizeInProgress" and c.reason]
+        assert (told[0].reason, told[0].message) == ("Error", "memory is in use")
 
 
 class TestImages:

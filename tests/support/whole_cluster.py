@@ -417,8 +417,8 @@ class Namespace:
 
 CONTAINER_FIELDS = {
     "args", "command", "env", "envFrom", "image", "imagePullPolicy", "lifecycle", "livenessProbe", "ports",
-    "readinessProbe", "resources", "startupProbe", "stdin", "terminationMessagePath", "terminationMessagePolicy",
-    "tty", "volumeMounts", "workingDir",
+    "readinessProbe", "resizePolicy", "resources", "startupProbe", "stdin", "terminationMessagePath",
+    "terminationMessagePolicy", "tty", "volumeMounts", "workingDir",
 }  # fmt: skip
 SERVES = "mkdir -p /w; cat /etc/image > /w/index.html; exec httpd -f -p 8080 -h /w"
 FOR_EVER = [{"operator": "Exists"}]

@@ -14,7 +14,7 @@ from node_agent.runtimes.docker.observe import Observer
 
 log = logging.getLogger(__name__)
 
-_ACTIONS = ("start", "die", "oom", "destroy", "pause", "unpause")
+_ACTIONS = ("start", "die", "oom", "destroy", "pause", "unpause", "update")
 _RETRY_SECONDS = 0.25
 _MAX_RETRY_SECONDS = 5.0
 

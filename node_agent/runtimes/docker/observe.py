@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from node_agent.namespaces import has_own_network
-from node_agent.runtimes.base import Container, ObservedPod, PodId, Sandbox, State
+from node_agent.runtimes.base import Container, ObservedPod, PodId, Resources, Sandbox, State
 from node_agent.runtimes.docker import names
 from node_agent.runtimes.docker.client import Daemon
 from node_agent.runtimes.docker.config import MAKE_NETWORK
@@ -144,7 +144,13 @@ def container_of(inspected: dict[str, Any], pod: PodId, *, oom: bool) -> Contain
         oom_killed=state["OOMKilled"] or oom,
         message=state["Error"],
         labels=labels,
+        resources=_resources(inspected["HostConfig"]),
     )
+
+
+def _resources(host: dict[str, Any]) -> Resources:
+    """The daemon writes 0 for a limit that there is not."""
+    return Resources(*(host.get(key) or None for key in ("CpuShares", "CpuQuota", "CpuPeriod", "Memory")))
 
 
 _STATES = {"created": State.CREATED, "running": State.RUNNING, "paused": State.RUNNING, "restarting": State.RUNNING}

@@ -95,6 +95,7 @@ class DockerRuntime:
 
     async def update_container(self, container: str, resources: Resources) -> None:
         await self._containers.update(container, resources)
+        self._observer.forget(container)
 
     def events(self) -> AsyncGenerator[RuntimeEvent, None]:
         return events.follow(self._daemon, self._scope, self._observer)

@@ -138,9 +138,10 @@ class FakeRuntime:
             oom_killed=False,
             message="",
             labels={**spec.labels, _LABEL_NAME: spec.name},
+            resources=spec.resources,
         )
         behaviour = self.world.behaviours.get(spec.image, Behaviour())
-        self.world.containers[seen.id] = PretendedContainer(self._scope, seen, spec, sandbox, behaviour, spec.resources)
+        self.world.containers[seen.id] = PretendedContainer(self._scope, seen, spec, sandbox, behaviour)
         return seen.id
 
     async def start_container(self, container: str) -> None:
@@ -171,7 +172,7 @@ class FakeRuntime:
         held = self.world.containers.get(container)
         if held is None:
             raise RuntimeFailure("UpdateContainerError", f"no such container: {container}")
-        held.resources = resources
+        held.seen = replace(held.seen, resources=resources)
 
     async def events(self) -> AsyncGenerator[RuntimeEvent, None]:
         await self.world.enter("events")

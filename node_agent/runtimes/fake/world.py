@@ -14,7 +14,6 @@ from node_agent.runtimes.base import (
     ContainerSpec,
     Image,
     PodId,
-    Resources,
     RuntimeEvent,
     RuntimeFailure,
     Sandbox,
@@ -50,7 +49,6 @@ class PretendedContainer:
     spec: ContainerSpec
     sandbox: str
     behaviour: Behaviour
-    resources: Resources
     log: deque[LogEntry] = field(default_factory=lambda: deque(maxlen=_MAX_LOG_LINES))
     written: int = 0
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
