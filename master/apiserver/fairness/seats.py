@@ -92,6 +92,7 @@ class Seats:
     def __init__(self) -> None:
         self._levels: list[Level] = []
         self._pool = 0
+        self._waiting = 0
         self._short = False
         """Whether a level waits for the pool: what is free there is its, not a newcomer's."""
 
@@ -124,6 +125,7 @@ class Seats:
         queue.tickets.append(ticket)
         ticket.queue, ticket.waiting = queue, True
         level.waiting += 1
+        self._waiting += 1
         self.dispatch()
         return Verdict.RUN if ticket.running else Verdict.WAIT
 
@@ -133,6 +135,7 @@ class Seats:
             ticket.queue.tickets.remove(ticket)
             ticket.waiting = False
             ticket.level.waiting -= 1
+            self._waiting -= 1
             self.dispatch()
 
     def finish(self, ticket: Ticket, seconds: float) -> None:
@@ -143,17 +146,18 @@ class Seats:
         ticket.level.running -= ticket.width
         if ticket.queue is not None:
             ticket.queue.had += ticket.width * (seconds - EXPECTED_SECONDS)
-        self.dispatch()
+        if self._waiting:
+            self.dispatch()
 
     def dispatch(self) -> None:
         """Start all who may, in their order."""
-        while (waiting := [level for level in self._levels if level.waiting]) and self._start_one(waiting):
-            pass
-        if not waiting:
-            self._short = False
-
-    def _start_one(self, waiting: list[Level]) -> bool:
         self._short = False
+        while self._waiting and self._start_one():
+            pass
+
+    def _start_one(self) -> bool:
+        self._short = False
+        waiting = [level for level in self._levels if level.waiting]
         for level in sorted(waiting, key=lambda level: level.running / (level.nominal or 1)):
             ticket = level.next()
             if self._may_start(level, ticket.width):
@@ -178,6 +182,7 @@ class Seats:
         queue.tickets.popleft()
         ticket.waiting = False
         level.waiting -= 1
+        self._waiting -= 1
         level.clock = max(level.clock, queue.had)
         queue.had += ticket.width * EXPECTED_SECONDS
         self._take(ticket)
