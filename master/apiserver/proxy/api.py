@@ -63,6 +63,8 @@ class ProxyApi:
         if http.method not in METHODS:
             raise MethodNotAllowed(f"{resource.group_resource}/{SUBRESOURCE}", http.method)
         self._authorize(http, who, resource, target)
+        path = {"path": target.rest} if target.rest else {}
+        await self._registry.connect(who, resource, target.namespace, target.name, SUBRESOURCE, path)
         if "dryRun" in http.query:
             raise BadRequest("dryRun is not supported")
         asked = names.split(target.name)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -18,6 +20,8 @@ from master.apiserver.proxy import rewriting
 from master.apiserver.proxy.routes import CONNECT_SECONDS, PIECE, Route, Tls, client
 from master.apiserver.streams import pipes
 from timonel.api.errors import ServiceUnavailable
+
+log = logging.getLogger(__name__)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 MAX_HEAD = 64 * 1024
@@ -129,10 +133,6 @@ class Server:
             raise self._unreachable(error) from error
         try:
             return await self._pass_back(http, answer, place)
-        except (aiohttp.ClientError, ConnectionError, TimeoutError):
-            if http.transport is not None:
-                http.transport.abort()  # the client must not take what it has for all there is
-            raise
         finally:
             answer.close()
 
@@ -141,20 +141,28 @@ class Server:
     ) -> web.StreamResponse:
         headers, start = answer_headers(answer.headers, place), b""
         if _is_page(http, answer, place):
-            start = await _up_to(answer.content, MAX_PAGE)
+            try:
+                start = await _up_to(answer.content, MAX_PAGE)
+            except (aiohttp.ClientError, OSError) as error:
+                raise self._unreachable(error) from error
             if len(start) < MAX_PAGE:
                 del headers["Content-Length"]
                 body = _moved(start, answer.charset or "utf-8", place)
                 return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+        fairness.begun(http, response)
         await response.prepare(http)
         audit.began(http, response)
-        fairness.begun(http, response)
-        async with self._lifetimes.limit(None):
-            await response.write(start)
-            async for piece in answer.content.iter_any():
-                await response.write(piece)
-        await response.write_eof()
+        try:
+            async with self._lifetimes.limit(None):
+                await response.write(start)
+                async for piece in answer.content.iter_any():
+                    await response.write(piece)
+            await response.write_eof()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            log.debug("%s %s broke off: %s", http.method, place.path, error)
+            if http.transport is not None:
+                http.transport.abort()  # the client must not take what it has for all there is
         return response
 
     async def _upgrade(self, http: web.BaseRequest, place: Place, headers: Headers) -> web.StreamResponse:
@@ -175,8 +183,10 @@ class Server:
             except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, OSError, TimeoutError) as error:
                 raise self._unreachable(error) from error
             response, pipe = await pipes.take_over(http, found)
-            async with self._lifetimes.limit(None):
-                await _couple(pipe, reader, writer)
+            fairness.begun(http, response)
+            with suppress(TimeoutError):  # this server closes
+                async with self._lifetimes.limit(None):
+                    await _couple(pipe, reader, writer)
             return response
         finally:
             transport.abort()

@@ -33,6 +33,13 @@ async def _echo(request: web.Request) -> web.StreamResponse:
             await response.prepare(request)
             await response.write(b"first\n")
             await asyncio.Event().wait()
+        case "broken":
+            response = web.StreamResponse(headers={"Content-Length": "100"})
+            await response.prepare(request)
+            await response.write(b"half")
+            assert request.transport is not None
+            request.transport.close()
+            return response
         case "refused":
             return web.Response(status=418, text="no")
     told = {

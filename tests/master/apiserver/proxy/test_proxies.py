@@ -140,6 +140,12 @@ async def test_what_streams_comes_as_it_is_sent(
     await eventually(lambda: served.nodes.streams[-1].closed)
 
 
+async def test_an_answer_that_breaks_off_is_not_taken_for_whole(http: aiohttp.ClientSession, echo: Any) -> None:
+    with pytest.raises(aiohttp.ClientError):
+        async with http.get(f"{PODS}/web/proxy/broken") as answer:
+            await answer.read()
+
+
 async def test_websockets_pass_through(http: aiohttp.ClientSession, echo: Any) -> None:
     async with http.ws_connect(f"{PODS}/web/proxy/socket", protocols=("echo",)) as socket:
         assert socket.protocol == "echo"
