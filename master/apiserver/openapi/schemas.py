@@ -147,9 +147,7 @@ class _Builder:
                 return self._reference(QUANTITY)
             case Shape.SCALAR:
                 return _scalar(schema)
-            case Shape.ANY:
-                return {"type": "object"}
-        return {}
+        return {}  # any JSON, such as the default value of a property of a custom resource
 
     def _reference(self, name: str) -> Document:
         """Beside a bare reference nothing may stand in version 3, so it is wrapped."""
