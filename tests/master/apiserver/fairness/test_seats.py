@@ -168,6 +168,53 @@ def test_lent_seats_come_back_before_anybody_else_borrows() -> None:
     assert (lender.running, borrower.running) == (3, 5)  # nobody of the lender waits: the borrower may again
 
 
+def test_who_has_waited_for_several_seats_of_the_pool_gets_them_before_newcomers() -> None:
+    wide, narrow, other = make("wide", 4, 0, 4), make("narrow", 4, 0, 8), make("other", 2, 2, 2)
+    book = Seats()
+    book.configure([wide, narrow, other])
+    first = [Ticket(narrow, (0, 1)) for _ in range(8)]
+    assert [book.arrive(each) for each in first] == [Verdict.RUN] * 8
+    waiting = Ticket(wide, (0, 1), width=3)
+    assert book.arrive(waiting) is Verdict.WAIT
+    for running in first[:2]:
+        book.finish(running, 1)
+        assert book.arrive(Ticket(narrow, (0, 1))) is Verdict.WAIT
+        assert book.arrive(Ticket(other, (0, 1))) is Verdict.RUN  # what it keeps is not touched by that
+    book.finish(first[2], 1)
+    assert waiting.running
+    assert (wide.running, narrow.running, other.running) == (3, 5, 2)
+
+
+def test_who_was_idle_has_saved_nothing_up() -> None:
+    level = Level("level", False, 1, 1, 1, [Queue() for _ in range(2)], hand_size=1, queue_length=100)
+    book = Seats()
+    book.configure([level])
+    order: list[str] = []
+    running: list[Ticket] = []
+
+    def ask(flow: str, queue: int) -> None:
+        made = Ticket(level, (queue,))
+
+        def start() -> None:
+            order.append(flow)
+            running.append(made)
+
+        made.start = start
+        if book.arrive(made) is Verdict.RUN and made.queue is None:
+            start()
+
+    for _ in range(30):
+        ask("busy", 0)
+    for _ in range(20):
+        book.finish(running.pop(), 1.0)
+    order.clear()
+    for _ in range(10):
+        ask("idle", 1)
+    while running:
+        book.finish(running.pop(), 1.0)
+    assert order[:8].count("idle") <= 5
+
+
 def test_a_level_that_is_gone_runs_out() -> None:
     old, new = make("a", 2, 0, 2), make("b", 2, 0, 2)
     book = Seats()
