@@ -37,8 +37,11 @@ class Deleter:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    async def delete(self, call: Call, options: DeleteOptions) -> Result:
+    async def delete(self, call: Call, options: DeleteOptions, *, admitted: bool = False) -> Result:
         """Delete the object that ``call`` names, or begin to.
+
+        Args:
+            admitted: whether admission has seen already what leads to this.
 
         Raises:
             NotFound: there is none.
@@ -57,11 +60,13 @@ class Deleter:
             if item is None:
                 raise NotFound(call.resource.group_resource, call.name)
             try:
-                outcome = await self._delete_once(call, options, item)
+                outcome = await self._delete_once(call, options, item, admitted=admitted)
             except StatusError:
                 if certain:
                     raise
-                item, certain = None, False
+                stale, item, certain = item, await self._core.read(call.resource, key), True
+                if item and stale.revision == item.revision:
+                    raise
                 continue
             if isinstance(outcome, Result):
                 return outcome
@@ -75,12 +80,13 @@ class Deleter:
         with suppress(NotFound):
             await self.delete(one, options)
 
-    async def _delete_once(self, call: Call, options: DeleteOptions, item: AnyItem) -> Result | Lost:
+    async def _delete_once(self, call: Call, options: DeleteOptions, item: AnyItem, *, admitted: bool) -> Result | Lost:
         core = self._core
         strategy = core.strategy(call.resource)
         old = item.object
         metadata.check(options.preconditions, old.metadata, item.revision, call.resource)
-        await core.admission.validate(Attributes(call, None, old, core, core.authorizer))
+        if not admitted:
+            await core.admission.validate(Attributes(call, None, old, core, core.authorizer))
         new = codec.copy(old)
         goes = self._mark(call, strategy, new, options)
         if options.dry_run:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from master.registry import bodies, metadata
+from master.registry.admission.base import Attributes
 from master.registry.authz.base import Authorizer
 from master.registry.base import DeleteOptions, Resource, Result, Verb, WriteOptions
 from master.registry.bodies import Body
@@ -69,7 +70,9 @@ class Forms:
             return await self._create(call, body, options)
         if not isinstance(sub, Action) or sub.struct is None:
             raise MethodNotAllowed(f"{call.resource.group_resource}/{call.subresource}", call.verb)
-        done = await sub.run(self, call, bodies.decode(body, sub.struct, call, options))
+        wanted = bodies.decode(body, sub.struct, call, options)
+        await self._admit(call, wanted)
+        done = await sub.run(self, call, wanted)
         return Result(codec.encode(done), created=True, warnings=tuple(call.warnings))
 
     async def _create(self, call: Call, body: Body, options: WriteOptions) -> Result:
@@ -174,7 +177,7 @@ class Forms:
 
     async def delete_object(self, call: Call, namespace: str, name: str, options: DeleteOptions) -> Result:
         """See `Actor`."""
-        return await self._deleter.delete(call, options)
+        return await self._deleter.delete(call, options, admitted=True)
 
     @property
     def verifier(self) -> TokenVerifier | None:
@@ -187,6 +190,12 @@ class Forms:
         return self._core.authorizer
 
     # Helpers
+
+    async def _admit(self, call: Call, sent: Any) -> None:
+        """Have what is sent to an action changed and judged; what the action then does is not judged again."""
+        attributes = Attributes(call, sent, None, self._core, self._core.authorizer)
+        await self._core.admission.mutate(attributes)
+        await self._core.admission.validate(attributes)
 
     def _subresource(self, call: Call) -> Subresource | None:
         return self.subresource(call.resource, call.subresource, call.verb) if call.subresource else None

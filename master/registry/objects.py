@@ -11,6 +11,7 @@ from timonel.api.types import meta_v1
 
 if TYPE_CHECKING:
     from master.registry.faces import AnyFace
+    from master.registry.subresources import Subresource
 
 
 class APIObject(Protocol):
@@ -35,6 +36,8 @@ class Call:
     namespace: str
     name: str
     subresource: str = ""
+    sub: "Subresource | None" = None
+    """The form of the subresource."""
     face: "AnyFace | None" = None
     """The kind that the caller speaks of, where it is not the stored one, which ``resource`` is."""
     dry_run: bool = False

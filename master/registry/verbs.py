@@ -308,6 +308,22 @@ class Registry:
                 await asyncio.gather(*(self._deleter.delete_listed(call, raw, options) for raw in batch))
         return seen.list(chosen) if seen else chosen
 
+    async def connect(
+        self, who: User, resource: Resource, namespace: str, name: str, subresource: str, options: dict[str, Any]
+    ) -> None:
+        """Have admission judge a stream before it begins; whoever serves it has authorised it.
+
+        Args:
+            options: of the stream, as a document of the subresource's kind.
+        """
+        sub = next((sub for sub in self.core.strategy(resource).subresources if sub.name == subresource), None)
+        call = Call(who, Verb.CONNECT, resource, namespace, name, subresource, sub, now=self.core.now())
+        head = {"kind": sub.gvk.kind, "apiVersion": sub.gvk.api_version} if sub and sub.gvk else {}
+        with in_api_words():
+            await self.core.admission.validate(
+                admission.Attributes(call, head | options, None, self.core, self.core.authorizer)
+            )
+
     # Helpers
 
     def _call(
@@ -325,9 +341,8 @@ class Registry:
         resource = self.resources.of(kind)
         self.core.authorize(Attributes(who, verb, resource, subresource, namespace, name, field_selector=fields))
         strategy = self.core.strategy(resource)
-        if subresource:
-            self._forms.subresource(resource, subresource, verb)
-        elif verb not in strategy.verbs:
+        sub = self._forms.subresource(resource, subresource, verb) if subresource else None
+        if sub is None and verb not in strategy.verbs:
             raise MethodNotAllowed(resource.group_resource, verb)
         return Call(
             user=who,
@@ -337,6 +352,7 @@ class Registry:
             namespace=namespace if resource.namespaced else "",
             name=name,
             subresource=subresource,
+            sub=sub,
             dry_run=options.dry_run if options else False,
             field_manager=options.field_manager if isinstance(options, WriteOptions) else "",
             now=self.core.now(),

@@ -1,4 +1,7 @@
-"""Calls of webhooks: HTTPS to a URL or to a Service, whose pods are found by its EndpointSlices."""
+"""Calls of webhooks: HTTPS to a URL or to a Service, whose pods are found by its EndpointSlices.
+
+Connections are kept, answers are bounded in size and time, and nothing is followed elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,20 @@ import random
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import aiohttp
-import msgspec
 
 from master.registry.objects import Reader
 from timonel.api.types import core_v1, discovery_v1
 from timonel.api.types.apiextensions_v1 import ServiceReference
 
 HTTPS = 443
-MAX_ANSWER = 64 * 1024 * 1024
-"""Bytes of an answer: a conversion may be of thousands of objects."""
+MAX_ANSWER = 8 * 1024 * 1024
+"""Bytes of an answer; an object has 3 MiB at most, and a patch is longer than what it puts in by a third (base64)."""
+KEPT_CONTEXTS = 64
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity"}
 
 
 class WebhookFailed(Exception):
@@ -58,38 +62,67 @@ def service_target(service: ServiceReference, ca_bundle: str | None, reader: Rea
     return Target(f"https://{address}:{port}/{(service.path or '').lstrip('/')}", host, _authority(ca_bundle))
 
 
-async def call(target: Target, body: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Post ``body`` and give the answer.
+class Client:
+    """Posts to webhooks over connections that it keeps.
 
-    Raises:
-        WebhookFailed: it did not come within ``seconds``, or it is no JSON object, or no success.
+    Args:
+        most: bytes of an answer.
     """
-    try:
-        async with asyncio.timeout(seconds):
-            raw = await _posted(target, msgspec.json.encode(body))
-        answer = msgspec.json.decode(raw)
-    except TimeoutError:
-        raise WebhookFailed(f"Post {target.url}: no answer within {seconds:g} s") from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise WebhookFailed(f"Post {target.url}: {error}") from None
-    except msgspec.DecodeError as error:
-        raise WebhookFailed(f"Post {target.url}: the answer is no JSON: {error}") from None
-    if not isinstance(answer, dict):
-        raise WebhookFailed(f"Post {target.url}: the answer is no object")
-    return answer
+
+    def __init__(self, most: int = MAX_ANSWER) -> None:
+        self._most = most
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close the connections. Idempotent."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def post(self, target: Target, body: bytes, seconds: int) -> bytes:
+        """Post JSON; gives the body of the answer.
+
+        Raises:
+            WebhookFailed: the server was not reached, did not answer within ``seconds``, or did not answer 200.
+        """
+        url = f"{target.url}?timeout={seconds}s"
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._post(target, url, body)
+        except TimeoutError:
+            raise WebhookFailed(f'Post "{url}": context deadline exceeded') from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise WebhookFailed(f'Post "{url}": {error or type(error).__name__}') from None
+
+    async def _post(self, target: Target, url: str, body: bytes) -> bytes:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                headers=HEADERS, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        async with self._session.post(
+            url,
+            data=body,
+            headers={"Host": target.host},
+            ssl=_context(target.authority),
+            server_hostname=target.host,
+            allow_redirects=False,
+        ) as response:
+            raw = await _bounded(response.content, self._most)
+            if response.status != 200:
+                said = raw[:200].decode(errors="replace")
+                raise WebhookFailed(
+                    f'Post "{url}": the server responded with the status code {response.status}: {said}'
+                )
+            return raw
 
 
-async def _posted(target: Target, body: bytes) -> bytes:
-    headers = {"Content-Type": "application/json", "Host": target.host}
-    tls = _context(target.authority)
-    async with (
-        aiohttp.ClientSession(headers=headers) as session,
-        session.post(target.url, data=body, ssl=tls, server_hostname=target.host) as response,
-    ):
-        raw = await response.content.read(MAX_ANSWER)
-        if response.status != 200:
-            raise WebhookFailed(f"the server answered {response.status}: {raw[:200].decode(errors='replace')}")
-        return raw
+async def _bounded(content: aiohttp.StreamReader, most: int) -> bytes:
+    raw = bytearray()
+    async for piece in content.iter_any():
+        raw += piece
+        if len(raw) > most:
+            raise WebhookFailed(f"the answer has more than {most} bytes")
+    return bytes(raw)
 
 
 def _endpoints(service: ServiceReference, port: int, reader: Reader) -> Iterator[tuple[str, int]]:
@@ -115,7 +148,9 @@ def _authority(bundle: str | None) -> bytes:
         raise WebhookFailed("its caBundle is no base64") from None
 
 
+@lru_cache(maxsize=KEPT_CONTEXTS)
 def _context(authority: bytes) -> ssl.SSLContext:
+    """One context a CA, for connections are shared by those with the same context."""
     try:
         return ssl.create_default_context(cadata=authority.decode() or None)
     except (ssl.SSLError, ValueError) as error:

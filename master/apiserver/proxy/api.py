@@ -82,8 +82,9 @@ class ProxyApi:
                 pod, port = await self._behind(target, asked)
         if self._nodes is None:
             raise ServiceUnavailable("this API server has no connection to nodes")
-        route = InPod(self._nodes, node_of(pod), target_of(pod), port)
-        return await self._forward(http, target, asked, route, f"{pod.status.podIP}:{port}")
+        address = pod.status.podIP or ""
+        route = InPod(self._nodes, node_of(pod), target_of(pod), address, port)
+        return await self._forward(http, target, asked, route, f"{address}:{port}")
 
     def _authorize(self, http: web.BaseRequest, who: User, resource: Resource, target: Target) -> None:
         """By the subresource; what a node itself serves also by the finer permissions that kubelets know.

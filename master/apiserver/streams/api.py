@@ -64,6 +64,9 @@ class StreamApi:
         pod = await self._registry.reader.current(core_v1.Pod, target.namespace, target.name)
         if pod is None:
             raise NotFound(resource.group_resource, target.name)
+        if not is_log:
+            asked = options.as_document(http.query)
+            await self._registry.connect(who, resource, target.namespace, target.name, target.subresource, asked)
         match target.subresource:
             case "log":
                 return await self._log(http, pod, http.query.get("container", ""))

@@ -1,6 +1,7 @@
 """Reads the options of log, exec, attach and port-forward from query strings."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from master.apiserver.options import Query, boolean, integer
 from master.registry.streams import Attach, Exec, Logs
@@ -48,6 +49,18 @@ def execution(query: Query) -> Exec:
 def attachment(query: Query) -> Attach:
     """The options of an attach; raises BadRequest when there is nothing to stream."""
     return Attach(**_streams(query))
+
+
+def as_document(query: Query) -> dict[str, Any]:
+    """The options of a stream as admission sees them."""
+    document: dict[str, Any] = {name: True for name in ("stdin", "stdout", "stderr", "tty") if boolean(query, name)}
+    if query.get("container"):
+        document["container"] = query["container"]
+    if "command" in query:
+        document["command"] = query.getall("command")
+    if "ports" in query:
+        document["ports"] = ports(query)
+    return document
 
 
 def ports(query: Query) -> list[int]:

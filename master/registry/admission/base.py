@@ -21,7 +21,10 @@ from timonel.api.errors import Forbidden
 
 @dataclass(slots=True)
 class Attributes:
-    """A write under way. ``object`` is None for a delete; ``old`` is None for a create and is read-only."""
+    """A write under way. ``object`` is None for a delete; ``old`` is None for a create and is read-only.
+
+    Of a stream (CONNECT) the object is a document: its options.
+    """
 
     call: Call
     object: Any
@@ -38,7 +41,9 @@ class Attributes:
 
     @property
     def operation(self) -> Verb:
-        """CREATE, UPDATE or DELETE: what happens to the object, whatever verb asked for it."""
+        """CREATE, UPDATE or DELETE: what happens to the object, whatever verb asked for it; or CONNECT, for streams."""
+        if self.call.verb is Verb.CONNECT:
+            return Verb.CONNECT
         if self.object is None:
             return Verb.DELETE
         return Verb.CREATE if self.old is None else Verb.UPDATE

@@ -61,6 +61,8 @@ class NodeRestriction(Plugin):
     def _pod(self, attributes: Attributes) -> None:
         node = node_name(attributes.call.user)
         new, old = attributes.object, attributes.old
+        if attributes.call.subresource == "eviction":
+            new, old = None, attributes.reader.cached(core_v1.Pod, attributes.call.namespace, attributes.call.name)
         if old is None:
             raise attributes.forbidden(f'node "{node}" may not create pods')
         if old.spec.nodeName != node or (new is not None and new.spec.nodeName != node):

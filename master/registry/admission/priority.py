@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from master.registry.admission.base import Attributes, Plugin
+from master.registry.base import Verb
 from master.registry.kinds.priorityclass import PREEMPT, SYSTEM
 from timonel.api.types import core_v1, scheduling_v1
 
@@ -11,10 +12,19 @@ class Priority(Plugin):
     """As Kubernetes' plugin of the same name."""
 
     order: ClassVar[int] = 40
-    kinds = frozenset({core_v1.Pod})
+    kinds = frozenset({core_v1.Pod, scheduling_v1.PriorityClass})
+    operations = frozenset({Verb.CREATE, Verb.DELETE})
+
+    async def validate(self, attributes: Attributes) -> None:
+        """The system's classes stay."""
+        call = attributes.call
+        if attributes.operation is Verb.DELETE and call.resource.struct is not core_v1.Pod and call.name in SYSTEM:
+            raise attributes.forbidden("this is a system priority class and cannot be deleted")
 
     async def mutate(self, attributes: Attributes) -> None:
         """Look the class up; a pod without one gets the default class's, or 0."""
+        if attributes.call.resource.struct is not core_v1.Pod:
+            return
         spec: core_v1.PodSpec = attributes.object.spec
         found = await self._class(attributes, spec.priorityClassName) if spec.priorityClassName else None
         if found is None:

@@ -23,7 +23,8 @@ class Selectors(Protocol):
 
 async def selected(selectors: Selectors, attributes: Attributes) -> bool:
     """Whether the selectors choose the write: either state of the object, and the namespace that it is in."""
-    labels = [obj.metadata.labels for obj in (attributes.object, attributes.old) if obj is not None]
+    heads = [getattr(obj, "metadata", None) for obj in (attributes.object, attributes.old) if obj is not None]
+    labels = [head.labels for head in heads if head is not None]
     if not selects(selectors.objectSelector, *labels):
         return False
     if is_everything(selectors.namespaceSelector):

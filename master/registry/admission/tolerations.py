@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from master.registry.admission.base import Attributes, Plugin
+from master.registry.base import Verb
 from timonel.api.types import core_v1
 
 SECONDS = {"node.kubernetes.io/not-ready": 300, "node.kubernetes.io/unreachable": 3}
@@ -17,6 +18,7 @@ class DefaultTolerationSeconds(Plugin):
 
     order: ClassVar[int] = 50
     kinds = frozenset({core_v1.Pod})
+    operations = frozenset({Verb.CREATE, Verb.UPDATE})
 
     async def mutate(self, attributes: Attributes) -> None:
         """Add a toleration for each of the two taints that the pod says nothing of."""

@@ -9,14 +9,18 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from master.registry import webhookcalls
 from master.registry.objects import Reader
-from master.registry.webhookcalls import Target, WebhookFailed
+from master.registry.webhookcalls import Client, Target, WebhookFailed
 from timonel.api.custom import Document
 from timonel.api.types.apiextensions_v1 import CustomResourceDefinition, WebhookConversion
 
-SECONDS = 30.0
+SECONDS = 30
 """How long a webhook may take."""
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes of an answer: a conversion may be of thousands of objects."""
 API_VERSION = "apiextensions.k8s.io/v1"
 _MAY_CHANGE = frozenset({"labels", "annotations"})
 """What a conversion may change of metadata."""
@@ -48,7 +52,8 @@ class Renaming:
 class Webhook:
     """The definition's author converts."""
 
-    def __init__(self, conversion: WebhookConversion, kind: str, reader: Reader) -> None:
+    def __init__(self, conversion: WebhookConversion, kind: str, reader: Reader, client: Client) -> None:
+        self._client = client
         self._conversion = conversion
         self._kind = kind
         self._reader = reader
@@ -69,8 +74,8 @@ class Webhook:
         uid = str(uuid.uuid4())
         request = {"uid": uid, "desiredAPIVersion": api_version, "objects": list(documents)}
         review = {"apiVersion": API_VERSION, "kind": "ConversionReview", "request": request}
-        answer = await webhookcalls.call(self._target(), review, SECONDS)
-        response = answer.get("response")
+        raw = await self._client.post(self._target(), msgspec.json.encode(review), SECONDS)
+        response = _response(raw)
         if not isinstance(response, dict) or response.get("uid") != uid:
             raise WebhookFailed("the answer is for another request: expected response.uid to be that of the request")
         result = response.get("result") or {}
@@ -88,12 +93,23 @@ class Webhook:
         return webhookcalls.url_target((config.url if config else None) or "", config.caBundle if config else None)
 
 
-def converter_of(definition: CustomResourceDefinition, reader: Reader) -> Converter:
+def converter_of(definition: CustomResourceDefinition, reader: Reader, client: Client) -> Converter:
     """How a definition's objects are converted."""
     conversion = definition.spec.conversion
     if conversion and conversion.strategy == "Webhook" and conversion.webhook:
-        return Webhook(conversion.webhook, definition.spec.names.kind, reader)
+        return Webhook(conversion.webhook, definition.spec.names.kind, reader, client)
     return Renaming()
+
+
+def _response(raw: bytes) -> Any:
+    """The response part of an answer. Raises WebhookFailed where it is no answer."""
+    try:
+        answer = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise WebhookFailed(f"the answer is no JSON: {error}") from None
+    if not isinstance(answer, dict):
+        raise WebhookFailed("the answer is no object")
+    return answer.get("response")
 
 
 def _checked(old: Document, new: Any, api_version: str) -> Document:

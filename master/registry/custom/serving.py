@@ -10,9 +10,10 @@ from typing import Any
 
 from master.registry.base import Resource
 from master.registry.core import Core
-from master.registry.custom.conversion import converter_of
+from master.registry.custom.conversion import MAX_ANSWER, converter_of
 from master.registry.custom.kinds import CustomStrategy
 from master.registry.custom.versions import VersionStore
+from master.registry.webhookcalls import Client
 from timonel.api import codec
 from timonel.api.types.apiextensions_v1 import CustomResourceDefinition
 
@@ -38,6 +39,7 @@ class CustomResources:
         self._core = core
         self._served: dict[str, _Served] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._client = Client(MAX_ANSWER)
 
     async def start(self) -> None:
         """Serve what is there; wait for its objects, then follow what changes."""
@@ -51,7 +53,8 @@ class CustomResources:
                 log.warning("%d versions of custom resources are not loaded yet; serving without them", len(late))
 
     async def close(self) -> None:
-        """Stop following; the caches are the core's to close."""
+        """Stop following; the caches are the core's to close. Idempotent."""
+        await self._client.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -79,7 +82,7 @@ class CustomResources:
     def _serve(self, definition: CustomResourceDefinition, made_of: bytes) -> None:
         name, strategies = definition.metadata.name or "", strategies_of(definition)
         self._served[name] = _Served(made_of, strategies)
-        converter = converter_of(definition, self._core)
+        converter = converter_of(definition, self._core, self._client)
         stored = f"{definition.spec.group}/{storage_version(definition)}"
         for strategy in strategies:
             kind, prefix = strategy.kind, strategy.resource.prefix

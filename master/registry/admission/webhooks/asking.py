@@ -11,12 +11,12 @@ from master.registry.admission.matching import Webhook, form_for
 from master.registry.admission.seeing import Failed, conditions_hold, seen
 from master.registry.admission.selecting import selected
 from master.registry.admission.webhooks import review
-from master.registry.admission.webhooks.client import Client, target_of
+from master.registry.admission.webhooks.client import target_of
 from master.registry.admission.webhooks.forms import Form, forms_of
 from master.registry.admission.webhooks.review import Answer
 from master.registry.cel.failures import CompileError
 from master.registry.remarks import remark
-from master.registry.webhookcalls import WebhookFailed
+from master.registry.webhookcalls import Client, WebhookFailed
 from timonel.api.errors import BadRequest, InternalError
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 
 from master.registry.admission.base import Attributes
-from master.registry.admission.webhooks.forms import STATUS, Form, subresource_of
+from master.registry.admission.webhooks.forms import STATUS, Form
 from master.registry.base import Verb
 from master.registry.strategy import KINDS
-from master.registry.subresources import Part, Status
+from master.registry.subresources import Action, Part, Status
 from timonel.api import codec
 from timonel.api.custom import CustomObject
 from timonel.api.errors import InternalError, StatusError
@@ -79,9 +79,10 @@ def _confine(attributes: Attributes, new: Any) -> None:
             status, new.content = new.status, dict(obj.content)
             new.status = status
         return
-    part = subresource_of(call)
+    part = call.sub
     if isinstance(part, Part):
         part.prepare(new, old, call)
+    if isinstance(part, Part | Action):
         return
     strategy = KINDS[type(new)]
     if attributes.operation is Verb.UPDATE and any(isinstance(sub, Status) for sub in strategy.subresources):

@@ -34,25 +34,25 @@ class Form:
 
 
 def forms_of(call: Call) -> list[Form]:
-    """The forms of a call's object: the caller's own first.
-
-    There are none where admission does not see what the caller sends: a pod's binding, a custom resource's scale.
-    """
-    sub = subresource_of(call)
-    if isinstance(sub, Action | Connect) or (sub is None and call.subresource not in ("", STATUS)):
-        return []
-    own = call.face.resource if call.face else call.resource
+    """The forms of a call's object: the caller's own first."""
+    sub, own = call.sub, call.face.resource if call.face else call.resource
     if isinstance(sub, Projection):
         return [_projected(own, sub)]
+    if isinstance(sub, Action | Connect):
+        return [_sent(own, sub)]
     forms = [_stored(call.resource), *(_faced(face) for face in _faces(call.resource.struct))]
     return sorted(forms, key=lambda form: form.resource != own)
 
 
-def subresource_of(call: Call) -> Subresource | None:
-    """The subresource that a call writes, where it is a built-in kind's."""
-    strategy = KINDS.get(call.resource.struct) if call.resource.struct else None
-    known = strategy.subresources if strategy else ()
-    return next((sub for sub in known if sub.name == call.subresource), None)
+def _sent(resource: Resource, sub: Subresource) -> Form:
+    """What is asked for by a POST, or the options of a stream: seen as it was sent."""
+    struct = sub.struct
+    return Form(
+        resource,
+        sub.gvk or resource.gvk,
+        lambda obj: obj,
+        lambda document, obj: codec.convert(struct, document) if struct else document,
+    )
 
 
 def _faces(struct: type[Any] | None) -> Iterator[AnyFace]:

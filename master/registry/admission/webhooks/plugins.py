@@ -13,13 +13,13 @@ from master.registry.admission.base import Attributes, Plugin
 from master.registry.admission.matching import Webhook, is_exempt
 from master.registry.admission.webhooks.asking import ask
 from master.registry.admission.webhooks.changing import change
-from master.registry.admission.webhooks.client import Client
 from master.registry.base import Verb
+from master.registry.webhookcalls import Client
 from timonel.api import codec
 from timonel.api.errors import InternalError, StatusError
 from timonel.api.types import admissionregistration_v1 as v1
 
-WRITES = frozenset({Verb.CREATE, Verb.UPDATE, Verb.DELETE})
+WRITES = frozenset({Verb.CREATE, Verb.UPDATE, Verb.DELETE, Verb.CONNECT})
 
 
 class MutatingWebhooks(Plugin):
@@ -57,8 +57,8 @@ class MutatingWebhooks(Plugin):
             left[key] = codec.encode(attributes.object)
 
     async def validate(self, attributes: Attributes) -> None:
-        """Ask about deletions, which change no object: a patch is refused."""
-        if attributes.operation is not Verb.DELETE:
+        """Ask about deletions and streams, which change no object: a patch is refused."""
+        if attributes.operation not in (Verb.DELETE, Verb.CONNECT):
             return
         for _, webhook in _mutating(attributes):
             asked = await ask(self._client, webhook, attributes, may_patch=True)

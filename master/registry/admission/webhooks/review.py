@@ -174,8 +174,10 @@ def _user(attributes: Attributes) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value}
 
 
-def _options(attributes: Attributes) -> dict[str, Any]:
+def _options(attributes: Attributes) -> dict[str, Any] | None:
     call, operation = attributes.call, attributes.operation
+    if operation is Verb.CONNECT:
+        return None
     options: dict[str, Any] = {"apiVersion": "meta.k8s.io/v1", "kind": OPTIONS[operation]}
     if call.dry_run:
         options["dryRun"] = ["All"]

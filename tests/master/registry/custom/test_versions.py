@@ -218,12 +218,20 @@ class Objects:
         return iter([self.slice])
 
 
+async def posted(target: webhookcalls.Target, body: dict[str, Any]) -> Any:
+    client = webhookcalls.Client()
+    try:
+        return json.loads(await client.post(target, json.dumps(body).encode(), 5))
+    finally:
+        await client.close()
+
+
 async def test_a_service_is_found_by_its_endpoints(converter: Converter) -> None:
     reference = v1.ServiceReference(name="converter", namespace="default", path="/convert")
     target = webhookcalls.service_target(reference, converter.authority, cast(Any, Objects(converter.port)))
     assert target.host == "converter.default.svc"
     request = {"uid": "u", "desiredAPIVersion": f"{GROUP}/v1", "objects": []}
-    answer = await webhookcalls.call(target, {"request": request}, 5.0)
+    answer = await posted(target, {"request": request})
     assert answer["response"]["uid"] == "u"
     with pytest.raises(webhookcalls.WebhookFailed, match='no endpoints available for service "converter"'):
         webhookcalls.service_target(reference, None, cast(Any, Objects(converter.port, ready=False)))
@@ -232,10 +240,10 @@ async def test_a_service_is_found_by_its_endpoints(converter: Converter) -> None
 async def test_a_webhook_must_be_who_it_says(converter: Converter) -> None:
     target = webhookcalls.url_target(f"https://127.0.0.1:{converter.port}/convert", None)
     with pytest.raises(webhookcalls.WebhookFailed, match="CERTIFICATE_VERIFY_FAILED"):
-        await webhookcalls.call(target, {}, 5.0)
+        await posted(target, {})
 
 
 async def test_a_webhook_that_is_not_there(converter: Converter) -> None:
     target = webhookcalls.url_target("https://127.0.0.1:1/convert", converter.authority)
-    with pytest.raises(webhookcalls.WebhookFailed, match=r"Post https://127\.0\.0\.1:1/convert"):
-        await webhookcalls.call(target, {}, 5.0)
+    with pytest.raises(webhookcalls.WebhookFailed, match=r'Post "https://127\.0\.0\.1:1/convert'):
+        await posted(target, {})

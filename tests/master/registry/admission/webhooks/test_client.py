@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from master.registry.admission.webhooks.client import Client, target_of
-from master.registry.webhookcalls import WebhookFailed
+from master.registry.admission.webhooks.client import target_of
+from master.registry.webhookcalls import Client, WebhookFailed
 from timonel.api import codec
 from timonel.api.types import admissionregistration_v1 as v1
 from timonel.api.types import core_v1, discovery_v1

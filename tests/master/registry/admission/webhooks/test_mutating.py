@@ -7,9 +7,9 @@ import pytest
 
 from master.registry.admission.base import Attributes
 from master.registry.admission.webhooks.asking import ask
-from master.registry.admission.webhooks.client import Client
 from master.registry.base import Verb
 from master.registry.objects import Call
+from master.registry.webhookcalls import Client
 from timonel.api import codec
 from timonel.api.errors import BadRequest, InternalError, StatusError
 from timonel.api.types import admissionregistration_v1 as v1

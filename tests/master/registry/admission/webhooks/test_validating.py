@@ -1,7 +1,6 @@
 """Webhooks that judge objects, and those that answer badly or not at all."""
 
 import asyncio
-import json
 import re
 import socket
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from master.registry.admission.webhooks import client
+from master.registry.webhookcalls import MAX_ANSWER
 from timonel.api.errors import Forbidden, InternalError, Invalid, StatusError
 from timonel.api.types import admissionregistration_v1 as v1
 from timonel.api.types import core_v1
@@ -154,12 +153,11 @@ async def test_bad_answers_are_failures_and_fall_under_the_policy(
 
 
 async def test_a_huge_answer_is_not_read_to_its_end(
-    api: Any, hooks: Any, validating: Any, config_map: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    api: Any, hooks: Any, validating: Any, config_map: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(client, "MAX_ANSWER", 100_000)
-    hooks.says["/v"] = lambda _: web.Response(body=b" " * 200_000 + json.dumps({}).encode())
+    hooks.says["/v"] = lambda _: web.Response(body=b" " * (MAX_ANSWER + 1))
     await validating(hooks.webhook("/v"))
-    with pytest.raises(InternalError, match="more than 100000 bytes"):
+    with pytest.raises(InternalError, match=f"more than {MAX_ANSWER} bytes"):
         await api.create(core_v1.ConfigMap, config_map)
 
 
