@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from node_agent.resources import container_resources
 from node_agent.runtimes.base import Container, Resources
-from timonel.api.podresources import requests
+from timonel.api.podresources import granted, requests
 from timonel.api.types import core_v1
 
 ENDED = ("Succeeded", "Failed")
@@ -54,7 +54,7 @@ def hindrance(pod: core_v1.Pod, others: Iterable[core_v1.Pod], allocatable: Mapp
         if asked[name] > allocatable[name]:
             text = f"Node didn't have enough capacity: {name}, requested: {asked[name]}, capacity: {allocatable[name]}"
             return Hindrance("Infeasible", text)
-    alive = [requests(other.spec) for other in others if other.status.phase not in ENDED]
+    alive = [requests(granted(other)) for other in others if other.status.phase not in ENDED]
     for name in bounded:
         used = sum(other.get(name, 0) for other in alive)
         if used + asked[name] > allocatable[name]:

@@ -118,7 +118,8 @@ class Scheduler:
             self._gone(info)
         elif info.node:
             self._queue.remove(info.uid)
-            self._table.add_pod(info)
+            if self._table.add_pod(info):
+                self._cluster_changed()
         elif pod.metadata.deletionTimestamp:
             self._queue.remove(info.uid)
         elif (pod.spec.schedulerName or NAME) == NAME and not pod.spec.schedulingGates:

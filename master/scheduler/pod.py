@@ -7,7 +7,7 @@ from functools import cached_property
 
 from timonel.api import codec
 from timonel.api.meta import controller_of
-from timonel.api.podresources import nonzero_requests, requests
+from timonel.api.podresources import granted, nonzero_requests, requests
 from timonel.api.types import core_v1
 
 HostPort = tuple[str, int, str]
@@ -55,14 +55,15 @@ def pod_info(pod: core_v1.Pod) -> PodInfo:
     """Read a pod, scheduled or not."""
     namespace = pod.metadata.namespace or ""
     owner = controller_of(pod)
+    spec = granted(pod)
     return PodInfo(
         key=f"{namespace}/{pod.metadata.name}",
         uid=pod.metadata.uid or "",
         node=pod.spec.nodeName or "",
         spec=pod.spec,
         priority=pod.spec.priority or 0,
-        requests=requests(pod.spec),
-        nonzero=nonzero_requests(pod.spec),
+        requests=requests(spec),
+        nonzero=nonzero_requests(spec),
         ports=_host_ports(pod.spec),
         owner=f"{namespace}/{owner.uid}" if owner else "",
     )

@@ -131,15 +131,20 @@ class NodeTable:
 
     # Pods.
 
-    def add_pod(self, pod: PodInfo) -> None:
+    def add_pod(self, pod: PodInfo) -> bool:
         """Count a pod that is bound, or assumed to be, to `pod.node`; nothing happens when it is counted there or the
-        node is unknown.
+        node is unknown. Whether it was counted before with other requests: it has been resized.
         """
         node = self.nodes.get(pod.node)
-        if node is None or pod.uid in node.pods:
-            return
+        if node is None:
+            return False
+        known = node.pods.get(pod.uid)
+        if known is not None and known.requests == pod.requests:
+            return False
+        self.remove_pod(pod)
         node.pods[pod.uid] = pod
         self._count(node.row, pod, 1)
+        return known is not None
 
     def remove_pod(self, pod: PodInfo) -> None:
         """Count a pod no longer; one that was not counted is no error."""

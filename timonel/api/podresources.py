@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from timonel.api import codec
 from timonel.api.quantity import Quantity
 from timonel.api.types import core_v1
 
@@ -32,6 +33,19 @@ def requests(spec: core_v1.PodSpec) -> dict[str, int]:
     if spec.resources:
         totals.update({resource: amount(resource, quantity) for resource, quantity in spec.resources.requests.items()})
     return _plus(totals, {resource: amount(resource, quantity) for resource, quantity in spec.overhead.items()})
+
+
+def granted(pod: core_v1.Pod) -> core_v1.PodSpec:
+    """The spec as its node has granted it: the requests of an infeasible resize, which it can never give, do not count."""
+    if not any(c.type == "PodResizePending" and c.reason == "Infeasible" for c in pod.status.conditions):
+        return pod.spec
+    statuses = (*pod.status.initContainerStatuses, *pod.status.containerStatuses)
+    given = {status.name: status.allocatedResources for status in statuses}
+    spec = codec.copy(pod.spec)
+    for container in (*spec.initContainers, *spec.containers):
+        if container.resources and given.get(container.name):
+            container.resources.requests = dict(given[container.name])
+    return spec
 
 
 def nonzero_requests(spec: core_v1.PodSpec) -> dict[str, int]:

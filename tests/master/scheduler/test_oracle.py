@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -311,7 +312,7 @@ def test_a_table_changed_step_by_step_equals_one_made_at_once(draw: Draw) -> Non
     counted: dict[str, PodInfo] = {}
     for step in range(draw.randint(1, 40)):
         index = draw.randint(0, 20)
-        match draw.choice(["set", "remove", "pod", "unpod"]):
+        match draw.choice(["set", "remove", "pod", "resize", "unpod"]):
             case "set":
                 present[index] = draw.node()
                 table.set_node(make_node(index, present[index]))
@@ -324,6 +325,12 @@ def test_a_table_changed_step_by_step_equals_one_made_at_once(draw: Draw) -> Non
                 counted[pod.uid] = pod
                 table.add_pod(pod)
                 table.add_pod(pod)
+            case "resize" if counted:
+                pod = counted[draw.choice(sorted(counted))]
+                cpu = draw.randint(1, 4000)
+                asked = {"requests": pod.requests | {"cpu": cpu}, "nonzero": pod.nonzero | {"cpu": cpu}}
+                counted[pod.uid] = replace(pod, **asked)
+                table.add_pod(counted[pod.uid])
             case "unpod" if counted:
                 pod = counted.pop(draw.choice(sorted(counted)))
                 table.remove_pod(pod)
