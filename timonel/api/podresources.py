@@ -36,7 +36,7 @@ def requests(spec: core_v1.PodSpec) -> dict[str, int]:
 
 
 def granted(pod: core_v1.Pod) -> core_v1.PodSpec:
-    """The spec as its node has granted it: the requests of an infeasible resize, which it can never give, do not count."""
+    """The spec as its node has granted it: the requests of an infeasible resize do not count."""
     if not any(c.type == "PodResizePending" and c.reason == "Infeasible" for c in pod.status.conditions):
         return pod.spec
     statuses = (*pod.status.initContainerStatuses, *pod.status.containerStatuses)
