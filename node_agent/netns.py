@@ -5,6 +5,7 @@ import ctypes
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 _CLONE_NEWNET = 0x40000000
@@ -12,15 +13,15 @@ _LOCAL = ("127.0.0.1", "::1")
 CONNECT_SECONDS = 5.0
 
 
-async def connect_inside(pid: int, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to localhost of that process's network namespace. Raises OSError."""
+async def connect_inside(pid: int, port: int, host: str = "") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to an address, by default localhost, in that process's network namespace. Raises OSError."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[socket.socket] = loop.create_future()
 
     def enter_and_connect() -> None:
         try:
             _enter(pid)
-            connected = _connect(port)
+            connected = _connect(port, (host,) if host else _LOCAL)
         except OSError as error:
             loop.call_soon_threadsafe(_settle, found, None, error)
         else:
@@ -48,13 +49,13 @@ def _enter(pid: int) -> None:
             raise OSError(number, f"cannot enter the network namespace: {os.strerror(number)}")
 
 
-def _connect(port: int) -> socket.socket:
+def _connect(port: int, addresses: Sequence[str]) -> socket.socket:
     problem = OSError("no local address")
-    for address in _LOCAL:
+    for address in addresses:
         try:
             connected = socket.create_connection((address, port), timeout=CONNECT_SECONDS)
         except OSError as error:
-            problem = error if address == _LOCAL[0] else problem
+            problem = error if address == addresses[0] else problem
         else:
             connected.setblocking(False)
             return connected

@@ -14,7 +14,7 @@ from node_agent.runtimes.base import NotRunning, RuntimeFailure, Streams, Termin
 from node_agent.terminals import resize, success, terminal_status
 from node_agent.worker import PodWorker
 from timonel.api import codec
-from timonel.api.errors import BadRequest, InternalError, NotFound, StatusError, TooManyRequests
+from timonel.api.errors import BadRequest, InternalError, NotFound, ServiceUnavailable, StatusError, TooManyRequests
 from timonel.api.types import meta_v1
 from timonel.rpc import node_pb2
 from timonel.rpc.channel import FRAME_BYTES
@@ -185,12 +185,16 @@ async def _show(talk: Conversation, terminal: Terminal) -> None:
 
 async def _forward(talk: Conversation, request: node_pb2.OpenStream, worker: PodWorker) -> meta_v1.Status:
     """One connection to a port inside the pod's network namespace."""
-    port = request.port_forward.port
+    host, port = request.port_forward.host, request.port_forward.port
     pid = worker.sandbox_pid()
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            reader, writer = await connect_inside(pid, port)
+            reader, writer = await connect_inside(pid, port, host)
     except (OSError, TimeoutError) as error:
+        if host:
+            raise ServiceUnavailable(
+                f"dial tcp {host}:{port}: connect: {(error.strerror or 'timeout').lower()}"
+            ) from error
         where = (
             f"port {port} to pod {request.pod_name}, uid : failed to connect to localhost:{port} inside its namespace"
         )

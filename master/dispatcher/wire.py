@@ -99,7 +99,7 @@ def open_stream(stream_id: str, target: streams.Target, request: streams.Request
         case streams.Attach():
             message.attach.CopyFrom(_exec(request, ()))
         case streams.PortForward():
-            message.port_forward.port = request.port
+            message.port_forward.CopyFrom(node_pb2.PortForward(port=request.port, host=request.host))
     return node_pb2.MasterMessage(open_stream=message)
 
 

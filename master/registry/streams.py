@@ -79,6 +79,8 @@ class PortForward:
     """Connect to a port inside the pod; one stream is one connection."""
 
     port: int
+    host: str = ""
+    """An address of the pod; empty: its localhost."""
 
 
 Request = Logs | Exec | Attach | PortForward

@@ -56,4 +56,4 @@ class ToService:
         pod = self._reader.cached(core_v1.Pod, self._namespace, endpoint.pod) if endpoint.pod else None
         if pod is None or not pod.spec.nodeName or self._nodes is None:
             return Direct(endpoint.address, endpoint.port)
-        return InPod(self._nodes, pod.spec.nodeName, target_of(pod), endpoint.port)
+        return InPod(self._nodes, pod.spec.nodeName, target_of(pod), endpoint.address, endpoint.port)

@@ -76,17 +76,17 @@ class Direct:
 class InPod:
     """To a port inside a pod, by way of its node: as good across machines as on one."""
 
-    def __init__(self, nodes: NodeStreams, node: str, target: Target, port: int) -> None:
+    def __init__(self, nodes: NodeStreams, node: str, target: Target, host: str, port: int) -> None:
         self._nodes = nodes
         self._node = node
         self._target = target
-        self._port = port
+        self._asked = PortForward(port, host)
         self.problem = ""
 
     async def open(self, make: Callable[[], P], tls: Tls | None) -> tuple[asyncio.Transport, P]:
         """See `Route`."""
         try:
-            stream = await self._nodes.open_stream(self._node, self._target, PortForward(self._port))
+            stream = await self._nodes.open_stream(self._node, self._target, self._asked)
         except StatusError as error:
             raise Unreachable(error.message) from error
         ours, theirs = socket.socketpair()

@@ -45,7 +45,8 @@ async def node(master: Any) -> tuple[Any, Any]:
         ),
         (Exec(("sh", "-c", "ls"), stdin=True, tty=True), "exec", {"command": ["sh", "-c", "ls"], "tty": True}),
         (Attach(stdin=True, stderr=False), "attach", {"command": [], "stdin": True, "stdout": True, "stderr": False}),
-        (PortForward(8080), "port_forward", {"port": 8080}),
+        (PortForward(8080), "port_forward", {"port": 8080, "host": ""}),
+        (PortForward(80, "10.1.2.3"), "port_forward", {"port": 80, "host": "10.1.2.3"}),
     ],
 )
 async def test_the_node_learns_what_is_wanted(
