@@ -1,6 +1,6 @@
 """Pods keep to the Pod Security Standards that their namespace's labels ask for: Kubernetes' plugin PodSecurity.
 
-Only pods are refused; for what makes pods the caller is warned. The mode ``audit`` changes nothing for callers.
+Only pods are refused; for what makes pods the caller is warned, and what the mode ``audit`` finds is in the audit log.
 """
 
 from collections import defaultdict
@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from master.registry.admission.base import Attributes, Plugin
 from master.registry.base import Verb
 from master.registry.podsecurity.base import Subject, Violation
-from master.registry.podsecurity.levels import ENFORCE, PREFIX, WARN, policy_of, validate_labels
+from master.registry.podsecurity.levels import AUDIT, ENFORCE, PREFIX, WARN, policy_of, validate_labels
+from master.registry.remarks import remark
 from timonel.api.errors import Invalid
 from timonel.api.fields import Path
 from timonel.api.types import apps_v1, batch_v1, core_v1
@@ -54,13 +55,24 @@ class PodSecurity(Plugin):
         labels = await _labels(attributes)
         if isinstance(obj, core_v1.Pod):
             policy = policy_of(labels, ENFORCE)
+            remark(f"{PREFIX}enforce-policy", str(policy))
+            _audit(labels, obj)
             found = policy.violations(_subject(obj))
             if found:
                 raise attributes.forbidden(f'violates PodSecurity "{policy}": {_listed(found)}')
+        else:
+            _audit(labels, obj)
         policy = policy_of(labels, WARN)
         found = policy.violations(_subject(obj))
         if found:
             attributes.call.warn(f'would violate PodSecurity "{policy}": {_listed(found)}')
+
+
+def _audit(labels: dict[str, str], obj: Any) -> None:
+    policy = policy_of(labels, AUDIT)
+    found = policy.violations(_subject(obj))
+    if found:
+        remark(f"{PREFIX}audit-violations", f'would violate PodSecurity "{policy}": {_listed(found)}')
 
 
 def _namespace(attributes: Attributes, new: core_v1.Namespace, old: core_v1.Namespace | None) -> None:

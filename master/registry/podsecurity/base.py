@@ -7,6 +7,7 @@ from timonel.api.fields import quoted
 from timonel.api.types import core_v1, meta_v1
 
 LATEST = 35
+USER_NAMESPACES_SINCE = 35
 """The minor version that ``latest`` stands for."""
 
 AnyContainer = core_v1.Container | core_v1.EphemeralContainer
@@ -28,6 +29,10 @@ class Subject:
     def containers(self) -> list[AnyContainer]:
         """All containers, in the order in which Kubernetes names them."""
         return [*self.spec.initContainers, *self.spec.containers, *self.spec.ephemeralContainers]
+
+    def has_own_users(self, version: int) -> bool:
+        """Whether the pod's root is nobody on the node (a user namespace), which the rules since then allow for."""
+        return version >= USER_NAMESPACES_SINCE and self.spec.hostUsers is False
 
     @property
     def is_windows(self) -> bool:

@@ -40,6 +40,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         host.windows_host_process,
         restricted.privilege_escalation,
         restricted.capabilities,
+        restricted.proc_mount,
         restricted.volumes,
         restricted.non_root,
         restricted.user,

@@ -1,7 +1,7 @@
 """Restricted: the hardening that every pod is then asked for."""
 
 from master.registry.podsecurity.base import Subject, Violation, context_of, listed, names, plural, said, setters
-from master.registry.podsecurity.kernel import SECCOMP_FIELD_SINCE, is_bad_seccomp, seccomp_by_field
+from master.registry.podsecurity.kernel import SECCOMP_FIELD_SINCE, hidden_proc, is_bad_seccomp, seccomp_by_field
 from timonel.api.types import core_v1
 
 WINDOWS_EXEMPT_SINCE = 25
@@ -59,6 +59,11 @@ def capabilities(pod: Subject, version: int) -> Violation | None:
     return Violation("unrestricted capabilities", "; ".join(details)) if details else None
 
 
+def proc_mount(pod: Subject, version: int) -> Violation | None:
+    """What baseline lets pass."""
+    return hidden_proc(pod) if pod.has_own_users(version) else None
+
+
 def volumes(pod: Subject, version: int) -> Violation | None:
     """What is not the node's, nor a network file system that the pod names itself."""
     kinds = {
@@ -79,6 +84,8 @@ def volumes(pod: Subject, version: int) -> Violation | None:
 
 def non_root(pod: Subject, version: int) -> Violation | None:
     """Containers are refused their start as root."""
+    if pod.has_own_users(version):
+        return None
     own = pod.context.runAsNonRoot
     bad = [container for container in pod.containers if context_of(container).runAsNonRoot is False]
     who = setters(own is False, bad)
@@ -93,7 +100,7 @@ def non_root(pod: Subject, version: int) -> Violation | None:
 
 def user(pod: Subject, version: int) -> Violation | None:
     """Root is not asked for."""
-    if version < USER_SINCE:
+    if version < USER_SINCE or pod.has_own_users(version):
         return None
     bad = [container for container in pod.containers if context_of(container).runAsUser == 0]
     who = setters(pod.context.runAsUser == 0, bad)

@@ -7,6 +7,7 @@ import pytest
 
 from master.registry.podsecurity.base import Subject
 from master.registry.podsecurity.levels import BASELINE, PRIVILEGED, RESTRICTED, Policy, policy_of
+from master.registry.remarks import collect
 from timonel.api import codec
 from timonel.api.errors import Forbidden, Invalid
 from timonel.api.types import apps_v1, core_v1
@@ -181,3 +182,24 @@ async def test_a_new_level_names_the_pods_that_break_it_and_bad_labels_are_refus
         await labelled(api, enforce="none")
     with pytest.raises(Invalid, match=r"v1\.x"):
         await labelled(api, enforce_version="1.2")
+
+
+async def test_the_audit_log_has_the_level_and_what_breaks_the_audited_one(api: Any, pod: Any) -> None:
+    await labelled(api, enforce="baseline", audit="restricted")
+    remarks = collect()
+    await api.create(core_v1.Pod, pod)
+    expected = ALL_FOUR.replace('"c"', '"main"')
+    assert remarks == {
+        "pod-security.kubernetes.io/enforce-policy": "baseline:latest",
+        "pod-security.kubernetes.io/audit-violations": f'would violate PodSecurity "restricted:latest": {expected}',
+    }
+
+
+async def test_root_in_a_user_namespace_is_nobody(api: Any, pod: Any) -> None:
+    await labelled(api, enforce="baseline", warn="restricted")
+    pod["spec"]["hostUsers"] = False
+    pod["spec"]["containers"][0]["securityContext"] = {"procMount": "Unmasked", "runAsUser": 0}
+    await api.create(core_v1.Pod, pod)
+    [warning] = api.warnings
+    assert "procMount" in warning
+    assert "runAs" not in warning
