@@ -82,17 +82,24 @@ class Vocabulary:
         params: whether there are parameters.
         namespace: whether they see the namespace.
         schema: of the objects, where they are known.
+        params_schema: of the parameters, where they are known.
     """
 
-    def __init__(self, *, params: bool = False, namespace: bool = True, schema: Structural | None = None) -> None:
-        schemas = {"request": _REQUEST} | ({"namespaceObject": _NAMESPACE} if namespace else {})
+    def __init__(
+        self,
+        *,
+        params: bool = False,
+        namespace: bool = True,
+        schema: Structural | None = None,
+        params_schema: Structural | None = None,
+    ) -> None:
+        known = {"request": _REQUEST, "object": schema, "oldObject": schema, "params": params_schema}
+        if namespace:
+            known["namespaceObject"] = _NAMESPACE
         self._types: dict[str, Declared | None] = {"object": None, "oldObject": None}
-        self._types |= declared_together(schemas)
-        if schema is not None:
-            both = declared_together({"object": schema, **schemas})
-            self._types |= {**both, "oldObject": both["object"]}
         if params:
             self._types["params"] = None
+        self._types |= declared_together({name: found for name, found in known.items() if found is not None})
         self.variables: dict[str, Program] = {}
 
     def environment(self, *, authorizer: bool = True) -> Environment:
