@@ -128,3 +128,10 @@ async def test_discovery(http: aiohttp.ClientSession, path: str, kind: str) -> N
     assert document["kind"] == kind
     if kind == "APIResourceList":
         assert "watch" in next(each["verbs"] for each in document["resources"] if each["name"] == "deployments")
+
+
+async def test_usage_has_no_protobuf(http: aiohttp.ClientSession) -> None:
+    """Kubernetes' schemas do not know it."""
+    code, content_type, body = await ask(http, "/apis/metrics.k8s.io/v1beta1/nodes", f"{PROTOBUF}, */*")
+    assert (code, content_type, json.loads(body)["kind"]) == (200, "application/json", "NodeMetricsList")
+    assert (await ask(http, "/apis/metrics.k8s.io/v1beta1/nodes"))[0] == 406
