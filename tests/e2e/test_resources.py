@@ -55,6 +55,7 @@ def has(pod: Object, resources: dict[str, Any]) -> bool:
     return state(pod).get("resources") == resources and not under_way
 
 
+@pytest.mark.kubectl(min="1.32")
 def test_a_pod_is_resized_in_place(ns: Namespace) -> None:
     ns.pod("p", resources=asking("100m", "64Mi"))
     before = ns.ready("p")
@@ -75,6 +76,7 @@ def test_a_pod_is_resized_in_place(ns: Namespace) -> None:
     assert container_id(pod) == container_id(before)
 
 
+@pytest.mark.kubectl(min="1.32")
 def test_a_resize_restarts_where_its_policy_says_so(ns: Namespace) -> None:
     policy = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
     ns.pod("p", resources=asking("100m", "64Mi"), resizePolicy=policy)
@@ -87,6 +89,7 @@ def test_a_resize_restarts_where_its_policy_says_so(ns: Namespace) -> None:
     ns.wait_event("Killing", "Container c resize requires restart")
 
 
+@pytest.mark.kubectl(min="1.32")
 def test_resizes_that_cannot_be(ns: Namespace) -> None:
     ns.pod("p", resources={"requests": {"cpu": "100m"}})
     before = ns.ready("p")

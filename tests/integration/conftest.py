@@ -136,8 +136,6 @@ STORES = ["embedded", pytest.param("etcd", marks=pytest.mark.etcd)]
 @asynccontextmanager
 async def running(directory: Path, etcd: EtcdServer | None) -> AsyncIterator[Cluster]:
     """A master with two nodes."""
-    if shutil.which("kubectl") is None:
-        pytest.skip("no kubectl on this machine (Debian: kubernetes-client)")
     endpoints = (etcd.endpoint,) if etcd else ()
     made = Cluster(directory, endpoints, str(BootstrapToken.new()), Master(Settings(directory)))
     await made.start_master()

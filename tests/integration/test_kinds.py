@@ -36,6 +36,7 @@ def table(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("cluster", ["embedded"], indirect=True)
+@pytest.mark.kubectl(min="1.25")  # those before make and describe versions that Kubernetes has given up
 async def test_kubectl_makes_and_shows_the_kinds(cluster: Any) -> None:
     await cluster.kubectl("create", "deployment", "web", "--image=app:1", "--replicas=0")
     for line in MAKE:
@@ -64,6 +65,7 @@ async def test_kubectl_makes_and_shows_the_kinds(cluster: Any) -> None:
 
 
 @pytest.mark.parametrize("cluster", ["embedded"], indirect=True)
+@pytest.mark.kubectl(min="1.25")
 async def test_kubectl_describes_explains_and_converts(cluster: Any) -> None:
     for name in (
         "horizontalpodautoscaler",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from typing import Any
 
 import pytest
+
+from timonel.api.errors import Forbidden
 
 pytestmark = pytest.mark.kubectl
 
@@ -57,12 +59,14 @@ async def test_a_namespace_with_limits_quota_and_pod_security(cluster: Any, even
     pods = (await cluster.get("pods", team))["items"]
     assert [pod["spec"]["containers"][0]["resources"]["limits"]["cpu"] for pod in pods] == ["200m"] * 3
     resize: Any = {"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "150m"}}}]}}
-    patch = ("patch", "pod", pods[0]["metadata"]["name"], "--subresource=resize", team, "-p")
-    await cluster.kubectl(*patch, json.dumps(resize))
-    await eventually(lambda: uses("3", "350m"), "a resize is counted")
-    resize["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "950m"}, "limits": {"cpu": "950m"}}
-    why = "exceeded quota: q, requested: requests.cpu=800m, used: requests.cpu=350m, limited: requests.cpu=1"
-    assert why in await cluster.kubectl(*patch, json.dumps(resize), fails=True)
+    async with cluster.client() as client:
+        patch = partial(client.kind("pods").patch, NAMESPACE, pods[0]["metadata"]["name"], subresource="resize")
+        await patch(resize, "strategic")
+        await eventually(lambda: uses("3", "350m"), "a resize is counted")
+        resize["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "950m"}, "limits": {"cpu": "950m"}}
+        why = "exceeded quota: q, requested: requests.cpu=800m, used: requests.cpu=350m, limited: requests.cpu=1"
+        with pytest.raises(Forbidden, match=why):
+            await patch(resize, "strategic")
     await cluster.kubectl("scale", "deploy/web", "--replicas=1", team)
     await eventually(gone, "the pods that have gone are taken off")
 

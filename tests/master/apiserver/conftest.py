@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +16,12 @@ from master.pki import Pki
 from master.registry import authz
 from master.registry.base import component
 from master.registry.bootstrap import bootstrap
-from master.registry.streams import Channel, Frame, NodeStream, Request, Target
+from master.registry.streams import Channel, Frame, NodeStream, PortForward, Request, Target
 from master.registry.verbs import Registry
 from master.serviceaccounts import RegistryMinter, RegistryObjects, TokenIssuer
 from master.store.embedded import EmbeddedStore
 from timonel import kubeconfig as access
+from timonel.api import codec
 from timonel.api.errors import ServiceUnavailable
 from timonel.api.types import core_v1, meta_v1
 from timonel.client import Client
@@ -71,6 +71,31 @@ class ScriptedNodes:
         if self.script is not None:
             self._tasks.append(asyncio.ensure_future(self.script(stream)))
         return stream
+
+    @staticmethod
+    async def to_own_ports(stream: ScriptedStream) -> None:
+        """A script: port-forwards lead to the ports of this machine."""
+        assert isinstance(stream.request, PortForward)
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", stream.request.port)
+        except OSError:
+            why = f"dial tcp {stream.request.host}:{stream.request.port}: connect: connection refused"
+            stream.say(Channel.STATUS, codec.encode(ServiceUnavailable(why).status()))
+            stream.end()
+            return
+
+        async def inward() -> None:
+            while True:
+                writer.write((await stream.heard.get()).data)
+
+        task = asyncio.create_task(inward())
+        try:
+            while data := await reader.read(65536):
+                stream.say(Channel.STDOUT, data)
+            stream.say(Channel.CLOSE, bytes((Channel.STDOUT,)))
+        finally:
+            task.cancel()
+            writer.close()
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -161,8 +186,6 @@ async def http(served: Served) -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 async def kubectl(served: Served, tmp_path: Path) -> Kubectl:
     """Runs kubectl against the server, with a cache of its own."""
-    if shutil.which("kubectl") is None:
-        pytest.skip("there is no kubectl on this machine")
     env = {**os.environ, "KUBECONFIG": str(served.kubeconfig), "HOME": str(tmp_path)}
 
     async def run(*arguments: str, stdin: str = "") -> Ran:
@@ -200,7 +223,7 @@ def config_map() -> Callable[..., core_v1.ConfigMap]:
 def running_pod(served: Served) -> Callable[..., Awaitable[core_v1.Pod]]:
     """Stores a pod that is bound to a node."""
 
-    async def make(name: str, *containers: str, node: str = "n1") -> core_v1.Pod:
+    async def make(name: str, *containers: str, node: str = "n1", phase: str = "") -> core_v1.Pod:
         pod = core_v1.Pod(
             metadata=meta_v1.ObjectMeta(name=name, namespace="default"),
             spec=core_v1.PodSpec(
@@ -209,6 +232,9 @@ def running_pod(served: Served) -> Callable[..., Awaitable[core_v1.Pod]]:
             ),
         )
         await served.registry.create(component("test"), core_v1.Pod, "default", pod)
+        if phase:
+            pod.status = core_v1.PodStatus(phase=phase)
+            await served.registry.update(component("test"), core_v1.Pod, "default", name, pod, subresource="status")
         return pod
 
     return make
