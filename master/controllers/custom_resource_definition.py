@@ -12,6 +12,7 @@ from master.controllers.actions import Action, Delete, Patch, RequeueAfter, SetS
 from master.controllers.controller import Key, Wake, controller, key_of
 from master.controllers.view import View
 from master.registry.kinds.customresourcedefinition import CLEANUP
+from master.registry.validation.customresourcedefinition import APPROVAL, NEEDS_APPROVAL, PROTECTED, SEE_APPROVAL
 from timonel.api import codec
 from timonel.api import time as api_time
 from timonel.api.types import apiextensions_v1 as v1
@@ -43,6 +44,7 @@ def custom_resource_definition(definition: v1.CustomResourceDefinition, view: Vi
     """Grant the names that are free; delete the objects of a definition that goes, then let it go."""
     granted = codec.copy(definition)
     _grant(granted, view, now)
+    _say_whether_approved(granted, now)
     if definition.metadata.deletionTimestamp:
         _set(
             granted, now, "Terminating", "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress"
@@ -75,6 +77,20 @@ def _grant(definition: v1.CustomResourceDefinition, view: View, now: datetime) -
     if not _holds(definition, "Established"):
         message = "the initial names have been accepted"
         _set(definition, now, "Established", "True", "InitialNamesAccepted", message)
+
+
+def _say_whether_approved(definition: v1.CustomResourceDefinition, now: datetime) -> None:
+    """Of a definition in one of Kubernetes' own groups: whether its author says that Kubernetes has approved it."""
+    if not PROTECTED.fullmatch(definition.spec.group):
+        return
+    kind, approval = "KubernetesAPIApprovalPolicyConformant", definition.metadata.annotations.get(APPROVAL, "")
+    if not approval:
+        why = f"{NEEDS_APPROVAL}, {SEE_APPROVAL}"
+        _set(definition, now, kind, "False", "MissingAnnotation", why)
+    elif approval.startswith("unapproved"):
+        _set(definition, now, kind, "False", "UnapprovedAnnotation", f'not approved: "{approval}"')
+    else:
+        _set(definition, now, kind, "True", "ApprovedAnnotation", f"approved in {approval}")
 
 
 def _several(names: str | list[str] | None) -> list[str]:

@@ -17,6 +17,7 @@ OPAQUE = {
     "URL": "kubernetes.URL",
     "IP": "net.IP",
     "CIDR": "net.CIDR",
+    "Semver": "kubernetes.Semver",
     "Authorizer": "kubernetes.authorization.Authorizer",
     "PathCheck": "kubernetes.authorization.PathCheck",
     "GroupCheck": "kubernetes.authorization.GroupCheck",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -26,6 +27,8 @@ def functions() -> Iterator[Function]:
     yield from _quantities()
     yield from _urls()
     yield from _addresses()
+    yield from _versions()
+    yield from _comparisons()
     yield global_function("jsonpatch.escapeKey", "string", "string", run=_escaped)
 
 
@@ -37,6 +40,10 @@ def _lists() -> Iterator[Function]:
     yield Function("sum", summable, lambda items: sum(items[1:], items[0]) if items else 0)
     for name, choose in (("min", min), ("max", max)):
         yield Function(name, tuple((each, (f"list({each})",)) for each in _ORDERED), _chosen(name, choose))
+    yield member("slice", "list(dyn)", "list(dyn)", "int", "int", run=_slice)
+    yield member("distinct", "list(dyn)", "list(dyn)", run=_distinct)
+    yield Function("sort", tuple((f"list({each})", (f"list({each})",)) for each in _ORDERED), sorted)
+    yield global_function("lists.range", "list(int)", "int", run=lambda most: list(range(most)))
     yield Function("isSorted", tuple(("bool", (f"list({each})",)) for each in _ORDERED), _is_sorted)
 
 
@@ -47,6 +54,18 @@ def _chosen(name: str, choose: Callable[[Sequence[Any]], Any]) -> Callable[[Sequ
         return choose(items)
 
     return run
+
+
+def _slice(items: Sequence[Any], start: int, end: int) -> list[Any]:
+    if not 0 <= start <= end <= len(items):
+        raise ValueError(f"cannot slice({start}, {end}), list is length {len(items)}")
+    return list(items[start:end])
+
+
+def _distinct(items: Sequence[Any]) -> list[Any]:
+    found: list[Any] = []
+    found.extend(item for item in items if item not in found)
+    return found
 
 
 def _is_sorted(items: Sequence[Any]) -> bool:
@@ -98,9 +117,6 @@ def _quantities() -> Iterator[Function]:
     for name, sign in (("add", 1), ("sub", -1)):
         yield member(name, "Quantity", "Quantity", "Quantity", run=_added(sign))
         yield member(name, "Quantity", "Quantity", "int", run=_added(sign))
-    yield member("isLessThan", "bool", "Quantity", "Quantity", run=lambda a, b: _nanos(a) < _nanos(b))
-    yield member("isGreaterThan", "bool", "Quantity", "Quantity", run=lambda a, b: _nanos(a) > _nanos(b))
-    yield member("compareTo", "int", "Quantity", "Quantity", run=lambda a, b: _compared(_nanos(a), _nanos(b)))
 
 
 def _packed(quantity: Quantity) -> dict[str, str]:
@@ -123,8 +139,8 @@ def _added(sign: int) -> Callable[[Any, Any], dict[str, str]]:
     return lambda one, other: {_QUANTITY: str(_nanos(one) + sign * _nanos(other))}
 
 
-def _compared(one: int, other: int) -> int:
-    return (one > other) - (one < other)
+def _compared(one: Any, other: Any) -> int:
+    return int(one > other) - int(one < other)
 
 
 def _is(read: Callable[[str], object]) -> Callable[[str], bool]:
@@ -232,6 +248,47 @@ def _contains_cidr(packed: dict[str, str], other: dict[str, str] | str) -> bool:
     if whole.version != part.version:
         return False
     return whole.prefixlen <= part.prefixlen and part.network_address in whole
+
+
+# Semantic versions
+
+_SEMVER = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII
+)
+
+
+def _versions() -> Iterator[Function]:
+    yield global_function("semver", "Semver", "string", run=lambda text: {"semver": _semver(text)[0]})
+    yield global_function("isSemver", "bool", "string", run=_is(_semver))
+    for index, part in enumerate(("major", "minor", "patch")):
+        yield member(part, "int", "Semver", run=lambda packed, index=index: _semver(packed["semver"])[1][index])
+
+
+def _semver(text: str) -> tuple[str, tuple[int, int, int], str]:
+    """The version, its numbers, and what marks it as a pre-release."""
+    found = _SEMVER.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no semantic version")
+    return text, (int(found[1]), int(found[2]), int(found[3])), found[4] or ""
+
+
+def _precedence(packed: dict[str, str]) -> tuple[Any, ...]:
+    """A pre-release comes before its release, its numbers before its words."""
+    _, numbers, mark = _semver(packed["semver"])
+    parts = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in mark.split(".")] if mark else []
+    return numbers, not mark, parts
+
+
+def _comparisons() -> Iterator[Function]:
+    """Of quantities and of versions."""
+    both = (("Quantity", "Quantity"), ("Semver", "Semver"))
+    yield Function("isLessThan", tuple(("bool", pair) for pair in both), lambda a, b: _place(a) < _place(b))
+    yield Function("isGreaterThan", tuple(("bool", pair) for pair in both), lambda a, b: _place(a) > _place(b))
+    yield Function("compareTo", tuple(("int", pair) for pair in both), lambda a, b: _compared(_place(a), _place(b)))
+
+
+def _place(packed: dict[str, str]) -> Any:
+    return _precedence(packed) if "semver" in packed else _nanos(packed)
 
 
 # Patches

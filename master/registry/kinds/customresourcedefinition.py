@@ -7,7 +7,12 @@ from master.registry.custom.serving import is_established
 from master.registry.objects import Call
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Status
-from master.registry.validation.customresourcedefinition import names_faults, stored_faults, validate_definition
+from master.registry.validation.customresourcedefinition import (
+    approval_faults,
+    names_faults,
+    stored_faults,
+    validate_definition,
+)
 from master.registry.webhookcalls import HTTPS
 from timonel.api.fields import FieldError, Path
 from timonel.api.types import apiextensions_v1 as v1
@@ -60,6 +65,7 @@ class CustomResourceDefinitions(Strategy[v1.CustomResourceDefinition]):
     ) -> Iterator[FieldError]:
         """See `validation.customresourcedefinition`; a spec that was accepted is not looked at again."""
         if old is not None and obj.spec == old.spec:
+            yield from approval_faults(obj, old)
             return
         yield from validate_definition(obj, old, established=old is not None and is_established(old))
 

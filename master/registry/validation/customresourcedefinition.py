@@ -26,6 +26,8 @@ NOT_SELECTABLE = (
 REVIEW_VERSIONS = ("v1", "v1beta1")
 PROTECTED = re.compile(r"(.*\.)?(k8s|kubernetes)\.io")
 APPROVAL = "api-approved.kubernetes.io"
+NEEDS_APPROVAL = f'protected groups must have approval annotation "{APPROVAL}"'
+SEE_APPROVAL = "see https://github.com/kubernetes/enhancements/pull/1111"
 
 
 def validate_definition(
@@ -45,6 +47,8 @@ def validate_definition(
     yield from names_faults(spec.names, SPEC.child("names"), needed=True)
     yield from _conversion_faults(spec.conversion, SPEC.child("conversion"))
     if old is None:
+        if not any(version.storage for version in spec.versions):
+            yield invalid(STORED, [], "must have at least one stored version")
         return
     yield from unchanged(spec, old.spec, "group", path=SPEC)
     yield from unchanged(spec.names, old.spec.names, "plural", path=SPEC.child("names"))
@@ -105,18 +109,21 @@ def _group_faults(
         yield invalid(path, group, ",".join(faults))
     elif "." not in group:
         yield invalid(path, group, "should be a domain with at least one dot")
-    approval = definition.metadata.annotations.get(APPROVAL, "")
+    yield from approval_faults(definition, old)
+
+
+def approval_faults(
+    definition: v1.CustomResourceDefinition, old: v1.CustomResourceDefinition | None
+) -> Iterator[FieldError]:
+    """A definition in one of Kubernetes' own groups says whether Kubernetes has approved it."""
+    group, approval = definition.spec.group, definition.metadata.annotations.get(APPROVAL, "")
     if PROTECTED.fullmatch(group) and (old is None or old.metadata.annotations.get(APPROVAL, "") != approval):
         at = Path("metadata.annotations").key(APPROVAL)
         if not approval:
-            why = f'protected groups must have approval annotation "{APPROVAL}", see https://github.com/kubernetes/enhancements/pull/1111'
-            yield required(at, why)
+            yield required(at, f"{NEEDS_APPROVAL}, {SEE_APPROVAL}")
         elif not (approval.startswith("unapproved") or urlsplit(approval).scheme):
-            why = (
-                f'protected groups must have approval annotation "{APPROVAL}" '
-                'with either a URL or a reason starting with "unapproved"'
-            )
-            yield invalid(at, approval, why)
+            why = 'with either a URL or a reason starting with "unapproved"'
+            yield invalid(at, approval, f"{NEEDS_APPROVAL} {why}, {SEE_APPROVAL}")
 
 
 # Versions
@@ -149,7 +156,7 @@ def _version_faults(
     schema = version.schema.openAPIV3Schema if version.schema else None
     at = shared or path.child("schema")
     if schema is None:
-        yield required(path.child("schema", "openAPIV3Schema"), "schemas are required")
+        yield required(path.child("schema", "openAPIV3Schema"))
     elif not judged:
         yield from schema_faults(codec.to_dict(schema), at.child("openAPIV3Schema"))
     yield from _deprecation_faults(version, path.child("deprecationWarning"))
@@ -253,7 +260,8 @@ def _conversion_faults(conversion: v1.CustomResourceConversion | None, path: Pat
             yield forbidden(path.child("webhook"), "should not be set when strategy is not set to Webhook")
         return
     if conversion.webhook is None:
-        yield required(path.child("webhook", "clientConfig"), "required when strategy is set to Webhook")
+        yield required(path.child("webhookClientConfig"), "required when strategy is set to Webhook")
+        yield required(path.child("conversionReviewVersions"))
         return
     yield from _client_faults(conversion.webhook.clientConfig, path.child("webhook", "clientConfig"))
     versions, at = conversion.webhook.conversionReviewVersions, path.child("webhook", "conversionReviewVersions")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from master.controllers.actions import RequeueAfter
 from master.controllers.custom_resource_definition import custom_resource_definition
 from master.registry.kinds.customresourcedefinition import CLEANUP
@@ -77,3 +79,19 @@ def test_a_definition_that_was_never_served_goes_at_once(world: Any) -> None:
     settle(world)
     left = world.get(v1.CustomResourceDefinition, "", made.metadata.name)
     assert left is None or not left.metadata.finalizers
+
+
+@pytest.mark.parametrize(
+    ("approval", "status", "reason"),
+    [
+        ("", "False", "MissingAnnotation"),
+        ("unapproved, experimental", "False", "UnapprovedAnnotation"),
+        ("https://github.com/kubernetes/enhancements/pull/1111", "True", "ApprovedAnnotation"),
+    ],
+)
+def test_groups_of_kubernetes_need_its_approval(world: Any, approval: str, status: str, reason: str) -> None:
+    made = definition("widgets", "Widget", group="a.k8s.io")
+    made.metadata.annotations = {"api-approved.kubernetes.io": approval} if approval else {}
+    world.add(made)
+    settle(world)
+    assert conditions(world, "widgets.a.k8s.io")["KubernetesAPIApprovalPolicyConformant"] == (status, reason)

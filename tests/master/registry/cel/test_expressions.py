@@ -163,3 +163,26 @@ def test_names() -> None:
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "[1, 2, 3].slice(1, 3) == [2, 3] && [1, 1, 2].distinct() == [1, 2] && [3, 1].sort() == [1, 3]",
+        "lists.range(3) == [0, 1, 2]",
+        "isSemver('1.2.3-rc.1') && !isSemver('1.2') && semver('1.2.3').minor() == 2",
+        "semver('1.2.3-rc.1').isLessThan(semver('1.2.3')) && semver('1.10.0').isGreaterThan(semver('1.9.0'))",
+        "semver('1.0.0').compareTo(semver('1.0.0+build')) == 0 && quantity('1').isLessThan(quantity('2'))",
+        "jsonpatch.escapeKey('a/b~c') == 'a~1b~0c'",
+    ],
+)
+def test_more_functions_of_kubernetes(expression: str) -> None:
+    assert Environment({}).compile(expression).run({}) is True
+
+
+def test_what_is_not_known_is_told_by_its_root() -> None:
+    with pytest.raises(CompileError, match=r"<input>:1:1: undeclared reference to 'nope' \(in container ''\)"):
+        Environment({}).compile("nope.a.b == 1")
+    with pytest.raises(CompileError) as refused:
+        Environment({"variables.a": None}).compile("1 == 1 && variables.b.c == 1")
+    assert str(refused.value).startswith("ERROR: <input>:1:20: undefined field 'b'\n")
