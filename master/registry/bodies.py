@@ -41,17 +41,21 @@ def decode(body: Body, struct: type[Any], call: Call, options: WriteOptions) -> 
         return codec.copy(body)
     if options.field_validation == "Ignore":
         return codec.decode(struct, body)
-    obj, problems = codec.decode_strictly(struct, body)
-    if problems and options.field_validation == "Strict":
-        raise codec.strict_error(struct, problems)
-    for problem in problems:
-        call.warn(problem)
-    return obj
+    return _checked(struct, *codec.decode_strictly(struct, body), call, options)
 
 
 def from_document(document: Any, struct: type[Any], call: Call, options: WriteOptions) -> Any:
     """`decode` for what a patch made."""
-    return decode(msgspec.json.encode(document), struct, call, options)
+    return _checked(struct, *codec.convert_strictly(struct, document), call, options)
+
+
+def _checked(struct: type[Any], obj: Any, problems: list[str], call: Call, options: WriteOptions) -> Any:
+    """The object, when its problems are told or may be ignored."""
+    if problems and options.field_validation == "Strict":
+        raise codec.strict_error(struct, problems)
+    for problem in problems if options.field_validation == "Warn" else ():
+        call.warn(problem)
+    return obj
 
 
 def patched(document: Any, patch_type: str, patch: bytes, struct: type[Any]) -> Any:

@@ -72,10 +72,21 @@ def decode_yaml(raw: bytes) -> Any:
 
 def convert(cls: type[T], value: Any) -> T:
     """The object that a plain value (dicts, lists, scalars) describes. Raises BadRequest as `decode` does."""
+    return _convert(cls, value)[0]
+
+
+def convert_strictly(cls: type[T], value: Any) -> tuple[T, list[str]]:
+    """`convert`, and the value's `strict_problems`; raises BadRequest for one that nests too deep as well."""
+    parse.check_depth(encode(value))
+    obj, exact = _convert(cls, value)
+    return obj, [] if exact and not issubclass(cls, CustomObject) else strict_problems(cls, value)
+
+
+def _convert(cls: type[T], value: Any) -> tuple[T, bool]:
     try:
-        return msgspec.convert(value, cls, dec_hook=_from_plain)
+        return msgspec.convert(value, cls, dec_hook=_from_plain), True
     except msgspec.ValidationError:
-        return _convert_leniently(cls, value)
+        return _convert_leniently(cls, value), False
 
 
 def to_dict(obj: Any) -> Any:

@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -26,7 +27,8 @@ _NODE_COST = 100
 
 _HIDING = (b" :", b"\t:", b"\n:", b"\r:", rb"\u0022", rb"\u003a", rb"\u003A")
 """What may be in a key's end, or in a string, so that it is not a plain `":`."""
-_STRINGS_AND_FILLING = re.compile(rb'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+', re.DOTALL)
+_FILLING = bytes(set(range(256)) - set(b'{}[]"'))
+_STEPS = {byte: 1 if byte in b"{[" else -1 for byte in b"{}[]"}
 
 
 class Object(dict[str, Any]):
@@ -44,11 +46,10 @@ def check_depth(raw: bytes) -> None:
     """Raises BadRequest when the JSON text nests deeper than MAX_DEPTH."""
     if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
         return
-    depth = 0
-    for byte in _STRINGS_AND_FILLING.sub(b"", raw):
-        depth += 1 if byte in b"{[" else -1
-        if depth > MAX_DEPTH:
-            raise BadRequest(f"exceeded max depth: the object nests deeper than {MAX_DEPTH} levels")
+    unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
+    outside = b"".join(unescaped.translate(None, _FILLING).split(b'"')[::2])
+    if max(accumulate(map(_STEPS.__getitem__, outside)), default=0) > MAX_DEPTH:
+        raise BadRequest(f"exceeded max depth: the object nests deeper than {MAX_DEPTH} levels")
 
 
 def keys_are_unique(raw: bytes) -> bool:
