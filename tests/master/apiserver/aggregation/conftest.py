@@ -20,8 +20,10 @@ from timonel.api.types import apiregistration_v1, core_v1, discovery_v1
 GROUP, VERSION = "wardle.example.com", "v1alpha1"
 PATH = f"/apis/{GROUP}/{VERSION}"
 NAME = f"{VERSION}.{GROUP}"
-SERVER_NAME = "extension.kube-system.svc"
+SERVER_NAME = "extension.default.svc"
 FLUNDER = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Flunder"}
+
+POD_IP = "10.244.1.9"
 
 RESOURCES = {
     "kind": "APIResourceList",
@@ -142,8 +144,9 @@ Register = Callable[..., Awaitable[None]]
 
 @pytest.fixture
 def register(served: Any, ca: Pki) -> Register:
-    """Stores the service, its endpoints at a port of this machine, and the APIService."""
-    who, meta = component("test"), {"name": "extension", "namespace": "kube-system"}
+    """Stores the service, its endpoint, which is a pod whose ports are this machine's, and the APIService."""
+    served.nodes.script = served.nodes.to_own_ports
+    who, meta = component("test"), {"name": "extension", "namespace": "default"}
 
     async def create(kind: type[Any], obj: dict[str, Any]) -> None:
         await served.registry.create(who, kind, obj["metadata"].get("namespace", ""), json.dumps(obj).encode())
@@ -152,8 +155,11 @@ def register(served: Any, ca: Pki) -> Register:
         if not parts or "service" in parts:
             await create(core_v1.Service, {"metadata": meta, "spec": {"ports": [{"name": "api", "port": 443}]}})
         if not parts or "endpoints" in parts:
+            containers = [{"name": "c", "image": "i"}]
+            await create(core_v1.Pod, {"metadata": meta, "spec": {"nodeName": "n1", "containers": containers}})
             labels = {"kubernetes.io/service-name": "extension"}
-            endpoints = [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}]
+            pod = {"kind": "Pod", **meta}
+            endpoints = [{"addresses": [POD_IP], "conditions": {"ready": True}, "targetRef": pod}]
             ports = [{"name": "api", "port": port}]
             obj = {
                 "metadata": {**meta, "labels": labels},

@@ -75,7 +75,7 @@ async def test_kubectl_works_with_its_resources(kubectl: Any, extension: Any, re
     found = (await kubectl("api-resources", "--api-group=wardle.example.com", "-o", "name")).out
     assert found == "flunders.wardle.example.com\n"
     shown = (await kubectl("get", "apiservice", NAME, "--no-headers")).out.split()
-    assert shown[:3] == [NAME, "kube-system/extension", "True"]
+    assert shown[:3] == [NAME, "default/extension", "True"]
 
 
 async def test_discovery(http: aiohttp.ClientSession, registered: None) -> None:
@@ -117,9 +117,9 @@ async def test_a_server_that_is_down(
     http: aiohttp.ClientSession, extension: Any, registered: None, served: Any, available: Available
 ) -> None:
     who = component("test")
-    await served.registry.delete(who, discovery_v1.EndpointSlice, "kube-system", "extension")
+    await served.registry.delete(who, discovery_v1.EndpointSlice, "default", "extension")
     condition = await available("EndpointsNotFound")
-    assert condition.message == 'cannot find endpointslices for service/extension in "kube-system"'
+    assert condition.message == 'cannot find endpointslices for service/extension in "default"'
     async with http.get(FLUNDERS) as answer:
         assert (answer.status, await answer.text()) == (503, "service unavailable\n")
     everything = (await _get(http, "/apis", AGGREGATED))["items"]
@@ -130,13 +130,13 @@ async def test_a_server_that_is_down(
 
 async def test_why_a_server_is_not_available(extension: Any, register: Register, available: Available) -> None:
     await register(extension.port, "api")
-    assert (await available("ServiceNotFound")).message == 'service/extension in "kube-system" is not present'
+    assert (await available("ServiceNotFound")).message == 'service/extension in "default" is not present'
     await register(extension.port, "service")
     await available("EndpointsNotFound")
     extension.is_well = False
     await register(extension.port, "endpoints")
     condition = await available("FailedDiscoveryCheck")
-    where = "https://extension.kube-system.svc:443/apis/wardle.example.com/v1alpha1"
+    where = "https://extension.default.svc:443/apis/wardle.example.com/v1alpha1"
     assert (condition.status, condition.message) == ("False", f"bad status from {where}: 500")
     extension.is_well = True
     await available("Passed")
@@ -158,6 +158,16 @@ async def test_a_server_that_is_not_who_it_should_be(
 
 async def test_any_certificate_where_that_is_wanted(extension: Any, register: Register, available: Available) -> None:
     await register(extension.port, caBundle=None, insecureSkipTLSVerify=True)
+    await available("Passed")
+
+
+async def test_a_server_outside_of_the_cluster(
+    extension: Any, register: Register, available: Available, served: Any
+) -> None:
+    meta = {"name": "extension", "namespace": "default"}
+    body = json.dumps({"metadata": meta, "spec": {"type": "ExternalName", "externalName": "localhost"}}).encode()
+    await served.registry.create(component("test"), core_v1.Service, "default", body)
+    await register(0, "api", service={**meta, "port": extension.port})
     await available("Passed")
 
 
@@ -213,7 +223,7 @@ async def test_another_server_may_take_over_metrics(
     http: aiohttp.ClientSession, served: Any, register: Register, available: Available
 ) -> None:
     await available("Local", "v1beta1.metrics.k8s.io")
-    service = {"name": "extension", "namespace": "kube-system"}
+    service = {"name": "extension", "namespace": "default"}
     patch = json.dumps({"spec": {"service": service, "insecureSkipTLSVerify": True}}).encode()
     who, kind = component("test"), apiregistration_v1.APIService
     await served.registry.patch(who, kind, "", "v1beta1.metrics.k8s.io", "application/merge-patch+json", patch)

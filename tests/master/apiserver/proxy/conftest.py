@@ -10,9 +10,6 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from master.registry.base import component
-from master.registry.streams import Channel, Frame, PortForward
-from timonel.api import codec
-from timonel.api.errors import InternalError
 from timonel.api.types import core_v1, meta_v1
 
 POD_IP = "10.244.1.7"
@@ -60,31 +57,6 @@ async def _socket(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-async def _pump(stream: Any) -> None:
-    """A node's part of a port-forward, to this machine's own ports."""
-    assert isinstance(stream.request, PortForward)
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", stream.request.port)
-    except OSError:
-        stream.say(Channel.STATUS, codec.encode(InternalError("connection refused").status()))
-        stream.end()
-        return
-
-    async def inward() -> None:
-        while True:
-            frame: Frame = await stream.heard.get()
-            writer.write(frame.data)
-
-    task = asyncio.create_task(inward())
-    try:
-        while data := await reader.read(65536):
-            stream.say(Channel.STDOUT, data)
-        stream.say(Channel.CLOSE, bytes((Channel.STDOUT,)))
-    finally:
-        task.cancel()
-        writer.close()
-
-
 @dataclass
 class Web:
     """The web server, and the pod that it runs in."""
@@ -114,7 +86,7 @@ async def echo(served: Any) -> AsyncIterator[Web]:
     status = core_v1.PodStatus(phase="Running", podIP=POD_IP, podIPs=[core_v1.PodIP(ip=POD_IP)])
     pod.status = status
     await served.registry.update(component("test"), core_v1.Pod, "default", "web", pod, subresource="status")
-    served.nodes.script = _pump
+    served.nodes.script = served.nodes.to_own_ports
     yield Web(port, pod)
     await runner.cleanup()
 

@@ -13,6 +13,7 @@ from timonel.api.types import core_v1, discovery_v1, rbac_v1
 
 PODS = "/api/v1/namespaces/default/pods"
 SERVICES = "/api/v1/namespaces/default/services"
+UNREACHABLE = "error trying to reach service"
 Make = Callable[..., Awaitable[None]]
 
 
@@ -87,8 +88,12 @@ async def test_forms_of_a_pods_name(http: aiohttp.ClientSession, echo: Any, name
         (f"{PODS}/none/proxy/", 404, 'pods "none" not found'),
         (f"{PODS}/ftp:web:80/proxy/", 400, 'invalid pod request "ftp:web:80"'),
         (f"{PODS}/web:nope/proxy/", 400, 'pod "web" has no port "nope"'),
-        (f"{PODS}/web:1/proxy/", 503, "error trying to reach service: Internal error occurred: connection refused"),
-        (f"{PODS}/https:web:main/proxy/", 503, "error trying to reach service: tls: "),
+        (
+            f"{PODS}/web:1/proxy/",
+            503,
+            "error trying to reach service: dial tcp 10.244.1.7:1: connect: connection refused",
+        ),
+        (f"{PODS}/https:web:main/proxy/", 503, f"{UNREACHABLE}: tls: "),
         (f"{PODS}/web/proxy/?dryRun=All", 400, "dryRun is not supported"),
         (f"{SERVICES}/none/proxy/", 404, 'services "none" not found'),
         (f"{SERVICES}/none:80/proxy/", 404, 'services "none" not found'),
