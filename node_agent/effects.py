@@ -154,7 +154,8 @@ class Effects:
         if image is None or memory.volumes is None:
             raise PodGone(f"image or volumes of container {step.container} are gone")
         verify_non_root(pod, spec, image.user)
-        env = environment(EnvContext(pod, tools.refs, settings.facts, self._addresses(pod)), spec)
+        context = EnvContext(pod, tools.refs, settings.facts, self._addresses(pod), memory.volumes.paths)
+        env = environment(context, spec)
         try:
             volume_mounts = await tools.volumes.mounts(pod, spec, step.attempt, memory.volumes, env)
         except VolumeFailure as failure:

@@ -1,9 +1,14 @@
-"""A container's environment, from its spec and what that refers to. Pure, by the kubelet's rules (kubelet_pods)."""
+"""A container's environment, from its spec and what that refers to, by the kubelet's rules (kubelet_pods).
+
+Pure, but for the files of volumes that a variable may name.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from node_agent import env_files
 from node_agent.expansion import expand
 from node_agent.fieldrefs import FieldError, NodeFacts, field_value, resource_value
 from node_agent.pod_spec import find_spec
@@ -24,6 +29,7 @@ class EnvContext:
     refs: References
     node: NodeFacts
     pod_ips: Sequence[str] = ()
+    volumes: Mapping[str, Path] = field(default_factory=dict)
 
 
 def environment(context: EnvContext, container: core_v1.Container) -> dict[str, str]:
@@ -41,7 +47,7 @@ def environment(context: EnvContext, container: core_v1.Container) -> dict[str, 
             value = _value(context, container, variable, known)
             if value is not None:
                 result[variable.name] = known[variable.name] = value
-    except (MissingReference, FieldError) as error:
+    except (MissingReference, FieldError, env_files.EnvFileError) as error:
         raise RuntimeFailure(CONFIG_ERROR, str(error)) from error
     return services | result
 
@@ -102,6 +108,8 @@ def _value(
         return _config_map_key(context, source.configMapKeyRef)
     if source.secretKeyRef is not None:
         return _secret_key(context, source.secretKeyRef)
+    if source.fileKeyRef is not None:
+        return _file_key(context, source.fileKeyRef)
     raise FieldError(f"environment variable {variable.name} has a source that this node does not know")
 
 
@@ -129,6 +137,17 @@ def _secret_key(context: EnvContext, ref: core_v1.SecretKeySelector) -> str | No
             return None
         raise
     return data[ref.key].decode(errors="replace")
+
+
+def _file_key(context: EnvContext, ref: core_v1.FileKeySelector) -> str | None:
+    volume = context.volumes.get(ref.volumeName)
+    try:
+        values = env_files.read(volume, ref.path) if volume is not None else {}
+    except FileNotFoundError:
+        values = {}
+    if ref.key not in values and not ref.optional:
+        raise MissingReference(f"couldn't find key {ref.key} in file {ref.path} of volume {ref.volumeName}")
+    return values.get(ref.key)
 
 
 def _variables_of(service: core_v1.Service) -> dict[str, str]:

@@ -55,6 +55,23 @@ def test_environment(ns: Namespace) -> None:
     assert found["KUBERNETES_SERVICE_HOST"] == "10.96.0.1"
 
 
+def test_environment_from_a_file(ns: Namespace) -> None:
+    ref = {"volumeName": "config", "path": "shop/env", "key": "ADDRESS"}
+    mount = {"name": "config", "mountPath": "/data"}
+    script = """mkdir /data/shop; printf "# of the shop\\nADDRESS='over the\\nhill'\\n" > /data/shop/env"""
+    env = [
+        {"name": "ADDRESS", "valueFrom": {"fileKeyRef": ref}},
+        {"name": "ABSENT", "valueFrom": {"fileKeyRef": {**ref, "key": "NO", "optional": True}}},
+    ]
+    volumes = {"volumes": [{"name": "config", "emptyDir": {}}]}
+    ns.pod("p", env=env, initContainers=[container("write", script, volumeMounts=[mount])], **volumes)
+    ns.ready("p")
+    assert ns.exec("p", 'echo "$ADDRESS${ABSENT-, absent}"') == "over the\nhill, absent\n"
+    ns.pod("wrong", env=[{"name": "A", "valueFrom": {"fileKeyRef": ref}}], **volumes)
+    pod = ns.wait_pod("wrong", lambda pod: waiting(pod) == "CreateContainerConfigError")
+    assert "couldn't find key ADDRESS in file shop/env" in state(pod)["state"]["waiting"]["message"]
+
+
 def test_a_missing_key_holds_the_container_back_until_it_is_there(ns: Namespace) -> None:
     ns.pod("p", env=[{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "late", "key": "a"}}}])
 
