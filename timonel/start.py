@@ -4,7 +4,6 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 YOUNG = 10_000
 """How many objects more than before are made until the young ones are looked through for garbage.
 
