@@ -8,9 +8,6 @@ import shutil
 import subprocess
 from functools import cache
 
-UNRELEASED = (9, 0)
-"""A kubectl that somebody built from the sources, which calls itself v0.0.0."""
-
 
 @cache
 def version() -> tuple[int, int] | None:
@@ -20,7 +17,7 @@ def version() -> tuple[int, int] | None:
     told = subprocess.run(["kubectl", "version", "--client", "-o", "json"], capture_output=True, check=True).stdout
     found = re.match(r"v(\d+)\.(\d+)", json.loads(told)["clientVersion"]["gitVersion"])
     assert found, told
-    return (int(found[1]), int(found[2])) if found[1] != "0" else UNRELEASED
+    return int(found[1]), int(found[2])
 
 
 def unfit(least: str) -> str:
