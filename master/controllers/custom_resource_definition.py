@@ -11,6 +11,7 @@ from datetime import datetime
 from master.controllers.actions import Action, Delete, Patch, RequeueAfter, SetStatus
 from master.controllers.controller import Key, Wake, controller, key_of
 from master.controllers.view import View
+from master.registry.custom.serving import served_versions
 from master.registry.kinds.customresourcedefinition import CLEANUP
 from master.registry.validation.customresourcedefinition import APPROVAL, NEEDS_APPROVAL, PROTECTED, SEE_APPROVAL
 from timonel.api import codec
@@ -111,11 +112,11 @@ def _taken(definition: v1.CustomResourceDefinition, view: View) -> dict[str, set
 
 def _empty(definition: v1.CustomResourceDefinition, view: View) -> Iterator[Action]:
     """Delete what is left; the finalizer goes with the last object."""
-    served = [version.name for version in definition.spec.versions if version.served]
+    served = served_versions(definition)
     names = definition.status.acceptedNames or definition.spec.names
     if served and _holds(definition, "Established"):
-        stored = next((v.name for v in definition.spec.versions if v.served and v.storage), served[0])
-        kind = view.kind(f"{definition.spec.group}/{stored}", names.kind)
+        version = next((each for each in served if each.storage), served[0])
+        kind = view.kind(f"{definition.spec.group}/{version.name}", names.kind)
         if kind is None:
             yield RequeueAfter(LOOK_AGAIN)
             return

@@ -113,6 +113,8 @@ def _watch_faults(options: ListOptions) -> Sequence[FieldError]:
     if match != "NotOlderThan":
         why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
         faults.append(forbidden("resourceVersionMatch", why))
+        if match:
+            faults.append(not_supported("resourceVersionMatch", match, ["NotOlderThan"]))
     return faults
 
 
@@ -134,6 +136,7 @@ async def at_least(cache: AnyCache, revision: int | None) -> None:
 
     Raises:
         Timeout: the cache did not get there, perhaps because no such revision exists.
+        StoreError: nor can it, for now: the store, or a webhook that converts what it holds, fails.
     """
     try:
         if revision is None:
@@ -141,6 +144,8 @@ async def at_least(cache: AnyCache, revision: int | None) -> None:
         else:
             await cache.wait_until(revision or 1, FRESH_SECONDS)
     except TimeoutError:
+        if cache.trouble is not None:
+            raise cache.trouble from None
         if revision is None:
             raise Timeout("the cache has not caught up with the store in time") from None
         cause = StatusCause(reason="ResourceVersionTooLarge", message="Too large resource version")

@@ -72,7 +72,7 @@ class WatchCache(Generic[T]):
         self._waiters: dict[asyncio.Future[None], int] = {}
         self._reads = _SharedRead(lambda: store.revision(prefix))
         self._task: asyncio.Task[None] | None = None
-        self._down = False
+        self._trouble: StoreError | None = None
         self._closed = False
 
     async def start(self) -> None:
@@ -109,6 +109,11 @@ class WatchCache(Generic[T]):
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._closed
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why the store could not be followed of late; None where it is."""
+        return self._trouble
 
     @property
     def count(self) -> int:
@@ -204,14 +209,14 @@ class WatchCache(Generic[T]):
                 pause = min(pause * 2 or 0.1, MAX_BACK_OFF)
 
     def _is_down(self, error: StoreError) -> None:
-        if not self._down:
+        if self._trouble is None:
             log.warning("watching %s failed: %s; serving what is known, trying again", self.prefix, error)
-        self._down = True
+        self._trouble = error
 
     def _is_up(self) -> None:
-        if self._down:
+        if self._trouble is not None:
             log.info("watching %s again", self.prefix)
-        self._down = False
+        self._trouble = None
 
     async def _load(self) -> None:
         """Take over what the store lists: in silence at first, later as the events that make the difference."""

@@ -15,7 +15,7 @@ from master.registry.custom.kinds import CustomStrategy
 from master.registry.custom.versions import VersionStore
 from master.registry.webhookcalls import Client
 from timonel.api import codec
-from timonel.api.types.apiextensions_v1 import CustomResourceDefinition
+from timonel.api.types.apiextensions_v1 import CustomResourceDefinition, CustomResourceDefinitionVersion
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +113,16 @@ class CustomResources:
 
 def strategies_of(definition: CustomResourceDefinition) -> list[CustomStrategy]:
     """The rules of each version that is served; one of them, the stored one where it is served, stands for all."""
-    served = sorted((version for version in definition.spec.versions if version.served), key=lambda v: not v.storage)
+    served = sorted(served_versions(definition), key=lambda version: not version.storage)
     return [CustomStrategy(definition, version, stands_for_all=not place) for place, version in enumerate(served)]
+
+
+def served_versions(definition: CustomResourceDefinition) -> list[CustomResourceDefinitionVersion]:
+    """The versions that are served; of a definition that goes, and has none, the stored one, to empty it."""
+    served = [version for version in definition.spec.versions if version.served]
+    if not served and definition.metadata.deletionTimestamp:
+        return [version for version in definition.spec.versions if version.storage]
+    return served
 
 
 def storage_version(definition: CustomResourceDefinition) -> str:
@@ -130,5 +138,6 @@ def is_established(definition: CustomResourceDefinition) -> bool:
 def _material(definition: CustomResourceDefinition) -> bytes:
     """What the serving of a definition depends on."""
     names: Any = definition.status.acceptedNames
-    parts: Mapping[str, Any] = {"spec": definition.spec, "names": names}
+    served = [version.name for version in served_versions(definition)]
+    parts: Mapping[str, Any] = {"spec": definition.spec, "names": names, "served": served}
     return codec.encode(parts)

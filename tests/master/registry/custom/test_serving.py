@@ -208,3 +208,21 @@ async def test_a_definition_is_served_again_after_a_restart(
         assert [json.loads(raw)["metadata"]["name"] for raw in listed.items] == ["one"]
     finally:
         await again.close()
+
+
+async def test_one_that_goes_is_served_until_it_is_empty_though_no_version_is(
+    registry: Registry, api: Any, widgets: Resource
+) -> None:
+    await api.create(widgets, widget())
+    name = "widgets.stable.example.com"
+    definition = await api.get(v1.CustomResourceDefinition, name, "")
+    for version in definition["spec"]["versions"]:
+        version["served"] = False
+    await api.update(v1.CustomResourceDefinition, definition, "")
+    await api.registry.cache(v1.CustomResourceDefinition).fresh()
+    assert registry.resources.of_gvk(widgets.gvk) is None
+    await api.delete(v1.CustomResourceDefinition, name, "")
+    await api.registry.cache(v1.CustomResourceDefinition).fresh()
+    again = registry.resources.of_gvk(widgets.gvk)
+    assert again is not None
+    assert await api.names(again) == ["one"]

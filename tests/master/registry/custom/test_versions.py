@@ -247,3 +247,17 @@ async def test_a_webhook_that_is_not_there(converter: Converter) -> None:
     target = webhookcalls.url_target("https://127.0.0.1:1/convert", converter.authority)
     with pytest.raises(webhookcalls.WebhookFailed, match=r'Post "https://127\.0\.0\.1:1/convert'):
         await posted(target, {})
+
+
+async def test_a_webhook_that_is_down_is_the_servers_failure(
+    registry: Registry, api: Any, serve: Serve, two_versions: dict[str, Any]
+) -> None:
+    """Also for a version whose objects could never be loaded."""
+    stored = await serve(two_versions)
+    await api.create(stored, body("v1", size="big"))
+    broken = by_webhook({"spec": {}}, {"url": "https://127.0.0.1:1/convert"})
+    await api.merge(v1.CustomResourceDefinition, "widgets.stable.example.com", broken, "")
+    await api.registry.cache(v1.CustomResourceDefinition).fresh()
+    old = registry.resources.find(GROUP, "v1beta1", "widgets")
+    with pytest.raises(InternalError, match=r"conversion webhook for stable\.example\.com/v1, Kind=Widget failed: Post"):
+        await api.names(old)
