@@ -180,3 +180,22 @@ def test_decorators_refuse_what_makes_no_sense() -> None:
         validating()
     with pytest.raises(ValueError, match="operations are some of CREATE, UPDATE, not DELETE"):
         mutating("pods", operations=["DELETE"])
+
+
+async def test_entry_points_are_found(
+    folder: Folder, api: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installed package is a module and its metadata on the path."""
+    site = tmp_path / "site"
+    (site / "house_rules-1.dist-info").mkdir(parents=True)
+    (site / "house_rules-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: house-rules\nVersion: 1\n")
+    (site / "house_rules-1.dist-info" / "entry_points.txt").write_text(
+        "[timonel.admission]\nall = house_rules\none = house_rules:no_secrets\n"
+    )
+    (site / "house_rules.py").write_text(
+        HEAD + "@validating('secrets')\ndef no_secrets(request):\n    raise Denied('no secrets')\n"
+    )
+    monkeypatch.syspath_prepend(str(site))
+    await folder.use()
+    with pytest.raises(Forbidden, match=r'"all:no_secrets" denied the request: no secrets'):
+        await api.create(core_v1.Secret, {"metadata": {"name": "a"}})
