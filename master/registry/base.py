@@ -53,6 +53,8 @@ class Resource:
     categories: tuple[str, ...] = ()
     list_kind: str = ""
     """The kind of its lists; empty where that is the kind with ``List`` after it."""
+    shows_deleted: bool = False
+    """Whether a deletion answers with the object that was there, as it does for some kinds, rather than a Status."""
 
     def __hash__(self) -> int:
         return hash(self.gvk)  # of all fields it would cost more than the look-ups that every request does with it

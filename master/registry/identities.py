@@ -31,8 +31,10 @@ class TokenReview(Action[v1.TokenReview]):
         if actor.verifier is None:
             raise ServiceUnavailable("this server verifies no tokens")
         found = await actor.verifier.verify(body.spec.token, body.spec.audiences)
-        body.status = v1.TokenReviewStatus()
-        if found is not None:
+        body.status = v1.TokenReviewStatus(user=v1.UserInfo())
+        if found is None:
+            body.status.error = "invalid bearer token, or none for these audiences"
+        else:
             body.status.authenticated = True
             body.status.user = user_info(found.user)
             body.status.audiences = list(found.audiences)

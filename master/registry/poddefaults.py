@@ -1,12 +1,21 @@
 """What a pod's spec means where it says nothing (Kubernetes' apis/core/v1/defaults.go); for pods and pod templates."""
 
+import re
 from collections.abc import Iterable
 
+from master.registry.volumeclaims import default_claim_spec
 from timonel.api.types import core_v1
 
 MODE = 0o644
 TOKEN_SECONDS = 3600
 GRACE_SECONDS = 30
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_DOMAIN = (
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])"
+)
+_IMAGE = re.compile(rf"(?:{_DOMAIN}(?::\d+)?/)?({_PART}(?:/{_PART})*)(?::([\w][\w.-]{{0,127}}))?(@[A-Za-z][^@]*)?")
+"""A reference to an image: its path, tag and digest."""
+LONGEST_IMAGE_PATH = 255
 
 AnyContainer = core_v1.Container | core_v1.EphemeralContainer
 
@@ -14,6 +23,8 @@ AnyContainer = core_v1.Container | core_v1.EphemeralContainer
 def default_pod(spec: core_v1.PodSpec) -> None:
     """Fill in a pod's spec: what templates leave open is settled too."""
     default_spec(spec)
+    if spec.terminationGracePeriodSeconds and spec.terminationGracePeriodSeconds < 0:
+        spec.terminationGracePeriodSeconds = 1
     if spec.enableServiceLinks is None:
         spec.enableServiceLinks = True
     for container in (*spec.containers, *spec.initContainers):
@@ -67,10 +78,10 @@ def default_container(container: AnyContainer) -> None:
 
 def pull_policy(image: str) -> str:
     """Always for an image that may change behind its name: tagged latest, or not at all."""
-    if "@" in image:
+    match = _IMAGE.fullmatch(image)
+    if not match or len(match[1]) > LONGEST_IMAGE_PATH or match[3]:
         return "IfNotPresent"
-    _, colon, tag = image.rpartition("/")[2].partition(":")
-    return "IfNotPresent" if colon and tag != "latest" else "Always"
+    return "Always" if match[2] in (None, "latest") else "IfNotPresent"
 
 
 def default_volume(volume: core_v1.Volume) -> None:
@@ -91,6 +102,10 @@ def default_volume(volume: core_v1.Volume) -> None:
                 _default_items(source.downwardAPI.items)
     elif volume.hostPath:
         volume.hostPath.type = volume.hostPath.type or ""
+    elif volume.iscsi:
+        volume.iscsi.iscsiInterface = volume.iscsi.iscsiInterface or "default"
+    elif volume.ephemeral and volume.ephemeral.volumeClaimTemplate:
+        default_claim_spec(volume.ephemeral.volumeClaimTemplate.spec)
     elif volume.image:
         volume.image.pullPolicy = volume.image.pullPolicy or pull_policy(volume.image.reference or "")
     elif not any(getattr(volume, field) is not None for field in VOLUME_SOURCES):

@@ -112,6 +112,6 @@ class EphemeralContainers(Part[core_v1.Pod]):
         wanted = {container.name: container for container in new.spec.ephemeralContainers}
         for container in old.spec.ephemeralContainers:
             if container.name not in wanted:
-                yield forbidden(path, f"existing ephemeral containers {container.name!r} may not be removed\n")
+                yield forbidden(path, f'existing ephemeral containers "{container.name}" may not be removed\n')
             elif wanted[container.name] != container:
                 yield forbidden(path, f"existing ephemeral containers {container.name!r} may not be changed\n")

@@ -2,7 +2,6 @@
 
 import importlib
 import pkgutil
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -11,9 +10,7 @@ from master.registry.base import Resource
 from master.registry.faces import Face
 from master.registry.strategy import KINDS, AnyStrategy
 from timonel.api.errors import NoSuchPath
-from timonel.api.gvk import GVK
-
-_VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
+from timonel.api.gvk import GVK, version_preference
 
 
 def load() -> Mapping[type[Any], AnyStrategy]:
@@ -105,13 +102,7 @@ class Resources:
         return groups
 
 
-def _preference(group_version: tuple[str, str]) -> tuple[str, int, int, int, str]:
-    """Sort key: groups by name, in each the stable versions before beta and alpha, the newest of a stage first; last
-    those that are named otherwise.
-    """
+def _preference(group_version: tuple[str, str]) -> tuple[str, tuple[int, int, int, str]]:
+    """Sort key: groups by name, in each the versions by preference."""
     group, version = group_version
-    named = _VERSION.fullmatch(version)
-    if named is None:
-        return group, 3, 0, 0, version
-    stage = {"": 0, "beta": 1, "alpha": 2}[named[2] or ""]
-    return group, stage, -int(named[1]), -int(named[3] or 0), version
+    return group, version_preference(version)

@@ -46,4 +46,7 @@ def _field(strategy: AnyStrategy, name: str) -> Callable[[Any], str]:
         return lambda obj: obj.metadata.namespace or ""
     if name in strategy.selectable:
         return strategy.selectable[name]
-    raise BadRequest(f"field label not supported: {name}")
+    if strategy.selectable:
+        raise BadRequest(f"field label not supported: {name}")
+    known = '"metadata.name", "metadata.namespace"' if strategy.resource.namespaced else '"metadata.name"'
+    raise BadRequest(f'"{name}" is not a known field selector: only {known}')

@@ -157,6 +157,7 @@ def kind(
     short: Sequence[str] = (),
     namespaced: bool = True,
     categories: Sequence[str] = (),
+    shows_deleted: bool = False,
 ) -> Callable[[S], S]:
     """Register the decorated strategy as that of ``struct``; the singular is the kind in lower case unless given."""
 
@@ -173,6 +174,7 @@ def kind(
             struct=struct,
             short_names=tuple(short),
             categories=tuple(categories),
+            shows_deleted=shows_deleted,
         )
         KINDS[struct] = strategy()
         return strategy

@@ -42,6 +42,7 @@ class Cluster:
         self.access = kubeconfig.load(config)
         self._session: aiohttp.ClientSession | None = None
         self._found: Discovery | None = None
+        self._version: str | None = None
 
     async def __aenter__(self) -> Self:
         """Open the connections: with the kubeconfig's credentials, and with none, for tokens."""
@@ -110,6 +111,12 @@ class Cluster:
                     raise
                 await asyncio.sleep(0.2)
 
+    async def is_timonel(self) -> bool:
+        """Whether this is Timonel; asked once."""
+        if self._version is None:
+            self._version = str((await self.send("GET", "/version")).body["gitVersion"])
+        return "timonel" in self._version
+
     async def has_nodes(self) -> bool:
         """Whether pods run here: a node is ready."""
         nodes = (await self.send("GET", "/api/v1/nodes")).body["items"]
@@ -117,7 +124,7 @@ class Cluster:
         return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
     async def streams_lists(self) -> bool:
-        """Whether a watch may begin with all objects: an API server refuses that in the stream where its etcd is old."""
+        """Whether a watch may begin with all objects: one over an old etcd refuses that in the stream."""
         query = {"watch": "1", "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         query |= {"allowWatchBookmarks": "true", "timeoutSeconds": "1"}
         async with self.open("GET", "/api/v1/namespaces/default/configmaps", query, None, {}) as response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -54,6 +55,8 @@ _TEXT = {
     ErrorType.TYPE_INVALID: "Invalid value",
     ErrorType.INTERNAL: "Internal error",
 }
+OMITTED: Final = object()
+"""Stands for a value that the message leaves out: one that is too large to be shown."""
 _WITHOUT_VALUE = {ErrorType.REQUIRED, ErrorType.FORBIDDEN, ErrorType.TOO_LONG, ErrorType.INTERNAL}
 
 
@@ -75,7 +78,7 @@ class FieldError:
     def body(self) -> str:
         """The message without the field's path."""
         parts = [_TEXT[self.type]]
-        if self.type not in _WITHOUT_VALUE:
+        if self.type not in _WITHOUT_VALUE and self.value is not OMITTED:
             parts.append(msgspec.json.encode(self.value, enc_hook=str).decode())
         if self.detail:
             parts.append(self.detail)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+
+_VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
 
 
 class GVK(NamedTuple):
@@ -27,3 +30,14 @@ class GVK(NamedTuple):
             raise ValueError(f"unexpected GroupVersion string: {api_version}")
         group, _, version = api_version.rpartition("/")
         return cls(group, version, kind)
+
+
+def version_preference(version: str) -> tuple[int, int, int, str]:
+    """Sort key of an API version's name: stable ones before beta and alpha, the newest of a stage first; last those
+    that are named otherwise.
+    """
+    named = _VERSION.fullmatch(version)
+    if named is None:
+        return 3, 0, 0, version
+    stage = {"": 0, "beta": 1, "alpha": 2}[named[2] or ""]
+    return stage, -int(named[1]), -int(named[3] or 0), version

@@ -180,7 +180,8 @@ class _Apply:
         self._previous = entries.get(mine.identity)
         self._mine = mine
         self._others = {key: entry for key, entry in entries.items() if key != mine.identity}
-        self._merged = _canonical(schema, self._restored(self._merge(claims)))
+        self._schema = schema
+        self._merged = self._restored(self._merge(claims))
         self._changed, self._removed = fieldwalk.compare(self._tree, self._before, _tracked(self._merged, self._skip))
 
     def conflicts(self) -> list[tuple[_Entry, FieldSet]]:
@@ -208,7 +209,7 @@ class _Apply:
         mine, previous = self._mine, self._previous
         if previous and previous.fields == mine.fields and not self._changed and not self._removed:
             mine = replace(mine, time=previous.time)
-        merged = self._merged
+        merged = _canonical(self._schema, self._merged)
         annotations = merged["metadata"].get("annotations") or {}
         if mine.manager == "kubectl" and annotations.get(LAST_APPLIED):
             annotations = annotations | {LAST_APPLIED: _last_applied(self._applied)}

@@ -21,7 +21,7 @@ from timonel.api import codec
 from timonel.api.custom import CustomObject, Document
 from timonel.api.errors import MethodNotAllowed
 from timonel.api.fields import ErrorType, FieldError, Path, invalid
-from timonel.api.gvk import GVK
+from timonel.api.gvk import GVK, version_preference
 from timonel.api.types.apiextensions_v1 import CustomResourceDefinition, CustomResourceDefinitionVersion
 
 _BLOCKING = frozenset({ErrorType.REQUIRED, ErrorType.TOO_LONG, ErrorType.TOO_MANY, ErrorType.TYPE_INVALID})
@@ -89,7 +89,7 @@ class CustomStrategy(Strategy[CustomKind]):
         self.subresources = list(_subresources(version))
         self.columns = [column(each) for each in version.additionalPrinterColumns]
         self.selectable = dict(_selectable(version))
-        self.deprecation = _deprecation(version, self.kind.gvk)
+        self.deprecation = _deprecation(definition, version, self.kind.gvk)
         self._rules = Asker(self.kind.schema)
 
     @property
@@ -213,7 +213,13 @@ def _reader(steps: Sequence[str]) -> Callable[[CustomKind], str]:
     return read
 
 
-def _deprecation(version: CustomResourceDefinitionVersion, gvk: GVK) -> str:
+def _deprecation(definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion, gvk: GVK) -> str:
+    """The version's own words, or which newer one is to be used instead of it."""
     if not version.deprecated:
         return ""
-    return version.deprecationWarning or f"{gvk.api_version} {gvk.kind} is deprecated"
+    if version.deprecationWarning:
+        return version.deprecationWarning
+    others = [other.name for other in definition.spec.versions if other.served and not other.deprecated]
+    best = min([*others, version.name], key=version_preference)
+    instead = f"; use {gvk.group}/{best} {gvk.kind}" if best != version.name else ""
+    return f"{gvk.api_version} {gvk.kind} is deprecated{instead}"

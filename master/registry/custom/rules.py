@@ -16,7 +16,7 @@ from master.registry.cel.effort import LIMIT
 from master.registry.cel.failures import CompileError, EvaluationError, TooExpensive
 from master.registry.custom.schema import MISSING, Structural
 from master.registry.custom.values import old_items
-from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required
+from timonel.api.fields import OMITTED, FieldError, Path, duplicate, forbidden, invalid, required
 
 if TYPE_CHECKING:
     from master.registry.cel.declared import Declared
@@ -207,7 +207,7 @@ def _asked(rule: Rule, node: Structural, variables: Document, path: Path, value:
         return invalid(path or Path("<nil>"), kind, f"{error} evaluating rule: {rule.message.strip() or rule.text}")
     if holds is True:
         return None
-    return _refusal(rule, Path(path + rule.field_path).lstrip("."), kind, value, _complaint(rule, given))
+    return _refusal(rule, Path(path + rule.field_path).lstrip("."), value, _complaint(rule, given))
 
 
 def _for_optional(variables: Document) -> Document:
@@ -229,7 +229,7 @@ def _complaint(rule: Rule, variables: Document) -> str:
     return text.strip() if usable else rule.complaint
 
 
-def _refusal(rule: Rule, path: str, kind: str, value: Any, message: str) -> FieldError:
+def _refusal(rule: Rule, path: str, value: Any, message: str) -> FieldError:
     at = path or "<nil>"
     match rule.reason:
         case "FieldValueForbidden":
@@ -239,7 +239,7 @@ def _refusal(rule: Rule, path: str, kind: str, value: Any, message: str) -> Fiel
         case "FieldValueDuplicate":
             return duplicate(at, value)
         case _:
-            return invalid(at, kind, message)
+            return invalid(at, OMITTED if isinstance(value, dict | list) else value, message)
 
 
 def field_path_steps(path: str) -> list[str] | None:

@@ -105,13 +105,12 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _string_faults(schema: Document, value: str, path: str) -> Iterator[FieldError]:
-    most, least = schema.get("maxLength"), schema.get("minLength")
+    most, least, pattern = schema.get("maxLength"), schema.get("minLength"), schema.get("pattern")
     if most is not None and len(value) > most:
         yield too_long(_at(path), most)
-    if least is not None and len(value) < least:
+    elif least is not None and len(value) < least:
         yield invalid(_at(path), value, f"{path} in body should be at least {least} chars long")
-    pattern = schema.get("pattern")
-    if pattern and not regexp.found(pattern, value):
+    elif pattern and not regexp.found(pattern, value):
         yield invalid(_at(path), value, f"{path} in body should match '{pattern}'")
     wanted = schema.get("format")
     if wanted and not formats.fits(wanted, value):

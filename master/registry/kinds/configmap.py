@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.validation.common import immutable, keys_are_valid
+from master.registry.validation.common import base64_size, immutable, keys_are_valid
 from timonel.api.fields import FieldError, Path, forbidden, invalid, too_long
 from timonel.api.types import core_v1
 
@@ -25,7 +25,7 @@ class ConfigMaps(Strategy[core_v1.ConfigMap]):
                 yield invalid(Path("data").key(key), key, "duplicate of key present in binaryData")
         yield from keys_are_valid(Path("binaryData"), obj.binaryData)
         size = sum(len(value.encode()) for value in obj.data.values())
-        size += sum(len(value) * 3 // 4 for value in obj.binaryData.values())
+        size += base64_size("ConfigMap", obj.binaryData.values())
         if size > MAX_SIZE:
             yield too_long(Path(""), MAX_SIZE)
         if old and old.immutable:

@@ -18,7 +18,7 @@ LONGEST_TOKEN = 1 << 32
 LEAST_UPDATE_SECONDS = 10
 
 
-@kind(storage_v1.CSIDriver, plural="csidrivers", namespaced=False)
+@kind(storage_v1.CSIDriver, plural="csidrivers", namespaced=False, shows_deleted=True)
 class CSIDrivers(Strategy[storage_v1.CSIDriver]):
     """What a CSI driver wants of Kubernetes."""
 
@@ -48,10 +48,9 @@ class CSIDrivers(Strategy[storage_v1.CSIDriver]):
         """Known modes and policies; what volumes depend on stays."""
         spec = obj.spec
         yield from is_driver(Path("metadata.name"), obj.metadata.name or "")
-        for index, mode in enumerate(spec.volumeLifecycleModes):
+        for mode in spec.volumeLifecycleModes:
             if mode not in (PERSISTENT, "Ephemeral"):
-                at = SPEC.child("volumeLifecycleModes").index(index)
-                yield not_supported(at, mode, ("Ephemeral", PERSISTENT))
+                yield not_supported(SPEC.child("volumeLifecycleModes"), mode, (PERSISTENT, "Ephemeral"))
         if spec.fsGroupPolicy not in GROUP_POLICIES:
             yield not_supported(SPEC.child("fsGroupPolicy"), spec.fsGroupPolicy, GROUP_POLICIES)
         yield from _tokens(spec, SPEC.child("tokenRequests"))

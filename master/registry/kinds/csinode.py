@@ -13,7 +13,7 @@ DRIVERS = Path("spec.drivers")
 LONGEST_ID = 192
 
 
-@kind(storage_v1.CSINode, plural="csinodes", namespaced=False)
+@kind(storage_v1.CSINode, plural="csinodes", namespaced=False, shows_deleted=True)
 class CSINodes(Strategy[storage_v1.CSINode]):
     """Which CSI drivers a node has; the node's name is the object's."""
 

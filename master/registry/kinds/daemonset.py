@@ -85,7 +85,7 @@ def _strategy(strategy: apps_v1.DaemonSetUpdateStrategy, path: Path) -> Iterator
     if strategy.type == "OnDelete":
         return
     if strategy.type != ROLLING:
-        yield not_supported(path.child("type"), strategy.type, [ROLLING, "OnDelete"])
+        yield not_supported(path, strategy, [ROLLING, "OnDelete"])
         return
     rolling, at = strategy.rollingUpdate or apps_v1.RollingUpdateDaemonSet(), path.child("rollingUpdate")
     unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0

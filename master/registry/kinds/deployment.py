@@ -8,9 +8,9 @@ from master.registry.scale import Scale
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Status
 from master.registry.templates import container_names, images, selector_text, validate_workload
-from master.registry.validation.common import not_negative, one_of, unchanged
-from master.registry.validation.rollout import share
-from timonel.api.fields import FieldError, Path, forbidden, invalid, required
+from master.registry.validation.common import not_negative, unchanged
+from master.registry.validation.rollout import is_zero, share
+from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
 from timonel.api.types import apps_v1
 
 SPEC = Path("spec")
@@ -89,7 +89,8 @@ class Deployments(Strategy[apps_v1.Deployment]):
 
 
 def _strategy(strategy: apps_v1.DeploymentStrategy, path: Path) -> Iterator[FieldError]:
-    yield from one_of(path.child("type"), strategy.type, ("Recreate", ROLLING))
+    if strategy.type not in ("Recreate", ROLLING):
+        yield not_supported(path, strategy, ("Recreate", ROLLING))
     at = path.child("rollingUpdate")
     if strategy.type == "Recreate" and strategy.rollingUpdate:
         yield forbidden(at, "may not be specified when strategy `type` is 'Recreate'")
@@ -102,5 +103,5 @@ def _strategy(strategy: apps_v1.DeploymentStrategy, path: Path) -> Iterator[Fiel
     surge, unavailable = rolling.maxSurge or 0, rolling.maxUnavailable or 0
     yield from share(unavailable, at.child("maxUnavailable"), capped=True)
     yield from share(surge, at.child("maxSurge"), capped=False)
-    if surge in (0, "0%") and unavailable in (0, "0%"):
+    if is_zero(surge) and is_zero(unavailable):
         yield invalid(at.child("maxUnavailable"), unavailable, "may not be 0 when `maxSurge` is 0")

@@ -9,7 +9,7 @@ from timonel.api.fields import FieldError, Path
 from timonel.api.types import resource_v1 as v1
 
 
-@kind(v1.DeviceClass, plural="deviceclasses", namespaced=False)
+@kind(v1.DeviceClass, plural="deviceclasses", namespaced=False, shows_deleted=True)
 class DeviceClasses(Strategy[v1.DeviceClass]):
     """A name for devices of a sort."""
 

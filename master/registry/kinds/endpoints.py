@@ -1,23 +1,16 @@
 """Endpoints: the older form of EndpointSlices, which some clients still read."""
 
-import ipaddress
 from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
+from master.registry.validation.addresses import is_destination
 from master.registry.validation.common import is_label, is_port, is_qualified, is_subdomain, one_of
-from timonel.api.fields import FieldError, Path, invalid, required
+from timonel.api.fields import FieldError, Path, required
 from timonel.api.types import core_v1
 
 SHOWN = 3
 DEPRECATED = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
-NOT_FOR_ENDPOINTS = (
-    ("is_unspecified", "may not be unspecified ({})"),
-    ("is_loopback", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
-    ("is_link_local", "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
-    ("is_multicast", "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
-)
-"""Kinds of addresses, as `ipaddress` tells them, that no traffic is sent to, and what is said of them."""
 
 
 def _addresses(endpoints: core_v1.Endpoints) -> str:
@@ -66,16 +59,7 @@ class EndpointsObjects(Strategy[core_v1.Endpoints]):
 
 
 def _address(address: core_v1.EndpointAddress, path: Path) -> Iterator[FieldError]:
-    at = path.child("ip")
-    try:
-        parsed = ipaddress.ip_address(address.ip)
-    except ValueError:
-        yield invalid(at, address.ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
-    else:
-        for property_, why in NOT_FOR_ENDPOINTS:
-            if getattr(parsed, property_):
-                yield invalid(at, address.ip, why.format(address.ip))
-                break
+    yield from is_destination(path.child("ip"), address.ip)
     if address.hostname:
         yield from is_label(path.child("hostname"), address.hostname)
     if address.nodeName is not None:

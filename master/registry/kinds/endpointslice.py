@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
+from master.registry.validation.addresses import is_destination
 from master.registry.validation.common import is_subdomain, one_of, unchanged
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, invalid, required, too_many
@@ -49,14 +50,16 @@ class EndpointSlices(Strategy[discovery_v1.EndpointSlice]):
         return obj.endpoints, obj.ports, obj.addressType, obj.metadata.labels
 
     def default(self, obj: discovery_v1.EndpointSlice, old: discovery_v1.EndpointSlice | None) -> None:
-        """Ports are TCP and unnamed."""
+        """Ports are TCP and unnamed; nothing is known of what is not said."""
+        for endpoint in obj.endpoints:
+            endpoint.conditions = endpoint.conditions or discovery_v1.EndpointConditions()
         for port in obj.ports:
             port.name = port.name or ""
             port.protocol = port.protocol or "TCP"
 
     def validate(self, obj: discovery_v1.EndpointSlice, old: discovery_v1.EndpointSlice | None) -> Iterator[FieldError]:
         """Addresses are of the slice's type, and not too many; port names differ."""
-        yield from one_of(Path("addressType"), obj.addressType, ("IPv4", "IPv6", "FQDN"))
+        yield from one_of(Path("addressType"), obj.addressType, ("FQDN", "IPv4", "IPv6"))
         path = Path("endpoints")
         if len(obj.endpoints) > MAX_ENDPOINTS:
             yield too_many(path, len(obj.endpoints), MAX_ENDPOINTS)
@@ -76,14 +79,11 @@ def _addresses(addresses: list[str], type_: str, path: Path) -> Iterator[FieldEr
         at = path.index(index)
         if type_ == "FQDN":
             yield from is_subdomain(at, address)
-            continue
-        try:
-            version = ipaddress.ip_address(address).version
-        except ValueError:
-            yield invalid(at, address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
-            continue
-        if version != VERSIONS.get(type_, version):
-            yield invalid(at, address, f"must be an {type_} address")
+        elif type_ in VERSIONS:
+            faults = list(is_destination(at, address))
+            yield from faults
+            if not faults and ipaddress.ip_address(address).version != VERSIONS[type_]:
+                yield invalid(at, address, f"must be an {type_} address")
 
 
 def _port_rules(ports: list[discovery_v1.EndpointPort], path: Path) -> Iterator[FieldError]:
@@ -99,4 +99,4 @@ def _port_rules(ports: list[discovery_v1.EndpointPort], path: Path) -> Iterator[
         if name:
             for fault in names.label(name):
                 yield invalid(at.child("name"), name, fault)
-        yield from one_of(at.child("protocol"), port.protocol, ("TCP", "UDP", "SCTP"))
+        yield from one_of(at.child("protocol"), port.protocol, ("SCTP", "TCP", "UDP"))

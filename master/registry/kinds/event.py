@@ -63,6 +63,11 @@ class Events(Strategy[core_v1.Event]):
         "type": lambda event: event.type or "",
     }
 
+    def default(self, obj: core_v1.Event, old: core_v1.Event | None) -> None:
+        """Its reporter is there, if nameless: clients' types have no other way to say that there is none."""
+        obj.source = obj.source or core_v1.EventSource()
+        obj.reportingComponent, obj.reportingInstance = obj.reportingComponent or "", obj.reportingInstance or ""
+
     def validate(self, obj: core_v1.Event, old: core_v1.Event | None) -> Iterator[FieldError]:
         """An event lives beside its subject, or in ``default`` where that has no namespace."""
         namespace, subject = obj.metadata.namespace, obj.involvedObject.namespace

@@ -36,7 +36,7 @@ class FlowSchemas(Strategy[v1.FlowSchema]):
 
     def default(self, obj: v1.FlowSchema, old: v1.FlowSchema | None) -> None:
         """In the middle of the order."""
-        if obj.spec.matchingPrecedence is None:
+        if not obj.spec.matchingPrecedence:
             obj.spec.matchingPrecedence = PRECEDENCE
 
     def prepare_create(self, obj: v1.FlowSchema, call: object) -> None:

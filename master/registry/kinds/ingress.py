@@ -43,15 +43,16 @@ class Ingresses(Strategy[networking_v1.Ingress]):
 
     def prepare_create(self, obj: networking_v1.Ingress, call: object) -> None:
         """Nobody serves it yet."""
-        obj.status = networking_v1.IngressStatus()
+        obj.status = networking_v1.IngressStatus(loadBalancer=networking_v1.IngressLoadBalancerStatus())
 
     def validate(self, obj: networking_v1.Ingress, old: networking_v1.Ingress | None) -> Iterator[FieldError]:
         """See `validation.ingress`; the class is said in one way."""
         yield from validate_ingress(obj.spec)
         annotated = obj.metadata.annotations.get(CLASS_ANNOTATION)
-        if old is None and annotated is not None and obj.spec.ingressClassName is not None:
-            why = "can not be set when the class field is also set"
-            yield invalid(Path("metadata.annotations").key(CLASS_ANNOTATION), annotated, why)
+        named = obj.spec.ingressClassName
+        if old is None and annotated is not None and named is not None and annotated != named:
+            why = "must match `ingressClassName` when both are specified"
+            yield invalid(Path("annotations").child(CLASS_ANNOTATION), annotated, why)
 
     def validate_status(self, new: networking_v1.Ingress, old: networking_v1.Ingress) -> Iterator[FieldError]:
         """Points of entry have names or addresses."""

@@ -30,6 +30,9 @@ class IPAddresses(Strategy[networking_v1.IPAddress]):
         """A name that is an address, and an owner that stays."""
         parent, path = obj.spec.parentRef, SPEC.child("parentRef")
         yield from is_canonical_address(Path("metadata.name"), obj.metadata.name or "")
+        if parent == networking_v1.ParentReference():
+            yield required(path)
+            return
         if parent.group:
             yield from is_subdomain(path.child("group"), parent.group)
         for field in ("resource", "name"):

@@ -82,6 +82,7 @@ class Jobs(Strategy[batch_v1.Job]):
         obj.status = batch_v1.JobStatus()
         if not obj.spec.manualSelector:
             _select_own(obj)
+        obj.metadata.labels = obj.metadata.labels or dict(obj.spec.template.metadata.labels)
 
     def propagation_of(self, obj: batch_v1.Job) -> str | None:
         """Its pods stay unless told otherwise, as of old."""

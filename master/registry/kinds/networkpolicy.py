@@ -14,7 +14,7 @@ from timonel.api.types import meta_v1, networking_v1
 SPEC = Path("spec")
 INGRESS = "Ingress"
 EGRESS = "Egress"
-PROTOCOLS = ("SCTP", "TCP", "UDP")
+PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
 @kind(networking_v1.NetworkPolicy, plural="networkpolicies", short=["netpol"])
@@ -59,7 +59,7 @@ class NetworkPolicies(Strategy[networking_v1.NetworkPolicy]):
             return
         for index, type_ in enumerate(spec.policyTypes):
             if type_ not in (INGRESS, EGRESS):
-                yield not_supported(at.index(index), type_, (EGRESS, INGRESS))
+                yield not_supported(at.index(index), type_, (INGRESS, EGRESS))
 
 
 def _ports(ports: Sequence[networking_v1.NetworkPolicyPort], path: Path) -> Iterator[FieldError]:
@@ -83,7 +83,7 @@ def _end(end: int, start: int | str | None, path: Path) -> Iterator[FieldError]:
         yield invalid(path, end, "may not be specified when `port` is non-numeric")
     else:
         if end < start:
-            yield invalid(path, end, "must be greater than or equal to `port`")
+            yield invalid(path, start, "must be greater than or equal to `port`")
         for fault in names.port_number(end):
             yield invalid(path, end, fault)
 

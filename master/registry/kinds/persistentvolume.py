@@ -46,7 +46,7 @@ def _phase(volume: core_v1.PersistentVolume) -> str:
     return "Terminating" if volume.metadata.deletionTimestamp else volume.status.phase or ""
 
 
-@kind(core_v1.PersistentVolume, plural="persistentvolumes", short=["pv"], namespaced=False)
+@kind(core_v1.PersistentVolume, plural="persistentvolumes", short=["pv"], namespaced=False, shows_deleted=True)
 class PersistentVolumes(Strategy[core_v1.PersistentVolume]):
     """A volume that outlives pods, and whose it is."""
 

@@ -37,7 +37,7 @@ def _class(claim: core_v1.PersistentVolumeClaim) -> str:
     return claim.metadata.annotations.get(CLASS_ANNOTATION) or claim.spec.storageClassName or ""
 
 
-@kind(core_v1.PersistentVolumeClaim, plural="persistentvolumeclaims", short=["pvc"])
+@kind(core_v1.PersistentVolumeClaim, plural="persistentvolumeclaims", short=["pvc"], shows_deleted=True)
 class PersistentVolumeClaims(Strategy[core_v1.PersistentVolumeClaim]):
     """A wish for a volume, and which one has met it."""
 

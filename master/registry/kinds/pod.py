@@ -24,7 +24,7 @@ ENDED = ("Succeeded", "Failed")
 GET_CREATE = frozenset({Verb.GET, Verb.CREATE})
 
 
-@kind(core_v1.Pod, plural="pods", short=["po"], categories=["all"])
+@kind(core_v1.Pod, plural="pods", short=["po"], categories=["all"], shows_deleted=True)
 class Pods(Strategy[core_v1.Pod]):
     """Containers that run together on one node."""
 

@@ -11,7 +11,7 @@ from timonel.api.fields import FieldError, Path
 from timonel.api.types import core_v1
 
 
-@kind(core_v1.PodTemplate, plural="podtemplates")
+@kind(core_v1.PodTemplate, plural="podtemplates", shows_deleted=True)
 class PodTemplates(Strategy[core_v1.PodTemplate]):
     """A template kept apart, for whoever makes pods of it."""
 

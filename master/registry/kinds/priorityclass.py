@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.validation.common import one_of
+from master.registry.validation.common import one_of, unchanged
 from timonel.api.fields import FieldError, Path, forbidden
 from timonel.api.types import scheduling_v1
 
@@ -47,5 +47,5 @@ class PriorityClasses(Strategy[scheduling_v1.PriorityClass]):
         yield from one_of(Path("preemptionPolicy"), obj.preemptionPolicy, (PREEMPT, "Never"))
         if old and obj.value != old.value:
             yield forbidden(Path("value"), "may not be changed in an update.")
-        if old and obj.preemptionPolicy != old.preemptionPolicy:
-            yield forbidden(Path("preemptionPolicy"), "may not be changed in an update.")
+        if old:
+            yield from unchanged(obj, old, "preemptionPolicy")

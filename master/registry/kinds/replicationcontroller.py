@@ -1,6 +1,6 @@
 """ReplicationControllers: what ReplicaSets were before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from master.registry.columns import Column, age
 from master.registry.poddefaults import default_spec
@@ -12,12 +12,12 @@ from master.registry.templates import (
     images,
     not_selected,
     selector_text,
-    selects,
     validate_lasting_template,
 )
 from master.registry.validation.common import not_negative
+from timonel.api import names, selectors
 from timonel.api.fields import FieldError, Path, invalid, required
-from timonel.api.types import core_v1, meta_v1
+from timonel.api.types import core_v1
 
 SPEC = Path("spec")
 NO_TEMPLATE = core_v1.PodTemplateSpec()
@@ -28,7 +28,9 @@ def _template(rc: core_v1.ReplicationController) -> core_v1.PodTemplateSpec:
     return rc.spec.template or NO_TEMPLATE
 
 
-@kind(core_v1.ReplicationController, plural="replicationcontrollers", short=["rc"], categories=["all"])
+@kind(
+    core_v1.ReplicationController, plural="replicationcontrollers", short=["rc"], categories=["all"], shows_deleted=True
+)
 class ReplicationControllers(Strategy[core_v1.ReplicationController]):
     """So many pods of a kind, selected by plain labels."""
 
@@ -64,6 +66,10 @@ class ReplicationControllers(Strategy[core_v1.ReplicationController]):
         """Its pods stay unless told otherwise, as of old."""
         return "Orphan"
 
+    def validate_name(self, name: str) -> Sequence[str]:
+        """As everybody's, in other words."""
+        return names.subdomain(name, "bytes")
+
     def validate(
         self, obj: core_v1.ReplicationController, old: core_v1.ReplicationController | None
     ) -> Iterator[FieldError]:
@@ -76,7 +82,7 @@ class ReplicationControllers(Strategy[core_v1.ReplicationController]):
         if spec.template is None:
             yield required(SPEC.child("template"))
             return
-        if spec.selector and not selects(meta_v1.LabelSelector(matchLabels=spec.selector), spec.template):
+        if not selectors.from_map(spec.selector).matches(spec.template.metadata.labels):
             yield not_selected(spec.template, SPEC)
         if old is None or old.spec.template != spec.template:
             yield from validate_lasting_template(spec.template, SPEC.child("template"), "ReplicationController")

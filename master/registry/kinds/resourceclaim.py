@@ -23,7 +23,7 @@ def _state(claim: v1.ResourceClaim) -> str:
     return ",".join(words)
 
 
-@kind(v1.ResourceClaim, plural="resourceclaims")
+@kind(v1.ResourceClaim, plural="resourceclaims", shows_deleted=True)
 class ResourceClaims(Strategy[v1.ResourceClaim]):
     """Devices that pods ask for, and which they got."""
 

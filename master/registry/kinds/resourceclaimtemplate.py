@@ -13,7 +13,7 @@ from timonel.api.types import resource_v1 as v1
 SPEC = Path("spec")
 
 
-@kind(v1.ResourceClaimTemplate, plural="resourceclaimtemplates")
+@kind(v1.ResourceClaimTemplate, plural="resourceclaimtemplates", shows_deleted=True)
 class ResourceClaimTemplates(Strategy[v1.ResourceClaimTemplate]):
     """Claims that are made for each pod that asks for them."""
 

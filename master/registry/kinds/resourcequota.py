@@ -20,7 +20,7 @@ def _amounts(quota: core_v1.ResourceQuota, *, limits: bool) -> str:
     return ", ".join(f"{name}: {quota.status.used.get(name, ZERO)}/{quota.status.hard[name]}" for name in names)
 
 
-@kind(core_v1.ResourceQuota, plural="resourcequotas", short=["quota"])
+@kind(core_v1.ResourceQuota, plural="resourcequotas", short=["quota"], shows_deleted=True)
 class ResourceQuotas(Strategy[core_v1.ResourceQuota]):
     """How much of everything a namespace may have, and how much it has."""
 

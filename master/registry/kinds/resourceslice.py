@@ -12,7 +12,7 @@ from timonel.api.types import resource_v1 as v1
 SPEC = Path("spec")
 
 
-@kind(v1.ResourceSlice, plural="resourceslices", namespaced=False)
+@kind(v1.ResourceSlice, plural="resourceslices", namespaced=False, shows_deleted=True)
 class ResourceSlices(Strategy[v1.ResourceSlice]):
     """Devices that a driver offers."""
 

@@ -8,7 +8,7 @@ import msgspec
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.validation.common import immutable, keys_are_valid, unchanged
+from master.registry.validation.common import base64_size, immutable, keys_are_valid, unchanged
 from timonel.api.fields import FieldError, Path, forbidden, invalid, required, too_long
 from timonel.api.types import core_v1
 
@@ -50,13 +50,7 @@ class Secrets(Strategy[core_v1.Secret]):
         """Keys are file names, values base64; a type asks for its keys and never changes."""
         path = Path("data")
         yield from keys_are_valid(path, obj.data)
-        size = 0
-        for key, value in obj.data.items():
-            try:
-                size += len(base64.b64decode(value, validate=True))
-            except binascii.Error:
-                yield invalid(path.key(key), "<secret contents redacted>", "must be base64")
-        if size > MAX_SIZE:
+        if base64_size("Secret", obj.data.values()) > MAX_SIZE:
             yield too_long(path, MAX_SIZE)
         yield from _type_rules(obj, path)
         if old:

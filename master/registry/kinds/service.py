@@ -26,7 +26,7 @@ IP_CLAIM = "/registry/claims/clusterips/"
 PORT_CLAIM = "/registry/claims/nodeports/"
 
 
-@kind(core_v1.Service, plural="services", short=["svc"], categories=["all"])
+@kind(core_v1.Service, plural="services", short=["svc"], categories=["all"], shows_deleted=True)
 class Services(Strategy[core_v1.Service]):
     """A name and an address for what pods serve."""
 
@@ -65,8 +65,10 @@ class Services(Strategy[core_v1.Service]):
             spec.externalTrafficPolicy = spec.externalTrafficPolicy or "Cluster"
         if spec.type == LOAD_BALANCER and spec.allocateLoadBalancerNodePorts is None:
             spec.allocateLoadBalancerNodePorts = True
-        spec.ipFamilyPolicy = spec.ipFamilyPolicy or "SingleStack"
-        spec.ipFamilies = spec.ipFamilies or ["IPv4"]
+        # Whoever writes the endpoints of a service by hand may do so in either family.
+        both = HEADLESS in (spec.clusterIP, *spec.clusterIPs) and not spec.selector and not spec.ipFamilies
+        spec.ipFamilyPolicy = spec.ipFamilyPolicy or ("RequireDualStack" if both else "SingleStack")
+        spec.ipFamilies = spec.ipFamilies or (["IPv4", "IPv6"] if both else ["IPv4"])
         if spec.clusterIP and not spec.clusterIPs:
             spec.clusterIPs = [spec.clusterIP]
         elif spec.clusterIPs and not spec.clusterIP:
@@ -74,7 +76,7 @@ class Services(Strategy[core_v1.Service]):
 
     def prepare_create(self, obj: core_v1.Service, call: Call) -> None:
         """Nothing is balanced yet."""
-        obj.status = core_v1.ServiceStatus()
+        obj.status = core_v1.ServiceStatus(loadBalancer=core_v1.LoadBalancerStatus())
 
     def prepare_update(self, new: core_v1.Service, old: core_v1.Service, call: Call) -> None:
         """A change of type leaves nothing behind that the new one does not have."""
@@ -85,6 +87,11 @@ class Services(Strategy[core_v1.Service]):
         yield from validate_service(obj)
         if old:
             yield from validate_service_update(obj, old)
+
+    def warnings(self, obj: core_v1.Service, old: core_v1.Service | None) -> Iterator[str]:
+        """What has no effect."""
+        if obj.spec.clusterIP == HEADLESS and obj.spec.sessionAffinity == "ClientIP":
+            yield "spec.SessionAffinity is ignored for headless services"
 
     def validate_name(self, name: str) -> Sequence[str]:
         """A part of DNS names."""
@@ -114,6 +121,8 @@ class Services(Strategy[core_v1.Service]):
             spec.clusterIPs = [spec.clusterIP]
         if spec.type == NODE_PORT or (spec.type == LOAD_BALANCER and spec.allocateLoadBalancerNodePorts):
             _allocate_ports(spec, taken)
+        if spec.type == LOAD_BALANCER and spec.externalTrafficPolicy == "Local" and not spec.healthCheckNodePort:
+            spec.healthCheckNodePort = _free_port({port.nodePort for port in spec.ports}, taken)
 
     def claim_refused(self, obj: core_v1.Service, key: str) -> FieldError:
         """The value is in use."""
@@ -137,19 +146,17 @@ def _free_address(taken: Collection[str]) -> str:
 
 def _allocate_ports(spec: core_v1.ServiceSpec, taken: Collection[str]) -> None:
     """Node ports for those that have none; one number may serve a port over TCP and over UDP."""
-    mine = {port.nodePort for port in spec.ports if port.nodePort}
     for port in spec.ports:
-        if port.nodePort:
-            continue
-        begin = secrets.randbelow(len(NODE_PORTS))
-        for step in range(len(NODE_PORTS)):
-            number = NODE_PORTS[(begin + step) % len(NODE_PORTS)]
-            if number not in mine and f"{PORT_CLAIM}{number}" not in taken:
-                port.nodePort = number
-                mine.add(number)
-                break
-        else:
-            raise InternalError("failed to allocate a nodePort: range is full")
+        port.nodePort = port.nodePort or _free_port({port.nodePort for port in spec.ports}, taken)
+
+
+def _free_port(mine: Collection[int | None], taken: Collection[str]) -> int:
+    begin = secrets.randbelow(len(NODE_PORTS))
+    for step in range(len(NODE_PORTS)):
+        number = NODE_PORTS[(begin + step) % len(NODE_PORTS)]
+        if number not in mine and f"{PORT_CLAIM}{number}" not in taken:
+            return number
+    raise InternalError("failed to allocate a nodePort: range is full")
 
 
 def _keep_addresses(spec: core_v1.ServiceSpec, old: core_v1.ServiceSpec) -> None:
@@ -173,6 +180,10 @@ def _drop_what_the_type_has_not(spec: core_v1.ServiceSpec, old: core_v1.ServiceS
     if spec.type == EXTERNAL_NAME and old.type != EXTERNAL_NAME and spec.clusterIPs == old.clusterIPs:
         spec.clusterIP, spec.clusterIPs, spec.ipFamilies, spec.ipFamilyPolicy = None, [], [], None
         spec.internalTrafficPolicy = None
+    if spec.type != LOAD_BALANCER or spec.externalTrafficPolicy != "Local":
+        spec.healthCheckNodePort = (
+            None if spec.healthCheckNodePort == old.healthCheckNodePort else spec.healthCheckNodePort
+        )
     if spec.type not in WITH_NODE_PORTS and old.type in WITH_NODE_PORTS:
         before = {(port.port, port.protocol): port.nodePort for port in old.ports}
         for port in spec.ports:

@@ -102,7 +102,7 @@ def _plain_claims(account: core_v1.ServiceAccount, spec: authentication_v1.Token
     )
 
 
-@kind(core_v1.ServiceAccount, plural="serviceaccounts", short=["sa"])
+@kind(core_v1.ServiceAccount, plural="serviceaccounts", short=["sa"], shows_deleted=True)
 class ServiceAccounts(Strategy[core_v1.ServiceAccount]):
     """Who pods are, towards the API."""
 

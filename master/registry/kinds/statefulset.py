@@ -13,7 +13,7 @@ from master.registry.subresources import Status
 from master.registry.templates import container_names, images, validate_workload
 from master.registry.validation.common import not_negative
 from master.registry.validation.podspec import validate_template
-from master.registry.validation.rollout import share
+from master.registry.validation.rollout import is_zero, share
 from master.registry.volumeclaims import PENDING, default_claim_spec, validate_claim_spec
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
@@ -74,7 +74,7 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
 
     def prepare_create(self, obj: apps_v1.StatefulSet, call: object) -> None:
         """Nothing is known yet."""
-        obj.status = apps_v1.StatefulSetStatus()
+        obj.status = apps_v1.StatefulSetStatus(availableReplicas=0)
 
     def validate(self, obj: apps_v1.StatefulSet, old: apps_v1.StatefulSet | None) -> Iterator[FieldError]:
         """A workload of which little may change."""
@@ -162,5 +162,5 @@ def _policies(spec: apps_v1.StatefulSetSpec) -> Iterator[FieldError]:
 def _unavailable(rolling: apps_v1.RollingUpdateStatefulSetStrategy, path: Path) -> Iterator[FieldError]:
     value = rolling.maxUnavailable or 0
     yield from share(value, path, capped=True)
-    if value in (0, "0%"):
+    if is_zero(value):
         yield invalid(path, value, "cannot be 0")

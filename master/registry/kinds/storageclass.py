@@ -15,7 +15,7 @@ IMMEDIATE = "Immediate"
 DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
 
 
-@kind(storage_v1.StorageClass, plural="storageclasses", short=["sc"], namespaced=False)
+@kind(storage_v1.StorageClass, plural="storageclasses", short=["sc"], namespaced=False, shows_deleted=True)
 class StorageClasses(Strategy[storage_v1.StorageClass]):
     """A way to get volumes made."""
 

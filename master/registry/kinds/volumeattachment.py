@@ -14,7 +14,7 @@ SPEC = Path("spec")
 ONE_SOURCE = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
 
 
-@kind(storage_v1.VolumeAttachment, plural="volumeattachments", namespaced=False)
+@kind(storage_v1.VolumeAttachment, plural="volumeattachments", namespaced=False, shows_deleted=True)
 class VolumeAttachments(Strategy[storage_v1.VolumeAttachment]):
     """That a volume is to be attached to a node, and whether it is."""
 
@@ -35,11 +35,10 @@ class VolumeAttachments(Strategy[storage_v1.VolumeAttachment]):
         self, obj: storage_v1.VolumeAttachment, old: storage_v1.VolumeAttachment | None
     ) -> Iterator[FieldError]:
         """By whom, what, where; all of that stays."""
+        if not obj.spec.attacher:
+            yield required(SPEC.child("attacher"))
         yield from is_driver(SPEC.child("attacher"), obj.spec.attacher)
-        if not obj.spec.nodeName:
-            yield required(SPEC.child("nodeName"))
-        else:
-            yield from is_subdomain(SPEC.child("nodeName"), obj.spec.nodeName)
+        yield from is_subdomain(SPEC.child("nodeName"), obj.spec.nodeName)
         source = obj.spec.source
         if (source.inlineVolumeSpec is None) is (not source.persistentVolumeName):
             yield required(SPEC.child("source"), ONE_SOURCE)

@@ -12,7 +12,13 @@ from timonel.api.types import storage_v1
 DEFAULT_ANNOTATION = "volumeattributesclass.alpha.kubernetes.io/is-default-class"
 
 
-@kind(storage_v1.VolumeAttributesClass, plural="volumeattributesclasses", short=["vac"], namespaced=False)
+@kind(
+    storage_v1.VolumeAttributesClass,
+    plural="volumeattributesclasses",
+    short=["vac"],
+    namespaced=False,
+    shows_deleted=True,
+)
 class VolumeAttributesClasses(Strategy[storage_v1.VolumeAttributesClass]):
     """What may be changed of a volume while it is in use."""
 

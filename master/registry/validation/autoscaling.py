@@ -28,6 +28,9 @@ def validate_autoscaler(spec: v2.HorizontalPodAutoscalerSpec) -> Iterator[FieldE
     least, most = spec.minReplicas, spec.maxReplicas
     if least is not None and least < 1:
         yield invalid(SPEC.child("minReplicas"), least, "must be greater than or equal to 1")
+    if least == 0 and not any(metric.object or metric.external for metric in spec.metrics):
+        why = "must specify at least one Object or External metric to support scaling to zero replicas"
+        yield forbidden(SPEC.child("metrics"), why)
     if most < 1:
         yield invalid(SPEC.child("maxReplicas"), most, "must be greater than 0")
     if least is not None and most < least:

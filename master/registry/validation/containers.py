@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from master.registry.validation.common import is_label, not_negative, one_of
 from master.registry.validation.handlers import validate_lifecycle, validate_probes
+from master.registry.validation.resourcenames import OF_CONTAINERS, validate_resource_of
 from master.registry.validation.volumes import validate_mounts
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, not_found, not_supported, required
@@ -13,8 +14,29 @@ from timonel.api.quantity import Quantity
 from timonel.api.types import core_v1
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-PROTOCOLS = ("TCP", "UDP", "SCTP")
+PROTOCOLS = ("SCTP", "TCP", "UDP")
 MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
+POD_FIELDS = frozenset(
+    {
+        "metadata.name",
+        "metadata.namespace",
+        "metadata.uid",
+        "metadata.annotations",
+        "metadata.labels",
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.hostIP",
+        "status.hostIPs",
+        "status.nominatedNodeName",
+        "status.phase",
+        "status.podIP",
+        "status.podIPs",
+    }
+)
+"""What a reference to a field of the pod may name at all; a variable, only some of it."""
 ENV_FIELDS = (
     "metadata.name",
     "metadata.namespace",
@@ -34,7 +56,6 @@ ENV_RESOURCES = (
     "requests.ephemeral-storage",
     "requests.memory",
 )
-STANDARD_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 
 AnyContainer = core_v1.Container | core_v1.EphemeralContainer
 
@@ -59,7 +80,7 @@ def validate_containers(spec: core_v1.PodSpec, around: Surroundings, path: Path)
         yield from _unique(container.name, seen, at)
         yield from _container(container, around, at)
         if container.restartPolicy and not container.restartPolicyRules:
-            yield from one_of(at.child("restartPolicy"), container.restartPolicy, ("Always", "OnFailure", "Never"))
+            yield from one_of(at.child("restartPolicy"), container.restartPolicy, ("Always", "Never", "OnFailure"))
         yield from _running(container, around, at)
     for index, container in enumerate(spec.initContainers):
         at = path.child("initContainers").index(index)
@@ -107,6 +128,9 @@ def _container(container: AnyContainer, around: Surroundings, path: Path) -> Ite
         )
     if container.resources:
         yield from validate_resources(container.resources, path.child("resources"))
+    for resize in container.resizePolicy:
+        yield from one_of(path.child("resizePolicy"), resize.resourceName, ("cpu", "memory"))
+        yield from one_of(path.child("resizePolicy"), resize.restartPolicy, ("NotRequired", "RestartContainer"))
     if container.securityContext:
         yield from _security(container.securityContext, path.child("securityContext"))
 
@@ -231,6 +255,9 @@ def _env_field(reference: core_v1.ObjectFieldSelector, path: Path) -> Iterator[F
             yield invalid(path.child("fieldPath"), reference.fieldPath, "does not support subscript")
         for fault in names.qualified(key.lower() if name == "metadata.annotations" else key):
             yield invalid(path, key, fault)
+    elif reference.fieldPath not in POD_FIELDS:
+        why = f"error converting fieldPath: field label not supported: {reference.fieldPath}"
+        yield invalid(path.child("fieldPath"), reference.fieldPath, why)
     elif reference.fieldPath not in ENV_FIELDS:
         yield not_supported(path.child("fieldPath"), reference.fieldPath, sorted(ENV_FIELDS))
 
@@ -276,10 +303,7 @@ def validate_resources(resources: core_v1.ResourceRequirements, path: Path) -> I
 
 def _resource(name: str, amount: Quantity, path: Path) -> Iterator[FieldError]:
     at = path.key(name)
-    for fault in names.qualified(name):
-        yield invalid(at, name, fault)
-    if "/" not in name and name not in STANDARD_RESOURCES and not name.startswith("hugepages-"):
-        yield invalid(at, name, "must be a standard resource for containers")
+    yield from validate_resource_of("containers", OF_CONTAINERS, name, at)
     nanos = amount.amount.nanos
     if nanos < 0:
         yield invalid(at, amount, "must be greater than or equal to 0")

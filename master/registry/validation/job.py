@@ -9,6 +9,7 @@ from master.registry.validation.common import is_domain_path, is_qualified, not_
 from master.registry.validation.placement import validate_selector
 from master.registry.validation.podspec import validate_template
 from timonel.api.fields import (
+    OMITTED,
     FieldError,
     Path,
     duplicate,
@@ -87,6 +88,8 @@ def _completion(spec: batch_v1.JobSpec, path: Path) -> Iterator[FieldError]:
     elif spec.backoffLimitPerIndex is not None:
         yield invalid(path.child("backoffLimitPerIndex"), spec.backoffLimitPerIndex, "requires indexed completion mode")
     if spec.maxFailedIndexes is not None:
+        if mode != INDEXED:
+            yield invalid(path.child("maxFailedIndexes"), spec.maxFailedIndexes, "requires indexed completion mode")
         if spec.backoffLimitPerIndex is None:
             yield required(path.child("backoffLimitPerIndex"), "when maxFailedIndexes is specified")
         if completions is not None and spec.maxFailedIndexes > completions:
@@ -128,9 +131,9 @@ def _rule(spec: batch_v1.JobSpec, rule: batch_v1.PodFailurePolicyRule, path: Pat
     elif rule.action == "FailIndex" and spec.backoffLimitPerIndex is None:
         yield invalid(at, rule.action, "requires the backoffLimitPerIndex to be set")
     if rule.onExitCodes and rule.onPodConditions:
-        yield invalid(path, "", "specifying both OnExitCodes and OnPodConditions is not supported")
+        yield invalid(path, OMITTED, "specifying both OnExitCodes and OnPodConditions is not supported")
     if not rule.onExitCodes and not rule.onPodConditions:
-        yield invalid(path, "", "specifying one of OnExitCodes and OnPodConditions is required")
+        yield invalid(path, OMITTED, "specifying one of OnExitCodes and OnPodConditions is required")
     if rule.onExitCodes:
         yield from _exit_codes(spec.template, rule.onExitCodes, path.child("onExitCodes"))
     conditions = path.child("onPodConditions")

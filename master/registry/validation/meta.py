@@ -93,7 +93,7 @@ def _owners(owners: Sequence[OwnerReference], path: Path) -> Iterator[FieldError
             yield invalid(at.child("apiVersion"), owner.apiVersion, "version must not be empty")
         for field in ("kind", "name", "uid"):
             if not getattr(owner, field):
-                yield invalid(at.child(field), "", "must not be empty")
+                yield invalid(path.child(field), "", "must not be empty")
         if (owner.apiVersion, owner.kind) == ("v1", "Event"):
             yield invalid(at, owner.kind, "Event is disallowed from being an owner")
         if owner.controller:

@@ -155,9 +155,8 @@ def _pod_term(term: core_v1.PodAffinityTerm, path: Path) -> Iterator[FieldError]
             yield invalid(path.child("namespace"), name, fault)
     if not term.topologyKey:
         yield required(path.child("topologyKey"), "can not be empty")
-    else:
-        for fault in names.qualified(term.topologyKey):
-            yield invalid(path.child("topologyKey"), term.topologyKey, fault)
+    for fault in names.qualified(term.topologyKey):
+        yield invalid(path.child("topologyKey"), term.topologyKey, fault)
 
 
 def _weight(weight: int, path: Path) -> Iterator[FieldError]:
@@ -190,6 +189,6 @@ def _spread(constraints: Sequence[core_v1.TopologySpreadConstraint], path: Path)
                 why = f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {constraint.whenUnsatisfiable}"
                 yield invalid(at.child("minDomains"), constraint.minDomains, why)
         for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
-            yield from one_of(at.child(field), getattr(constraint, field), ("Ignore", "Honor"), optional=True)
+            yield from one_of(at.child(field), getattr(constraint, field), ("Honor", "Ignore"), optional=True)
         if constraint.labelSelector:
             yield from validate_selector(constraint.labelSelector, at.child("labelSelector"))

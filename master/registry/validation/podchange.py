@@ -63,7 +63,7 @@ def _gates(new: core_v1.PodSpec, old: core_v1.PodSpec) -> Iterator[FieldError]:
     before = {gate.name for gate in old.schedulingGates}
     for index, gate in enumerate(new.schedulingGates):
         if gate.name not in before:
-            path = SPEC.child("schedulingGates").index(index)
+            path = SPEC.child("schedulingGates").index(index).child("name")
             yield forbidden(path, f"only deletion is allowed, but found new scheduling gate {gate.name!r}")
     if not before:
         return

@@ -1,9 +1,10 @@
 """The rules of a pod's spec, for pods and for pod templates (Kubernetes' apis/core/validation)."""
 
 import ipaddress
+import re
 from collections.abc import Iterator, Sequence
 
-from master.registry.validation.common import NOWHERE, is_label, is_qualified, is_subdomain, not_negative, one_of
+from master.registry.validation.common import NOWHERE, is_label, is_qualified, is_subdomain, one_of
 from master.registry.validation.containers import Surroundings, validate_containers, validate_seccomp, validate_totals
 from master.registry.validation.meta import validate_annotations, validate_labels
 from master.registry.validation.placement import validate_placement
@@ -15,6 +16,8 @@ RESTART_POLICIES = ("Always", "OnFailure", "Never")
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 LONGEST_DEADLINE = 2**31 - 1
 MAX_NAMESERVERS = 3
+MAX_SYSCTL = 253
+_SYSCTL = re.compile(r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?")
 MAX_SEARCHES = 32
 MAX_SEARCH_CHARS = 2048
 SPEC = Path("spec")
@@ -39,8 +42,8 @@ def validate_template(template: core_v1.PodTemplateSpec, path: Path) -> Iterator
 
 def validate_template_metadata(template: core_v1.PodTemplateSpec, path: Path) -> Iterator[FieldError]:
     """The labels and annotations of pods to be."""
-    yield from validate_labels(template.metadata.labels, path.child("metadata", "labels"))
-    yield from validate_annotations(template.metadata.annotations, path.child("metadata", "annotations"))
+    yield from validate_labels(template.metadata.labels, path.child("labels"))
+    yield from validate_annotations(template.metadata.annotations, path.child("annotations"))
 
 
 def validate_spec(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
@@ -59,7 +62,6 @@ def _faults(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
     yield from validate_containers(spec, around, path)
     yield from one_of(path.child("restartPolicy"), spec.restartPolicy, RESTART_POLICIES)
     yield from one_of(path.child("dnsPolicy"), spec.dnsPolicy, DNS_POLICIES)
-    yield from not_negative(path.child("terminationGracePeriodSeconds"), spec.terminationGracePeriodSeconds)
     yield from validate_deadline(spec.activeDeadlineSeconds, path.child("activeDeadlineSeconds"))
     yield from validate_placement(spec, path)
     yield from _names(spec, path)
@@ -93,7 +95,7 @@ def _names(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
         path.child("preemptionPolicy"), spec.preemptionPolicy, ("Never", "PreemptLowerPriority"), optional=True
     )
     if spec.os:
-        yield from one_of(path.child("os", "name"), spec.os.name, ("linux", "windows"))
+        yield from one_of(path.child("os"), spec.os.name, ("linux", "windows"))
 
 
 def _security(spec: core_v1.PodSpec, context: core_v1.PodSecurityContext, path: Path) -> Iterator[FieldError]:
@@ -119,6 +121,10 @@ def _security(spec: core_v1.PodSpec, context: core_v1.PodSecurityContext, path: 
         at = path.child("sysctls").index(index).child("name")
         if not sysctl.name:
             yield required(at)
+        elif len(sysctl.name) > MAX_SYSCTL or not _SYSCTL.fullmatch(sysctl.name):
+            yield invalid(
+                at, sysctl.name, f"must have at most {MAX_SYSCTL} characters and match regex ^{_SYSCTL.pattern}$"
+            )
         elif sysctl.name in seen:
             yield duplicate(at, sysctl.name)
         seen.add(sysctl.name)
@@ -128,8 +134,8 @@ def _host_aliases(aliases: Sequence[core_v1.HostAlias], path: Path) -> Iterator[
     for index, alias in enumerate(aliases):
         at = path.index(index)
         yield from is_address(alias.ip, at.child("ip"))
-        for hostname in alias.hostnames:
-            yield from is_subdomain(at.child("hostnames"), hostname)
+        for number, hostname in enumerate(alias.hostnames):
+            yield from is_subdomain(at.child("hostnames").index(number), hostname)
 
 
 def is_address(text: str, path: Path) -> Iterator[FieldError]:
@@ -144,8 +150,11 @@ def _dns(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
     config = spec.dnsConfig
     at = path.child("dnsConfig")
     if spec.dnsPolicy == "None" and not (config and config.nameservers):
-        where = at.child("nameservers") if config else at
-        yield required(where, f"must provide at least one DNS nameserver when `dnsPolicy` is {spec.dnsPolicy}")
+        if config:
+            why = f"must provide at least one DNS nameserver when `dnsPolicy` is {spec.dnsPolicy}"
+            yield required(at.child("nameservers"), why)
+        else:
+            yield required(at, f"must provide `dnsConfig` when `dnsPolicy` is {spec.dnsPolicy}")
     if not config:
         return
     if len(config.nameservers) > MAX_NAMESERVERS:

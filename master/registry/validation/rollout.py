@@ -8,7 +8,7 @@ from timonel.api.intstr import IntOrString, is_percent
 
 PERCENT = (
     "a valid percent string must be a numeric string followed by an ending '%' "
-    "(e.g. '1%', or '93%', regex used for validation is '[0-9]+%')"
+    "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
 )
 
 
@@ -23,5 +23,5 @@ def share(value: IntOrString, path: Path, *, capped: bool) -> Iterator[FieldErro
 
 
 def is_zero(value: IntOrString | None) -> bool:
-    """Whether it is no pods, however written."""
-    return value in (None, 0, "0%")
+    """Whether it is no pods, however written; what is no number is none."""
+    return value in (None, 0) or (isinstance(value, str) and (not is_percent(value) or int(value[:-1]) == 0))

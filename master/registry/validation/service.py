@@ -3,16 +3,19 @@
 import ipaddress
 from collections.abc import Iterator
 
+from master.registry.validation.addresses import NETWORK as CIDR
+from master.registry.validation.addresses import is_destination, network_of
 from master.registry.validation.common import is_label, is_subdomain, one_of
 from master.registry.validation.handlers import port_reference
 from master.registry.validation.meta import validate_labels
 from master.registry.validation.podspec import is_address
 from timonel.api import names
-from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required
+from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 from timonel.api.types import core_v1
 
 SPEC = Path("spec")
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 NODE_PORTS = range(30000, 32768)
 NETWORK = ipaddress.IPv4Network("10.96.0.0/16")
 LONGEST_AFFINITY = 86400
@@ -33,7 +36,7 @@ def validate_service(service: core_v1.Service) -> Iterator[FieldError]:
     yield from _of_type(spec)
     yield from _addresses(spec)
     for index, address in enumerate(spec.externalIPs):
-        yield from is_address(address, SPEC.child("externalIPs").index(index))
+        yield from is_destination(SPEC.child("externalIPs").index(index), address)
 
 
 def _affinity(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
@@ -63,7 +66,7 @@ def _ports(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
             named.add(port.name)
         for fault in names.port_number(port.port):
             yield invalid(at.child("port"), port.port, fault)
-        yield from one_of(at.child("protocol"), port.protocol, ("TCP", "UDP", "SCTP"))
+        yield from one_of(at.child("protocol"), port.protocol, ("SCTP", "TCP", "UDP"))
         if port.targetPort is not None:
             yield from port_reference(port.targetPort, at.child("targetPort"))
         pair = (port.port, port.protocol)
@@ -103,6 +106,11 @@ def _of_type(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
         for field in ("loadBalancerClass", "loadBalancerSourceRanges", "allocateLoadBalancerNodePorts"):
             if getattr(spec, field):
                 yield forbidden(SPEC.child(field), "may only be used when `type` is 'LoadBalancer'")
+    for index, text in enumerate(spec.loadBalancerSourceRanges):
+        if network_of(text.strip()) is None:
+            yield invalid(SPEC.child("LoadBalancerSourceRanges").index(index), text, CIDR)
+    if spec.trafficDistribution and spec.trafficDistribution not in DISTRIBUTIONS:
+        yield not_supported(SPEC.child("trafficDistribution"), spec.trafficDistribution, DISTRIBUTIONS)
     external = spec.type in ("NodePort", "LoadBalancer") or bool(spec.externalIPs)
     if spec.externalTrafficPolicy and not external:
         why = "may only be set for externally-accessible services"
@@ -120,12 +128,13 @@ def _addresses(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
         yield invalid(path, spec.clusterIPs, "first value must match `clusterIP`")
     families = ("PreferDualStack", "RequireDualStack", "SingleStack")
     yield from one_of(SPEC.child("ipFamilyPolicy"), spec.ipFamilyPolicy, families, optional=True)
-    if spec.ipFamilyPolicy == "RequireDualStack":
+    by_hand = spec.clusterIP == "None" and not spec.selector
+    if spec.ipFamilyPolicy == "RequireDualStack" and not by_hand:
         yield invalid(
             SPEC.child("ipFamilyPolicy"), spec.ipFamilyPolicy, "this cluster is not configured for dual-stack services"
         )
     for index, family in enumerate(spec.ipFamilies):
-        if family != "IPv4":
+        if family != "IPv4" and not by_hand:
             at = SPEC.child("ipFamilies").index(index)
             yield invalid(at, family, "not configured on this cluster")
     for index, address in enumerate(spec.clusterIPs):

@@ -233,8 +233,8 @@ def validate_mounts(
         places.add(mount.mountPath)
         if mount.subPath and mount.subPathExpr:
             yield invalid(at.child("subPathExpr"), mount.subPathExpr, "subPathExpr and subPath are mutually exclusive")
-        yield from _inside(mount.subPath or "", at.child("subPath"))
-        yield from _inside(mount.subPathExpr or "", at.child("subPathExpr"))
+        yield from _inside(mount.subPath or "", path.child("subPath"))
+        yield from _inside(mount.subPathExpr or "", path.child("subPathExpr"))
         if mount.mountPropagation:
             modes = ("Bidirectional", "HostToContainer", "None")
             yield from one_of(at.child("mountPropagation"), mount.mountPropagation, modes)

@@ -139,7 +139,7 @@ FAULTS = [
         lambda s, c: c.update(imagePullPolicy="Maybe"),
     ),
     fault(
-        'spec.restartPolicy: Unsupported value: "No": supported values: "Always", "Never", "OnFailure"',
+        'spec.restartPolicy: Unsupported value: "No": supported values: "Always", "OnFailure", "Never"',
         lambda s, c: s.update(restartPolicy="No"),
     ),
     fault('spec.dnsPolicy: Unsupported value: "X"', lambda s, c: s.update(dnsPolicy="X")),
@@ -284,7 +284,7 @@ async def test_what_may_change(api: Any, pod: dict[str, Any]) -> None:
         ({"nodeSelector": {"a": "b"}}, "pod updates may not change fields other than"),
         ({"restartPolicy": "Never"}, "pod updates may not change fields other than"),
         ({"containers": []}, "pod updates may not add or remove containers"),
-        ({"tolerations": []}, "existing toleration can not be modified except its tolerationSeconds"),
+        ({"tolerations": [{"key": "a", "operator": "Exists"}]}, "existing toleration can not be modified except its tolerationSeconds"),
     ],
 )
 async def test_what_may_not_change(api: Any, pod: dict[str, Any], change: dict[str, Any], message: str) -> None:

@@ -92,7 +92,7 @@ CREATED = [
     ("volumeattributesclass", {"driverName": ""}, "driverName: Required value"),
     ("volumeattributesclass", {"parameters": None}, "parameters: Required value: must contain at least one key"),
     ("csidriver", {"metadata": {"name": "x" * 64}}, "metadata.name: Too long"),
-    ("csidriver", {"spec": {"volumeLifecycleModes": ["Odd"]}}, 'supported values: "Ephemeral", "Persistent"'),
+    ("csidriver", {"spec": {"volumeLifecycleModes": ["Odd"]}}, 'supported values: "Persistent", "Ephemeral"'),
     ("csidriver", {"spec": {"fsGroupPolicy": "Odd"}}, 'spec.fsGroupPolicy: Unsupported value: "Odd"'),
     (
         "csidriver",

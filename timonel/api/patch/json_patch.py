@@ -73,7 +73,7 @@ class _Patching:
             case "test":
                 self._test(path, op.get("value"))
             case other:
-                raise BadRequest(f"unexpected kind of JSON patch operation: {other!r}")
+                raise PatchFailed(f"unexpected kind of operation: {other!r}")
 
     def _add(self, path: str, value: Any, verb: str) -> None:
         if path == "":
@@ -170,7 +170,7 @@ def _index(token: str, size: int, path: str, verb: str) -> int:
 def _tokens(path: str) -> list[str]:
     """The unescaped parts of a JSON pointer (RFC 6901) that is not empty."""
     if not path.startswith("/"):
-        raise BadRequest(f'JSON patch path "{path}" must start with "/"')
+        raise PatchFailed(f'the path "{path}" must start with "/"')
     return [token.replace("~1", "/").replace("~0", "~") for token in path[1:].split("/")]
 
 
