@@ -68,7 +68,7 @@ CREATED = [
     (
         "ingress",
         {"metadata": {"annotations": {"kubernetes.io/ingress.class": "x"}}},
-        "can not be set when the class field is also set",
+        "must match `ingressClassName` when both are specified",
     ),
     ("ingressclass", {"spec": {"controller": ""}}, "spec.controller: Required value"),
     ("ingressclass", {"spec": {"controller": "x"}}, "must be a domain-prefixed path"),

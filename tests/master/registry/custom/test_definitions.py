@@ -189,7 +189,7 @@ NAMES = [
         'spec.versions: Invalid value: ["v1"]: must have exactly one version marked as storage version',
     ),
     (version(name="1"), 'spec.versions[0].name: Invalid value: "1": '),
-    (version(schema=None), "spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required"),
+    (version(schema=None), "spec.versions[0].schema.openAPIV3Schema: Required value"),
     (
         version(deprecationWarning="x"),
         'spec.versions[0].deprecationWarning: Invalid value: "x": can only be set for deprecated',
@@ -214,7 +214,7 @@ NAMES = [
     (whole(conversion={"strategy": "Magic"}), 'spec.conversion.strategy: Unsupported value: "Magic"'),
     (
         whole(conversion={"strategy": "Webhook"}),
-        "spec.conversion.webhook.clientConfig: Required value: required when strategy",
+        "spec.conversion.webhookClientConfig: Required value: required when strategy",
     ),
     (
         whole(
