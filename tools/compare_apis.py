@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import copy
+import json
 import logging
 import re
 import sys
@@ -39,6 +40,8 @@ WRONG_TEXTS = ("", "Not_a Name!", "x" * 300)
 WRONG_NUMBERS = (-1, 0, 70000, 1 << 40)
 OWN_TEXTS = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=kube-api-access-)[a-z0-9]{5}")
 """Random parts of names."""
+LONG_TEXT = re.compile(f"x{{{len(WRONG_TEXTS[-1])},}}")
+OBJECT = re.compile(r"value: (?=\{|\[\{)")
 AT_ONCE = 8
 
 Json = Any
@@ -126,7 +129,10 @@ class Cluster:
             body = msgspec.json.encode(case.body)
             answer = await self.client.call("PUT" if replacing else "POST", path, query=query, body=body)
         except StatusError as error:
-            return {"refused": msgspec.to_builtins(error.status())}
+            refused = msgspec.to_builtins(error.status())
+            if causes := (refused.get("details") or {}).get("causes"):  # Kubernetes checks some fields twice
+                refused["details"]["causes"] = [each for at, each in enumerate(causes) if each not in causes[:at]]
+            return {"refused": refused}
         except LookupError as error:
             return {"refused": str(error)}
         obj = msgspec.json.decode(OWN_TEXTS.sub(b"<own>", answer.body))
@@ -156,21 +162,43 @@ class Cluster:
 
 def differences(ours: Json, theirs: Json, path: str = "") -> Iterator[str]:
     """Where two values differ, a line for each place."""
-    refusals = [isinstance(answer, dict) and answer.get("refused") for answer in (ours, theirs)]
-    if not path and any(refusals) and not all(refusals):
-        yield _difference("", *(refused or "accepted" for refused in refusals))
+    words = [] if path else [_in_a_word(answer) for answer in (ours, theirs)]
+    if words and words[0] != words[1]:
+        yield from differences(*words, "(answer)")
     elif isinstance(ours, dict) and isinstance(theirs, dict):
         for key in sorted(ours.keys() | theirs.keys()):
             yield from differences(ours.get(key), theirs.get(key), f"{path}.{key}")
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
             yield from differences(one, other, f"{path}[{index}]")
-    elif ours != theirs and not (_undecodable(ours) and _undecodable(theirs)):
+    elif _plain(ours) != _plain(theirs) and not (_undecodable(ours) and _undecodable(theirs)):
         yield _difference(path, ours, theirs)
 
 
+def _in_a_word(answer: Json) -> str:
+    """A refusal's code and message, which say most of it."""
+    if "refused" not in answer:
+        return "accepted"
+    refused = answer["refused"]
+    return refused if isinstance(refused, str) else f"{refused.get('code')} {refused.get('message')}"
+
+
+def _plain(message: Json) -> Json:
+    """A message without whole objects as values: there they have the names of Go's fields, which are nobody's API."""
+    if not isinstance(message, str):
+        return message
+    parts = OBJECT.split(message)
+    return "value: <object>".join([parts[0], *(part[_json_end(part) :] for part in parts[1:])])
+
+
+def _json_end(text: str) -> int:
+    with suppress(ValueError):
+        return json.JSONDecoder().raw_decode(text)[1]
+    return 0
+
+
 def _difference(path: str, ours: Json, theirs: Json) -> str:
-    one, other = (msgspec.json.encode(value).decode() for value in (ours, theirs))
+    one, other = (LONG_TEXT.sub("xxx...", msgspec.json.encode(value).decode()) for value in (ours, theirs))
     return f"{path}\n      ours   {one}\n      theirs {other}"
 
 
@@ -226,10 +254,11 @@ async def run(options: argparse.Namespace) -> int:
         for name, manifest in manifests(files):
             if options.only in name:
                 found = await compare(ours, theirs, manifest, replacing=options.replace)
-                if options.ignore:
-                    found = {
-                        text: changes for text, changes in found.items() if options.ignore not in text.splitlines()[0]
-                    }
+                found = {
+                    text: changes
+                    for text, changes in found.items()
+                    if not any(ignored in text.splitlines()[0] for ignored in options.ignore)
+                }
                 show(name, manifest, found)
                 total += len({change for changes in found.values() for change in changes})
     sys.stdout.write(f"\n{total} cases differ\n")
@@ -250,7 +279,8 @@ def main() -> int:
     parser.add_argument("--theirs", type=Path, required=True, metavar="KUBECONFIG")
     parser.add_argument("--replace", action="store_true", help="replace the whole object instead of creating one")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the manifests whose file name has this")
-    parser.add_argument("--ignore", default="", metavar="TEXT", help="no differences at places whose path has this")
+    ignore_help = "no differences at places whose path has this (may be repeated)"
+    parser.add_argument("--ignore", action="append", default=[], metavar="TEXT", help=ignore_help)
     parser.add_argument("manifest", nargs="*", type=Path)
     logging.basicConfig(level=logging.WARNING)
     return 1 if asyncio.run(run(parser.parse_args())) else 0

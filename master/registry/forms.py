@@ -122,7 +122,7 @@ class Forms:
         if not options.field_manager:
             fault = required(Path("fieldManager"), "is required for apply patch")
             raise Invalid("PatchOptions.meta.k8s.io", "", [fault])
-        applied = _mapping(body)
+        applied = _applied(body, struct)
         if options.field_validation != "Ignore":
             bodies.decode(body, struct, call, options)
         if call.face and struct is call.face.resource.struct:
@@ -248,15 +248,24 @@ def _kept(call: Call, obj: Any, item: AnyItem | None) -> Any:
     if face is None:
         return obj
     metadata.match_kind(obj)
-    refuse(obj, list(face.validate(obj, face.show(item.object) if item else None)))
-    return face.put(obj)
+    kept = face.put(obj)
+    refuse(kept, list(face.validate(obj, face.show(item.object) if item else None)))
+    return kept
 
 
-def _mapping(body: bytes) -> dict[str, Any]:
+def _applied(body: bytes, struct: type[Any]) -> dict[str, Any]:
+    """What a server-side apply brings, with metadata."""
     try:
         document = msgspec.json.decode(body)
     except msgspec.DecodeError as error:
         raise BadRequest(f"error decoding apply patch: {error}") from None
     if not isinstance(document, dict):
         raise BadRequest("error decoding apply patch: it must be an object")
-    return document
+    version, kind, metadata = document.get("apiVersion"), document.get("kind"), document.get("metadata") or {}
+    if not version or kind != struct.gvk.kind:
+        version = version or ""
+        shown = version if "/" in version else f"/{version}" if version else "/"
+        raise BadRequest(f"invalid object type: {shown}, Kind={kind or ''}")
+    if not isinstance(metadata, dict):
+        raise BadRequest("error decoding apply patch: metadata must be an object")
+    return document | {"metadata": metadata}

@@ -1,11 +1,16 @@
 """Events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from master.registry.columns import Column
 from master.registry.strategy import Strategy, kind
-from timonel.api.fields import FieldError, Path, invalid
-from timonel.api.types import core_v1
+from master.registry.validation.common import is_qualified
+from timonel.api import names
+from timonel.api.fields import FieldError, Path, invalid, required
+from timonel.api.types import core_v1, events_v1
+
+LONGEST = 128
+LONGEST_MESSAGE = 1024
 
 
 def _subject(event: core_v1.Event) -> str:
@@ -68,11 +73,39 @@ class Events(Strategy[core_v1.Event]):
         obj.source = obj.source or core_v1.EventSource()
         obj.reportingComponent, obj.reportingInstance = obj.reportingComponent or "", obj.reportingInstance or ""
 
+    def validate_name(self, name: str) -> Sequence[str]:
+        """Of the core group's events any; see `event_v1` for those of the other."""
+        return names.path_segment(name)
+
     def validate(self, obj: core_v1.Event, old: core_v1.Event | None) -> Iterator[FieldError]:
-        """An event lives beside its subject, or in ``default`` where that has no namespace."""
-        namespace, subject = obj.metadata.namespace, obj.involvedObject.namespace
-        if subject and subject != namespace:
-            why = "does not match event.namespace"
-            yield invalid(Path("involvedObject.namespace"), subject, why)
-        if not subject and namespace not in ("default", "kube-system"):
-            yield invalid(Path("involvedObject.namespace"), "", "does not match event.namespace")
+        """An event with a time says who saw it; one of old reporters, which has none, lives beside its subject."""
+        yield from _place(obj)
+        if obj.eventTime:
+            yield from reported(obj, obj.reportingComponent, Path("reportingComponent"))
+
+
+def _place(event: core_v1.Event) -> Iterator[FieldError]:
+    """Where an event may be: what has no namespace has its events in ``default``, or also in ``kube-system``."""
+    namespace, subject = event.metadata.namespace, event.involvedObject.namespace or ""
+    if event.eventTime:
+        fits = subject or namespace in ("default", "kube-system")
+    else:
+        fits = namespace == (subject or "default")
+    if not fits:
+        yield invalid(Path("involvedObject.namespace"), subject, "does not match event.namespace")
+
+
+def reported(event: core_v1.Event | events_v1.Event, reporter: str | None, path: Path) -> Iterator[FieldError]:
+    """The faults of an event with a time, in either group: who reports, what was done and why, in few words."""
+    if not reporter:
+        yield required(path)
+    yield from is_qualified(path, reporter or "")
+    for field in ("reportingInstance", "action", "reason"):
+        value = getattr(event, field)
+        if not value:
+            yield required(Path(field))
+        elif len(value) > LONGEST:
+            yield invalid(Path(field), "", f"can have at most {LONGEST} characters")
+    message = event.message if isinstance(event, core_v1.Event) else event.note
+    if len(message or "") > LONGEST_MESSAGE:
+        yield invalid(Path("message"), "", f"can have at most {LONGEST_MESSAGE} characters")

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from master.registry.faces import Face, seen_columns
-from master.registry.kinds.event import Events
+from master.registry.kinds.event import Events, reported
 from master.registry.strategy import kind
-from master.registry.validation.common import is_qualified, unchanged
+from master.registry.validation.common import IMMUTABLE
+from timonel.api import names
 from timonel.api.fields import FieldError, Path, invalid, required
 from timonel.api.types import core_v1, events_v1
 
@@ -19,23 +20,25 @@ NAMES = {
     "deprecatedSource": "source",
 }
 """What this group calls the core group's fields."""
+THEIRS = {ours: theirs for theirs, ours in NAMES.items()}
+REPORTER = Path("reportingController")
 SAME = ("metadata", "action", "eventTime", "reason", "related", "reportingInstance", "type")
-LONGEST = 128
-LONGEST_NOTE = 1024
 FIXED = (
-    "regarding",
+    "involvedObject",
     "reason",
-    "note",
-    "deprecatedSource",
-    "deprecatedFirstTimestamp",
-    "deprecatedLastTimestamp",
-    "deprecatedCount",
-    "type",
-    "action",
-    "related",
+    "message",
+    "source",
+    "firstTimestamp",
+    "lastTimestamp",
+    "count",
     "reportingController",
     "reportingInstance",
+    "action",
+    "type",
+    "eventTime",
+    "related",
 )
+"""Fields of an event that do not change, as messages name them."""
 
 
 @kind(events_v1.Event, plural="events", short=["ev"])
@@ -75,11 +78,13 @@ class NewEvents(Face[events_v1.Event, core_v1.Event]):
 
     def validate(self, obj: events_v1.Event, old: events_v1.Event | None) -> Iterator[FieldError]:
         """Stricter than the core group's events, so that new reporters make whole ones."""
-        yield from _series(obj)
+        if obj.eventTime:
+            yield from reported(obj, obj.reportingController, REPORTER)
         if old is None:
             yield from _new(obj)
-        else:
-            yield from unchanged(obj, old, *FIXED)
+        yield from _series(obj)
+        if old is not None:
+            yield from _fixed(obj, old)
 
 
 def _series(event: events_v1.Event) -> Iterator[FieldError]:
@@ -92,7 +97,18 @@ def _series(event: events_v1.Event) -> Iterator[FieldError]:
         yield required(path.child("lastObservedTime"))
 
 
+def _fixed(event: events_v1.Event, old: events_v1.Event) -> Iterator[FieldError]:
+    event.deprecatedSource = event.deprecatedSource or core_v1.EventSource()
+    for field in FIXED:
+        ours = THEIRS.get(field, field)
+        value = getattr(event, ours) or ""
+        if value != (getattr(old, ours) or ""):
+            yield invalid(Path(field), value, IMMUTABLE)
+
+
 def _new(event: events_v1.Event) -> Iterator[FieldError]:
+    for fault in names.subdomain(event.metadata.name) if event.metadata.name else ():
+        yield invalid(Path("metadata.name"), event.metadata.name, fault)
     if not event.eventTime:
         yield required(Path("eventTime"))
     if event.type not in ("Normal", "Warning"):
@@ -103,15 +119,3 @@ def _new(event: events_v1.Event) -> Iterator[FieldError]:
     source = event.deprecatedSource
     if source and (source.component or source.host):
         yield invalid(Path("source"), "", "needs to be unset")
-    if not event.reportingController:
-        yield required(Path("reportingController"))
-    else:
-        yield from is_qualified(Path("reportingController"), event.reportingController)
-    for field in ("reportingInstance", "action", "reason"):
-        value = getattr(event, field)
-        if not value:
-            yield required(Path(field))
-        elif len(value) > LONGEST:
-            yield invalid(Path(field), "", f"can have at most {LONGEST} characters")
-    if len(event.note or "") > LONGEST_NOTE:
-        yield invalid(Path("message"), "", f"can have at most {LONGEST_NOTE} characters")

@@ -25,6 +25,12 @@ NEW = {
     "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
     "series": {"count": 3, "lastObservedTime": "2026-01-02T03:04:06.000006Z"},
 }
+WHOLE = {
+    "eventTime": NEW["eventTime"],
+    "reportingComponent": "example.com/c",
+    "reportingInstance": "c-1",
+    "action": "Sailing",
+}
 
 
 async def test_an_event_has_two_faces(api: Any) -> None:
@@ -53,6 +59,8 @@ async def test_field_selectors_have_the_faces_names(api: Any) -> None:
         ({"reportingInstance": "x" * 129}, "can have at most 128 characters"),
         ({"note": "x" * 1025}, 'message: Invalid value: "": can have at most 1024 characters'),
         ({"action": ""}, "action: Required value"),
+        ({"reportingController": ""}, "[reportingController: Required value, reportingController: Invalid value"),
+        ({"metadata": {"name": "Odd"}}, 'Event "Odd" is invalid: metadata.name: Invalid value: "Odd"'),
         ({"series": {"count": 1, "lastObservedTime": "2026-01-02T03:04:06.000006Z"}}, "should be at least 2"),
     ],
 )
@@ -62,14 +70,41 @@ async def test_new_events_are_whole(api: Any, change: dict[str, Any], message: s
     assert message in refused.value.message
 
 
+@pytest.mark.parametrize(
+    ("change", "place", "refused"),
+    [
+        ({}, "default", ""),
+        ({}, "kube-system", 'involvedObject.namespace: Invalid value: "default": does not match event.namespace'),
+        ({"involvedObject": {"namespace": ""}}, "default", ""),
+        ({"involvedObject": {"namespace": ""}}, "kube-system", 'involvedObject.namespace: Invalid value: ""'),
+        (WHOLE, "kube-system", ""),
+        (WHOLE | {"involvedObject": {"namespace": ""}}, "kube-system", ""),
+        (WHOLE | {"reportingComponent": ""}, "default", "[reportingComponent: Required value"),
+        (WHOLE | {"reason": ""}, "default", "reason: Required value"),
+        ({"metadata": {"name": "Odd"}}, "default", ""),
+    ],
+)
+async def test_old_events_live_beside_their_subjects(
+    api: Any, examples: Any, change: dict[str, Any], place: str, refused: str
+) -> None:
+    event = examples.body("event", change)
+    if not refused:
+        await api.create(core_v1.Event, event, place)
+        return
+    with pytest.raises(Invalid) as fault:
+        await api.create(core_v1.Event, event, place)
+    assert refused in fault.value.message
+
+
 async def test_only_a_series_goes_on(api: Any) -> None:
     made = await api.create(events_v1.Event, NEW)
     made["series"]["count"] = 4
     assert (await api.update(events_v1.Event, made))["series"]["count"] == 4
     patched = await api.merge(events_v1.Event, "e", {"series": {"count": 5}})
     assert patched["series"]["count"] == 5
-    with pytest.raises(Invalid, match="note: Invalid value"):
-        await api.merge(events_v1.Event, "e", {"note": "sea"})
+    for change, field in ({"note": "sea"}, "message"), ({"eventTime": None}, "eventTime"), ({"type": ""}, "type"):
+        with pytest.raises(Invalid, match=f'Event "e" is invalid: {field}: Invalid value'):
+            await api.merge(events_v1.Event, "e", change)
     await api.delete(events_v1.Event, "e")
     assert await api.names(core_v1.Event) == []
 
