@@ -1,12 +1,11 @@
 """The channel protocols: WebSocket messages whose first byte names the stream that the rest belongs to."""
 
 import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WSMsgType, web
 
 from master.apiserver.audit import record as audit
 from timonel.api.errors import BadRequest
@@ -75,7 +74,7 @@ class Channels:
         message = await self.response.receive()
         if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
             return None
-        content = self._content(message)
+        content = content_of(self.protocol, message.data)
         if not content:
             raise BadRequest("a message without a channel was received")
         return content[0], content[1:]
@@ -84,14 +83,20 @@ class Channels:
         """End the connection in order. Idempotent."""
         await self.response.close()
 
-    def _content(self, message: WSMessage) -> bytes:
-        if not self.protocol.base64:
-            return message.data if isinstance(message.data, bytes) else message.data.encode()
-        text = message.data if isinstance(message.data, str) else message.data.decode()
-        try:
-            return bytes((int(text[:1]),)) + base64.b64decode(text[1:], validate=True)
-        except (ValueError, binascii.Error):
-            raise BadRequest("a message is not a channel's digit and base64") from None
+
+def content_of(protocol: Protocol, data: str | bytes) -> bytes:
+    """A channel's number and what it brings, out of a message.
+
+    Raises:
+        BadRequest: the message is not as the protocol has it.
+    """
+    if not protocol.base64:
+        return data if isinstance(data, bytes) else data.encode()
+    text = data if isinstance(data, str) else data.decode(errors="replace")
+    try:
+        return bytes((int(text[:1]),)) + base64.b64decode(text[1:], validate=True)
+    except ValueError:
+        raise BadRequest("a message is not a channel's digit and base64") from None
 
 
 async def accept(http: web.BaseRequest, protocols: Sequence[Protocol]) -> Channels:
