@@ -18,7 +18,7 @@ from tests.kind.cluster import Answer, Cluster, Headers
 from tests.kind.matching import differences, value_at
 from tests.kind.scenario import Scenario, Step, filled, manifest, merged
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 EVENT_SECONDS = 15.0
 POLL_SECONDS = 0.1
 ATTEMPTS = 10
