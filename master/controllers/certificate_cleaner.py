@@ -18,7 +18,7 @@ DECIDED_FOR = timedelta(hours=1)
 PENDING_FOR = timedelta(hours=24)
 
 
-@controller(v1.CertificateSigningRequest)
+@controller(v1.CertificateSigningRequest, account="certificate-controller")
 def certificate_cleaner(request: v1.CertificateSigningRequest, view: View, now: datetime) -> Iterator[Action]:
     """Remove a request whose time is over."""
     left = (ends(request) - now).total_seconds()

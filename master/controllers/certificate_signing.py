@@ -57,7 +57,7 @@ def certificate_signing(authority: Authority) -> Controller:
             answered.status.certificate = base64.b64encode(pem).decode()
         yield SetStatus(answered)
 
-    return Controller("certificate-signing", v1.CertificateSigningRequest, (), reconcile)
+    return Controller("certificate-signing", v1.CertificateSigningRequest, (), reconcile, "certificate-controller")
 
 
 def check_usages(usages: list[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from master.controllers.actions import Action
 from master.controllers.view import View
+from master.registry.base import User, component, service_account
 from master.registry.objects import APIObject
 from timonel.api.meta import controller_of
 from timonel.api.types import core_v1
@@ -48,14 +49,31 @@ class Controller:
     kind: type[Any] | None
     wakes_on: tuple[Wake[Any], ...]
     reconcile: Reconcile
+    account: str = ""
+    """Who it acts as, see `controller`; empty: its own name with ``-controller`` after it."""
 
+    @property
+    def user(self) -> User:
+        """Who it acts as: what that user's roles do not allow it cannot do."""
+        if self.account == API_SERVER:
+            return component(API_SERVER)
+        return service_account("kube-system", self.account or f"{self.name}-controller")
+
+
+API_SERVER = "apiserver"
+"""The account of controllers whose work Kubernetes' API server does itself."""
 
 CONTROLLERS: dict[str, Controller] = {}
 """By name; `load` fills it."""
 
 
-def controller(kind: type[Any] | None, *, wakes_on: Iterable[Wake[Any]] = ()) -> Callable[[Reconcile], Reconcile]:
+def controller(
+    kind: type[Any] | None, *, wakes_on: Iterable[Wake[Any]] = (), account: str = ""
+) -> Callable[[Reconcile], Reconcile]:
     """Declare the decorated function ``(obj, view, now) -> actions`` as the controller of ``kind``, under its name.
+
+    It acts as the service account ``account`` in kube-system, whose role ``system:controller:ACCOUNT`` is one of the
+    default roles, or as the API server (`API_SERVER`).
 
     It is called with each object of the kind that exists whenever that object, or something that wakes it, has changed.
     It must be pure: equal
@@ -66,7 +84,7 @@ def controller(kind: type[Any] | None, *, wakes_on: Iterable[Wake[Any]] = ()) ->
         name = reconcile.__name__.replace("_", "-")
         if name in CONTROLLERS and CONTROLLERS[name].reconcile is not reconcile:
             raise ValueError(f"two controllers are named {name}")
-        CONTROLLERS[name] = Controller(name, kind, tuple(wakes_on), reconcile)
+        CONTROLLERS[name] = Controller(name, kind, tuple(wakes_on), reconcile, account)
         return reconcile
 
     return declare

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from master.controllers.actions import Action, Delete, Patch, RequeueAfter, SetStatus
-from master.controllers.controller import Key, Wake, controller, key_of
+from master.controllers.controller import API_SERVER, Key, Wake, controller, key_of
 from master.controllers.view import View
 from master.registry.custom.serving import served_versions
 from master.registry.kinds.customresourcedefinition import CLEANUP
@@ -40,7 +40,7 @@ def _neighbours(definition: v1.CustomResourceDefinition, view: View) -> Iterable
     ]
 
 
-@controller(v1.CustomResourceDefinition, wakes_on=[Wake(v1.CustomResourceDefinition, _neighbours)])
+@controller(v1.CustomResourceDefinition, wakes_on=[Wake(v1.CustomResourceDefinition, _neighbours)], account=API_SERVER)
 def custom_resource_definition(definition: v1.CustomResourceDefinition, view: View, now: datetime) -> Iterator[Action]:
     """Grant the names that are free; delete the objects of a definition that goes, then let it go."""
     granted = codec.copy(definition)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from master.controllers.actions import Action, Create, Delete, Patch, RequeueAfter, SetStatus, Tell
+from master.controllers.actions import Action, Create, Delete, Patch, RequeueAfter, SetStatus, Tell, Update
 from master.controllers.controller import Key, Wake, controlled_by, controller
 from master.controllers.deployment_status import deadline_in, status_of
 from master.controllers.ownership import candidates, claim
@@ -84,7 +84,10 @@ def deployment(deploy: apps_v1.Deployment, view: View, now: datetime) -> Iterato
     if not deploy.metadata.deletionTimestamp:
         collided = not deploy.spec.paused and family.new is None and _name_taken(deploy, view)
         if not collided:
-            yield from steps(family, view)
+            for action in steps(family, view):
+                yield action
+                if isinstance(action, Update):  # The Deployment has another version now, with which it comes again.
+                    return
     status = status_of(deploy, family.new, family.all, family.limits, now)
     if collided:
         status.collisionCount = (status.collisionCount or 0) + 1
@@ -246,7 +249,9 @@ def _keep_revision(family: Family) -> Iterator[Action]:
         yield Patch(new, {"metadata": {"uid": new.metadata.uid, "annotations": changed}, "spec": spec})
     shown = str(max(wanted, current))
     if deploy.metadata.annotations.get(REVISION) != shown:
-        yield Patch(deploy, {"metadata": {"uid": deploy.metadata.uid, "annotations": {REVISION: shown}}})
+        revised = codec.copy(deploy)
+        revised.metadata.annotations[REVISION] = shown
+        yield Update(revised)
 
 
 def _forget_old(family: Family) -> Iterator[Action]:

@@ -24,7 +24,7 @@ from master.controllers.actions import Action, Create, Delete, Patch, RequeueAft
 from master.controllers.controller import Controller, Key, Wake, key_of, load
 from master.controllers.metrics import QueueMetrics
 from master.controllers.view import DEFAULT_CLUSTER_CIDR, CacheView
-from master.registry.base import DeleteOptions, Preconditions, Result, User, WriteOptions
+from master.registry.base import DeleteOptions, Preconditions, Result, WriteOptions
 from master.registry.objects import APIObject
 from master.registry.recorder import EventRecorder
 from master.registry.verbs import Registry
@@ -119,7 +119,8 @@ class Engine:
         self._view = CacheView(registry, cluster_cidr)
         self._queues = {controller.name: _Queue(QueueMetrics(controller.name)) for controller in self._controllers}
         self._recorders = {
-            controller.name: EventRecorder(registry, _component(controller)) for controller in self._controllers
+            controller.name: EventRecorder(registry, _component(controller), controller.user)
+            for controller in self._controllers
         }
         self._unsubscribe: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -236,10 +237,7 @@ class _Run:
 
     def __init__(self, registry: Registry, controller: Controller, obj: APIObject, recorder: EventRecorder) -> None:
         self._registry = registry
-        self._user = User(
-            f"system:serviceaccount:kube-system:{controller.name}-controller",
-            groups=("system:masters", "system:authenticated"),
-        )
+        self._user = controller.user
         self._manager = controller.name
         self._obj = obj
         self._recorder = recorder

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from master.controllers.actions import Action, Delete, RequeueAfter
-from master.controllers.controller import controller
+from master.controllers.controller import API_SERVER, controller
 from master.controllers.view import View
 from timonel.api import time as api_time
 from timonel.api.types import core_v1
@@ -14,7 +14,7 @@ from timonel.api.types import core_v1
 LIFETIME = timedelta(hours=1)
 
 
-@controller(core_v1.Event)
+@controller(core_v1.Event, account=API_SERVER)
 def event_expiry(event: core_v1.Event, view: View, now: datetime) -> Iterator[Action]:
     """Delete an Event that has not been seen again for its lifetime."""
     series = event.series.lastObservedTime if event.series else None

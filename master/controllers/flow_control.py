@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from master.controllers.actions import Action, Create, Delete, SetStatus, Update
-from master.controllers.controller import Key, Wake, controller, key_of
+from master.controllers.controller import API_SERVER, Key, Wake, controller, key_of
 from master.controllers.view import View
 from master.registry.base import Verb
 from master.registry.flow_bootstrap import steps
@@ -30,7 +30,11 @@ def _schemas(level: v1.PriorityLevelConfiguration, view: View) -> Iterator[Key]:
             yield key_of(schema)
 
 
-@controller(core_v1.Namespace, wakes_on=[Wake(v1.FlowSchema, _home), Wake(v1.PriorityLevelConfiguration, _home)])
+@controller(
+    core_v1.Namespace,
+    wakes_on=[Wake(v1.FlowSchema, _home), Wake(v1.PriorityLevelConfiguration, _home)],
+    account=API_SERVER,
+)
 def flowcontrol_upkeep(namespace: core_v1.Namespace, view: View, now: datetime) -> Iterator[Action]:
     """Make what is missing, and mend what has been changed, see `registry.flow_bootstrap`."""
     if namespace.metadata.name != HOME:
@@ -40,7 +44,7 @@ def flowcontrol_upkeep(namespace: core_v1.Namespace, view: View, now: datetime) 
         yield actions[step.verb](step.obj)
 
 
-@controller(v1.FlowSchema, wakes_on=[Wake(v1.PriorityLevelConfiguration, _schemas)])
+@controller(v1.FlowSchema, wakes_on=[Wake(v1.PriorityLevelConfiguration, _schemas)], account=API_SERVER)
 def flowschema(schema: v1.FlowSchema, view: View, now: datetime) -> Iterator[Action]:
     """Say whether the priority level that the schema names is missing."""
     name = schema.spec.priorityLevelConfiguration.name

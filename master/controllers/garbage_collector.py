@@ -50,7 +50,7 @@ def _wake(obj: APIObject, view: View) -> Iterable[Key]:
         yield from map(key_of, dependents(view, obj))
 
 
-@controller(None, wakes_on=[Wake(None, _wake)])
+@controller(None, wakes_on=[Wake(None, _wake)], account="generic-garbage-collector")
 def garbage_collector(obj: APIObject, view: View, now: datetime) -> Iterator[Action]:
     """Do what an object's owners, or its own finalizers, ask for."""
     finalizers = obj.metadata.finalizers if obj.metadata.deletionTimestamp else []

@@ -24,7 +24,7 @@ def _same_name(endpoints: core_v1.Endpoints, view: View) -> Iterator[Key]:
     yield Key(core_v1.Service, endpoints.metadata.namespace or "", endpoints.metadata.name or "")
 
 
-@controller(core_v1.Service, wakes_on=[WAKE, Wake(core_v1.Endpoints, _same_name)])
+@controller(core_v1.Service, wakes_on=[WAKE, Wake(core_v1.Endpoints, _same_name)], account="endpoint-controller")
 def legacy_endpoints(service: core_v1.Service, view: View, now: datetime) -> Iterator[Action]:
     """Keep the Endpoints of a Service with a selector in step with its pods."""
     if service.metadata.deletionTimestamp or not service.spec.selector or service.spec.type == "ExternalName":

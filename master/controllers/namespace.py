@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from master.controllers.actions import Action, Delete, Patch, RequeueAfter, Update
+from master.controllers.actions import Action, Delete, RequeueAfter, SetStatus, Update
 from master.controllers.controller import controller
 from master.controllers.view import View
 from timonel.api import codec
@@ -62,7 +62,9 @@ def namespace(ns: core_v1.Namespace, view: View, now: datetime) -> Iterator[Acti
             )
         )
     if [_shown(c) for c in conditions] != [_shown(c) for c in ns.status.conditions]:
-        yield Patch(ns, {"status": {"conditions": conditions}}, subresource="status")
+        told = codec.copy(ns)
+        told.status.conditions = conditions
+        yield SetStatus(told)
 
 
 def _condition(

@@ -20,7 +20,7 @@ def _cluster(node: core_v1.Node, view: View) -> Iterator[Key]:
         yield CLUSTER
 
 
-@controller(core_v1.Namespace, wakes_on=[Wake(core_v1.Node, _cluster)])
+@controller(core_v1.Namespace, wakes_on=[Wake(core_v1.Node, _cluster)], account="node-controller")
 def node_ipam(ns: core_v1.Namespace, view: View, now: datetime) -> Iterator[Action]:
     """Give each node that has none the lowest range that is free."""
     if ns.metadata.name != CLUSTER.name:

@@ -48,7 +48,11 @@ def _of_pod(pod: core_v1.Pod, view: View) -> Iterator[Key]:
         yield Key(core_v1.Node, "", pod.spec.nodeName or "")
 
 
-@controller(core_v1.Node, wakes_on=[Wake(coordination_v1.Lease, _of_lease), Wake(core_v1.Pod, _of_pod)])
+@controller(
+    core_v1.Node,
+    wakes_on=[Wake(coordination_v1.Lease, _of_lease), Wake(core_v1.Pod, _of_pod)],
+    account="node-controller",
+)
 def node_lifecycle(node: core_v1.Node, view: View, now: datetime) -> Iterator[Action]:
     """Notice silence, keep the taints in step with the conditions, move pods away."""
     silent_in = GRACE - silence(node, view, now)

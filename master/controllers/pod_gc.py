@@ -14,6 +14,7 @@ from timonel.api.types import core_v1
 @controller(
     core_v1.Pod,
     wakes_on=[Wake(core_v1.Node, lambda node, view: map(key_of, view.by(PODS_BY_NODE, node.metadata.name or "")))],
+    account="pod-garbage-collector",
 )
 def pod_gc(pod: core_v1.Pod, view: View, now: datetime) -> Iterator[Action]:
     """Remove a pod that is bound to a node that does not exist."""

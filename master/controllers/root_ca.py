@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from master.controllers.actions import Action, Create, Patch
+from master.controllers.actions import Action, Create, Update
 from master.controllers.controller import Key, Wake, controller
 from master.controllers.view import View
+from timonel.api import codec
 from timonel.api.types import core_v1, meta_v1
 
 NAME = "kube-root-ca.crt"
@@ -32,7 +33,9 @@ def _own_namespace(config: core_v1.ConfigMap, view: View) -> Iterator[Key]:
 
 
 @controller(
-    core_v1.Namespace, wakes_on=[Wake(core_v1.ConfigMap, _own_namespace), Wake(core_v1.ConfigMap, _all_namespaces)]
+    core_v1.Namespace,
+    wakes_on=[Wake(core_v1.ConfigMap, _own_namespace), Wake(core_v1.ConfigMap, _all_namespaces)],
+    account="root-ca-cert-publisher",
 )
 def root_ca(ns: core_v1.Namespace, view: View, now: datetime) -> Iterator[Action]:
     """Publish the CA into a namespace, and mend what was changed there."""
@@ -45,4 +48,6 @@ def root_ca(ns: core_v1.Namespace, view: View, now: datetime) -> Iterator[Action
         metadata = meta_v1.ObjectMeta(name=NAME, namespace=ns.metadata.name, annotations=dict(_ANNOTATIONS))
         yield Create(core_v1.ConfigMap(metadata=metadata, data=wanted))
     elif present.data != wanted:
-        yield Patch(present, {"data": {**dict.fromkeys(present.data), **wanted}})
+        mended = codec.copy(present)
+        mended.data = wanted
+        yield Update(mended)

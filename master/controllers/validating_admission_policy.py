@@ -31,7 +31,7 @@ WILDCARD = "*"
 Schemas = Mapping[tuple[str, str, str], tuple[GVK, Structural]]
 
 
-@controller(v1.ValidatingAdmissionPolicy)
+@controller(v1.ValidatingAdmissionPolicy, account="validatingadmissionpolicy-status-controller")
 def validating_admission_policy(policy: v1.ValidatingAdmissionPolicy, view: View, now: datetime) -> Iterator[Action]:
     """Check a policy once a generation."""
     if policy.status.observedGeneration == policy.metadata.generation:

@@ -26,6 +26,12 @@ def component(name: str) -> User:
     return User(f"system:{name}", groups=("system:masters", "system:authenticated"))
 
 
+def service_account(namespace: str, name: str) -> User:
+    """The user that a ServiceAccount is, with the groups that it has."""
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+    return User(f"system:serviceaccount:{namespace}:{name}", groups=groups)
+
+
 class Verb(StrEnum):
     """The verbs of the API, as authorisation and discovery name them."""
 

@@ -24,16 +24,12 @@ AnyBinding = rbac_v1.RoleBinding | rbac_v1.ClusterRoleBinding
 
 
 async def bootstrap_rbac(registry: Registry) -> None:
-    """Bring the default roles and bindings up to date; namespaces must be there."""
-    wanted = [
-        *policy.cluster_roles(),
-        *policy.roles(),
-        *policy.cluster_role_bindings(),
-        *policy.role_bindings(),
-    ]
+    """Bring the default roles and bindings up to date; namespaces must be there. They count when this returns."""
     async with asyncio.TaskGroup() as group:
-        for obj in wanted:
+        for obj in policy.defaults():
             group.create_task(_reconcile(registry, obj))
+    for kind in (rbac_v1.ClusterRole, rbac_v1.ClusterRoleBinding, rbac_v1.Role, rbac_v1.RoleBinding):
+        await registry.cache(kind).fresh()
 
 
 async def _reconcile(registry: Registry, wanted: Any) -> None:

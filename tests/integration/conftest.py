@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -133,19 +134,41 @@ def etcd(tmp_path: Path) -> Iterator[EtcdServer]:
 STORES = ["embedded", pytest.param("etcd", marks=pytest.mark.etcd)]
 
 
+class Refusals(logging.Handler):
+    """What the master's own parts were not allowed to do: their roles must be enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if 'is forbidden: User "system:' in message:
+            self.found.append(message)
+
+    def __enter__(self) -> Refusals:
+        logging.getLogger("master").addHandler(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        logging.getLogger("master").removeHandler(self)
+        assert not self.found
+
+
 @asynccontextmanager
 async def running(directory: Path, etcd: EtcdServer | None) -> AsyncIterator[Cluster]:
     """A master with two nodes."""
     endpoints = (etcd.endpoint,) if etcd else ()
     made = Cluster(directory, endpoints, str(BootstrapToken.new()), Master(Settings(directory)))
-    await made.start_master()
-    try:
-        for name in ("one", "two"):
-            await made.start_node(name)
-        yield made
-    finally:
-        await made.close()
-        unmount_all_under(directory)
+    with Refusals():
+        await made.start_master()
+        try:
+            for name in ("one", "two"):
+                await made.start_node(name)
+            yield made
+        finally:
+            await made.close()
+            unmount_all_under(directory)
 
 
 @pytest.fixture(params=STORES)

@@ -18,7 +18,7 @@ from timonel.api import codec
 from timonel.api.errors import Forbidden, NotFound
 from timonel.api.gvk import GVK
 from timonel.api.types import apps_v1, core_v1, rbac_v1
-from timonel.api.types.rbac_v1 import PolicyRule
+from timonel.api.types.rbac_v1 import ClusterRole, PolicyRule, Role
 
 JANE = User("jane", groups=("devs", "system:authenticated"))
 ROBOT = User("system:serviceaccount:default:robot", groups=("system:serviceaccounts", "system:authenticated"))
@@ -162,10 +162,12 @@ def test_who_lacks_nothing_can_do_all(
 
 
 def test_the_default_roles_hang_together() -> None:
-    roles = {role.metadata.name: role for role in policy.cluster_roles()}
-    assert len(roles) == len(policy.cluster_roles())
-    for binding in policy.cluster_role_bindings():
-        assert binding.roleRef.name in roles
+    objects = {(type(obj), obj.metadata.namespace, obj.metadata.name): obj for obj in policy.defaults()}
+    assert len(objects) == len(policy.defaults())
+    roles: dict[Any, Any] = {name: obj for (kind, _, name), obj in objects.items() if kind is ClusterRole}
+    for (_, namespace, _), obj in objects.items():
+        if isinstance(obj, rbac_v1.RoleBinding | rbac_v1.ClusterRoleBinding):
+            assert obj.roleRef.name in roles or (rbac_v1.Role, namespace, obj.roleRef.name) in objects
     for name, lower in (("admin", "edit"), ("edit", "view")):
         selector = roles[name].aggregationRule.clusterRoleSelectors[0].matchLabels
         assert selector.items() <= roles[lower].metadata.labels.items()
@@ -190,10 +192,8 @@ def test_the_default_roles_hang_together() -> None:
 )
 def test_the_default_policy(user: User, asked: tuple[str, str], allowed: bool) -> None:
     index = Index()
-    for role in policy.cluster_roles():
-        index.role(None, role)
-    for binding in policy.cluster_role_bindings():
-        index.binding(None, binding)
+    for obj in policy.defaults():
+        index.role(None, obj) if isinstance(obj, Role | ClusterRole) else index.binding(None, obj)
     verb, what = asked
     resource, _, group = what.partition(".")
     resource, _, subresource = resource.partition("/")
