@@ -128,7 +128,7 @@ class Cluster:
         query = {"watch": "1", "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         query |= {"allowWatchBookmarks": "true", "timeoutSeconds": "1"}
         async with self.open("GET", "/api/v1/namespaces/default/configmaps", query, None, {}) as response:
-            return json.loads(await response.content.readline())["type"] != "ERROR"
+            return bool(json.loads(await response.content.readline())["type"] != "ERROR")
 
 
 def _warning(header: str) -> str:
