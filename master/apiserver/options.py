@@ -13,8 +13,8 @@ from timonel.api.types import meta_v1
 Query = MultiMapping[str]
 
 MAX_FIELD_MANAGER = 128
-FIELD_VALIDATIONS = ("Ignore", "Strict", "Warn")
-PROPAGATIONS = ("Background", "Foreground", "Orphan")
+FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
+PROPAGATIONS = ("Foreground", "Background", "Orphan")
 
 
 def boolean(query: Query, name: str) -> bool | None:
@@ -80,7 +80,7 @@ def write_options(query: Query, kind: str, *, apply: bool = False, default_manag
     if force is not None and not apply and kind == "PatchOptions":
         problems.append(fields.forbidden("force", "may not be specified for non-apply patch"))
     problems.extend(_manager_problems(manager))
-    if validation and validation not in FIELD_VALIDATIONS:
+    if validation not in FIELD_VALIDATIONS:
         problems.append(fields.not_supported("fieldValidation", validation, FIELD_VALIDATIONS))
     _refuse(kind, problems)
     return WriteOptions(
@@ -137,7 +137,8 @@ def _dry_run_problems(query: Query) -> Iterator[FieldError]:
 
 
 def _dry_run_value_problems(values: list[str]) -> Iterator[FieldError]:
-    yield from (fields.not_supported("dryRun", value, ("All",)) for value in values if value != "All")
+    if any(value != "All" for value in values):
+        yield fields.not_supported("dryRun", values, ("All",))
 
 
 def _manager_problems(manager: str) -> Iterator[FieldError]:

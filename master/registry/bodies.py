@@ -5,10 +5,12 @@ from typing import Any
 import msgspec
 
 from master.registry.base import WriteOptions
+from master.registry.metadata import match_kind
 from master.registry.objects import Call
 from timonel.api import codec
 from timonel.api.custom import CustomObject
-from timonel.api.errors import BadRequest, UnsupportedMediaType
+from timonel.api.errors import BadRequest, Invalid, UnsupportedMediaType
+from timonel.api.fields import invalid
 from timonel.api.patch import json_patch, merge_patch, strategic_merge_patch
 
 JSON_PATCH = "application/json-patch+json"
@@ -45,8 +47,18 @@ def decode(body: Body, struct: type[Any], call: Call, options: WriteOptions) -> 
 
 
 def from_document(document: Any, struct: type[Any], call: Call, options: WriteOptions) -> Any:
-    """`decode` for what a patch made."""
-    return _checked(struct, *codec.convert_strictly(struct, document), call, options)
+    """`decode` for what a patch made.
+
+    Raises:
+        Invalid: it is no such object any more, or field validation is Strict and finds faults.
+    """
+    try:
+        obj = _checked(struct, *codec.convert_strictly(struct, document), call, options)
+        match_kind(obj)
+    except BadRequest as error:
+        text = msgspec.json.encode(document).decode()
+        raise Invalid("", "", [invalid("patch", text, error.message)]) from None
+    return obj
 
 
 def _checked(struct: type[Any], obj: Any, problems: list[str], call: Call, options: WriteOptions) -> Any:
@@ -75,6 +87,8 @@ def patched(document: Any, patch_type: str, patch: bytes, struct: type[Any]) -> 
         case "application/merge-patch+json":
             return merge_patch(document, operations)
         case "application/strategic-merge-patch+json" if not issubclass(struct, CustomObject):
-            return strategic_merge_patch(struct, document, operations)
+            merged = strategic_merge_patch(struct, document, operations)
+            # A strategic merge cannot say of which kind the object is.
+            return {name: value for name, value in merged.items() if name not in ("apiVersion", "kind")}
         case _:
             raise UnsupportedMediaType(patch_types(struct))

@@ -89,16 +89,17 @@ class Deleter:
             await core.admission.validate(Attributes(call, None, old, core, core.authorizer))
         new = codec.copy(old)
         goes = self._mark(call, strategy, new, options)
-        if options.dry_run:
-            return Result(item.raw, item.revision, deleted=goes)
         if goes:
+            if options.dry_run:
+                return Result(item.raw, item.revision)
             intent = Intent(item.key, item.revision, None, gives_back=strategy.claims(old))
             outcome = await commit(core, call.resource, intent)
             return outcome if isinstance(outcome, Lost) else Result(item.deleted_at(outcome).raw, outcome)
         new.metadata.resourceVersion = None
         value = stored_form(codec.to_dict(new))
-        if with_revision(value, item.revision) == item.raw:
-            return Result(item.raw, item.revision, deleted=False)
+        raw = with_revision(value, item.revision)
+        if options.dry_run or raw == item.raw:
+            return Result(raw, item.revision, deleted=False)
         outcome = await commit(core, call.resource, Intent(item.key, item.revision, value))
         return outcome if isinstance(outcome, Lost) else Result(with_revision(value, outcome), outcome, deleted=False)
 

@@ -26,7 +26,7 @@ from master.registry.subresources import (
 )
 from master.registry.write import Make, Plan, Writer, manager_of, refuse
 from timonel.api import codec, managed_fields
-from timonel.api.errors import BadRequest, Conflict, Invalid, MethodNotAllowed, NoSuchPath
+from timonel.api.errors import BadRequest, Invalid, MethodNotAllowed, NoSuchPath
 from timonel.api.fields import Path, required
 
 
@@ -211,8 +211,8 @@ class Forms:
         def make(item: AnyItem | None) -> Any:
             assert item is not None  # the plan does not create
             view = make_view(sub.read(item.object))
-            if view.metadata.resourceVersion not in (None, "", "0", str(item.revision)):
-                raise Conflict(call.resource.group_resource, call.name)
+            metadata.match_request(view, call)
+            metadata.match_state(view.metadata, item.object.metadata, item.revision, call)
             refuse(view, list(sub.validate(view)))
             obj = codec.copy(item.object)
             sub.write(view, obj)

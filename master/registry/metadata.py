@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from master.registry.base import Preconditions, Resource
+from master.registry.base import Preconditions, Resource, Verb
 from master.registry.objects import APIObject, Call
 from master.registry.strategy import AnyStrategy
 from timonel.api import meta as metas
-from timonel.api.errors import BadRequest, Conflict
-from timonel.api.fields import Path
+from timonel.api.errors import BadRequest, Conflict, Unexplained
+from timonel.api.fields import Path, quoted
 from timonel.api.types.meta_v1 import ObjectMeta
 
 METADATA = Path("metadata")
@@ -46,6 +46,10 @@ def match_request(obj: APIObject, call: Call) -> None:
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
     meta.namespace = call.namespace or None
     if call.name:
+        if not meta.name and call.verb in (Verb.UPDATE, Verb.PATCH):
+            raise BadRequest(
+                f"the name of the object ({call.name} based on URL) was undeterminable: name must be provided"
+            )
         if meta.name and meta.name != call.name:
             raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({call.name})")
         meta.name = call.name
@@ -55,11 +59,12 @@ def prepare_create(obj: APIObject, call: Call, strategy: AnyStrategy, uid: Calla
     """Give a new object what only the master gives.
 
     Raises:
-        BadRequest: it claims to exist already.
+        Unexplained: it claims to exist already.
     """
     meta = obj.metadata
+    dedupe_owners(meta, call)
     if meta.resourceVersion not in (None, "", "0"):
-        raise BadRequest("resourceVersion should not be set on objects to be created")
+        raise Unexplained("resourceVersion should not be set on objects to be created")
     meta.uid = uid()
     meta.creationTimestamp = call.now
     meta.resourceVersion = meta.selfLink = meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
@@ -75,33 +80,67 @@ def prepare_update(new: APIObject, old: APIObject, revision: int, call: Call) ->
         Conflict: a stale resourceVersion, or another object of the same name.
     """
     theirs, ours = new.metadata, old.metadata
-    check(Preconditions(uid=theirs.uid or ""), ours, revision, call.resource)
-    if theirs.resourceVersion not in (None, "", "0", str(revision)):
-        raise Conflict(call.resource.group_resource, ours.name or "")
+    dedupe_owners(theirs, call)
+    match_state(theirs, ours, revision, call)
     theirs.resourceVersion = theirs.selfLink = None
-    theirs.uid = ours.uid
+    theirs.uid = theirs.uid or ours.uid
     theirs.generation = ours.generation
-    theirs.creationTimestamp = theirs.creationTimestamp or ours.creationTimestamp
-    theirs.deletionTimestamp = ours.deletionTimestamp
-    theirs.deletionGracePeriodSeconds = ours.deletionGracePeriodSeconds
+    theirs.creationTimestamp = ours.creationTimestamp
+    theirs.deletionTimestamp = ours.deletionTimestamp or theirs.deletionTimestamp
+    if theirs.deletionGracePeriodSeconds is None:
+        theirs.deletionGracePeriodSeconds = ours.deletionGracePeriodSeconds
     theirs.generateName = theirs.generateName or ours.generateName
 
 
+def match_state(theirs: ObjectMeta, ours: ObjectMeta, revision: int, call: Call) -> None:
+    """Refuse what was made of another state of an object than the present one.
+
+    Raises:
+        Conflict: a stale resourceVersion, or another object of the same name.
+        Unexplained: the resourceVersion is none.
+    """
+    if call.verb is Verb.UPDATE and theirs.uid not in (None, "", ours.uid):
+        why = f"Precondition failed: UID in precondition: {theirs.uid}, UID in object meta: {ours.uid}"
+        raise Conflict(call.resource.group_resource, ours.name or "", why)
+    version = theirs.resourceVersion or "0"
+    if not (version.isascii() and version.isdigit()):
+        raise Unexplained(f"strconv.ParseUint: parsing {quoted(version)}: invalid syntax")
+    if version not in ("0", str(revision)):
+        raise Conflict(call.resource.group_resource, ours.name or "")
+
+
+def dedupe_owners(meta: ObjectMeta, call: Call) -> None:
+    """Leave each owner once, and warn of what that drops."""
+    owners = {owner.uid: owner for owner in reversed(meta.ownerReferences)}
+    if len(owners) == len(meta.ownerReferences):
+        return
+    uids = [owner.uid for owner in meta.ownerReferences]
+    again = ", ".join(uid for at, uid in enumerate(uids) if uid in uids[:at])
+    call.warn(
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
+        f"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {again}"
+    )
+    meta.ownerReferences = list(reversed(owners.values()))
+
+
 def check(wanted: Preconditions, meta: ObjectMeta, revision: int, resource: Resource) -> None:
-    """Hold an object against a write's preconditions.
+    """Hold an object against a delete's preconditions.
 
     Raises:
         Conflict: one does not hold.
     """
     if wanted.uid and wanted.uid != meta.uid:
-        why = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {meta.uid}"
-        raise Conflict(resource.group_resource, meta.name or "", why)
+        why = (
+            f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({meta.uid}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise Conflict(resource.gvk.group_kind, meta.name or "", why)
     if wanted.resource_version and wanted.resource_version != str(revision):
         why = (
-            f"Precondition failed: ResourceVersion in precondition: {wanted.resource_version}, "
-            f"ResourceVersion in object meta: {revision}"
+            f"the ResourceVersion in the precondition ({wanted.resource_version}) does not match "
+            f"the ResourceVersion in record ({revision}). The object might have been modified"
         )
-        raise Conflict(resource.group_resource, meta.name or "", why)
+        raise Conflict(resource.gvk.group_kind, meta.name or "", why)
 
 
 def count_generation(new: Any, old: Any, strategy: AnyStrategy) -> None:

@@ -285,8 +285,7 @@ def refuse(obj: Any, faults: list[FieldError]) -> None:
         Invalid: it has.
     """
     if faults:
-        gvk = type(obj).gvk
-        raise Invalid(f"{gvk.kind}.{gvk.group}" if gvk.group else gvk.kind, obj.metadata.name or "", faults)
+        raise Invalid(type(obj).gvk.group_kind, obj.metadata.name or "", faults)
 
 
 def _prepare(strategy: AnyStrategy, plan: Plan, new: Any, old: Any, call: Call) -> None:

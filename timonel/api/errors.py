@@ -55,6 +55,10 @@ class StatusError(Exception):
         )
 
 
+class Unexplained(StatusError):
+    """500, without a reason: what Kubernetes answers to some mistakes of callers that it has no better code for."""
+
+
 class BadRequest(StatusError):
     """400: the request cannot be understood."""
 

@@ -91,7 +91,7 @@ def owned(node: Node, value: Any, path: str = "") -> FieldSet:
             if declared is None and node.element is None:
                 raise BadRequest(f"{path}.{name}: field not declared in schema")
             element, child = declared or (f"f:{name}", node.element or UNTYPED)
-            if item == [] and child is not LEAF:
+            if item == [] and isinstance(child, ListMap | ListSet):
                 continue
             claims[element] = owned(child, item, f"{path}.{name}")
             if declared is None and claims[element]:

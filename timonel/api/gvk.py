@@ -20,6 +20,11 @@ class GVK(NamedTuple):
         """What an object's `apiVersion` says: "v1", "apps/v1"."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    @property
+    def group_kind(self) -> str:
+        """As messages name the kind: "Pod", "Deployment.apps"."""
+        return f"{self.kind}.{self.group}" if self.group else self.kind
+
     @classmethod
     def parse(cls, api_version: str, kind: str) -> GVK:
         """The GVK of an object with these `apiVersion` and `kind`.

@@ -14,7 +14,7 @@ import msgspec
 
 from timonel.api import codec, fieldwalk
 from timonel.api.custom import CustomObject
-from timonel.api.errors import ApplyConflict, BadRequest
+from timonel.api.errors import ApplyConflict, BadRequest, Unexplained
 from timonel.api.fieldpath import FieldSet, difference, intersection, is_field_set, paths, union
 from timonel.api.fields import quoted
 from timonel.api.structural import Record, tree_of
@@ -124,8 +124,9 @@ def apply(
     Fields that the manager applied before, does not apply now, and that nobody else owns are removed. The result is
     equal to `live` when the call changes nothing. `kubectl` may take what client-side apply left behind.
 
-    Raises ApplyConflict when others own fields that would change and `force` is not set, and BadRequest when
-    `applied` has managedFields, another version than `api_version`, unknown fields, or list items without keys.
+    Raises ApplyConflict when others own fields that would change and `force` is not set, BadRequest when `applied` has
+    managedFields or another version than `api_version`, and Unexplained when it has unknown fields or list items
+    without keys.
     """
     _check_applied(applied, api_version)
     request = _Apply(schema, live, applied, manager, subresource, api_version, now)
@@ -150,7 +151,8 @@ def with_old_times(old: Document, new: Document) -> Document:
 
 def _timeless(document: Document) -> Document:
     metadata = {key: value for key, value in document["metadata"].items() if key != "resourceVersion"}
-    entries = [{**entry, "time": None} for entry in metadata.get("managedFields") or ()]
+    # Entries are in the order of their times.
+    entries = {entry.identity: entry.fields for entry in _decode(metadata.get("managedFields") or []).values()}
     return document | {"metadata": metadata | {"managedFields": entries}}
 
 
@@ -175,7 +177,7 @@ class _Apply:
         entries = _decode(self._live["metadata"].get("managedFields") or [])
         if not entries and live is not None:
             entries = _before_first_apply(schema, self._before, api_version, now)
-        claims = fieldwalk.owned(self._tree, applied)
+        claims = _claims(self._tree, applied)
         mine = _Entry(manager, _APPLY, api_version, subresource, now, _tracked_claims(claims, self._skip))
         self._previous = entries.get(mine.identity)
         self._mine = mine
@@ -206,15 +208,14 @@ class _Apply:
     def result(self) -> Document:
         """The object with its entries."""
         others = _disowned(self._others, union(self._changed, self._removed))
-        mine, previous = self._mine, self._previous
-        if previous and previous.fields == mine.fields and not self._changed and not self._removed:
-            mine = replace(mine, time=previous.time)
+        mine = self._mine
         merged = _canonical(self._schema, self._merged)
         annotations = merged["metadata"].get("annotations") or {}
         if mine.manager == "kubectl" and annotations.get(LAST_APPLIED):
             annotations = annotations | {LAST_APPLIED: _last_applied(self._applied)}
             merged = merged | {"metadata": merged["metadata"] | {"annotations": annotations}}
-        return _with_entries(merged, others | ({mine.identity: mine} if mine.fields else {}))
+        claimed = {mine.identity: mine} if mine.fields else {}
+        return with_old_times(self._live, _with_entries(merged, others | claimed))
 
     def _merge(self, claims: FieldSet) -> Document:
         merged: Document = fieldwalk.merge(self._tree, self._live, self._applied)
@@ -237,16 +238,24 @@ class _Apply:
 
 
 def _check_applied(applied: Document, api_version: str) -> None:
-    metadata = applied.get("metadata")
-    if not isinstance(metadata, dict):
-        raise BadRequest("metadata: an applied object must have metadata with a name")
-    if metadata.get("managedFields") is not None:
+    if applied["metadata"].get("managedFields") is not None:
         raise BadRequest("metadata.managedFields must be nil")
     if applied.get("apiVersion") != api_version:
         raise BadRequest(
             "Incorrect version specified in apply patch. "
             f"Specified patch version: {applied.get('apiVersion')}, expected: {api_version}"
         )
+
+
+def _claims(node: Record, applied: Document) -> FieldSet:
+    try:
+        return fieldwalk.owned(node, applied)
+    except BadRequest as error:
+        metadata, version, kind = applied["metadata"], applied.get("apiVersion", ""), applied.get("kind")
+        name = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+        version = version if "/" in version else f"/{version}"
+        why = f"failed to create typed patch object ({name}; {version}, Kind={kind}): {error.message}"
+        raise Unexplained(why) from None
 
 
 def tree(schema: Schema) -> Record:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from master.registry.base import Resource
 from master.registry.strategy import AnyStrategy
-from timonel.api import names
+from timonel.api import codec, names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required, too_long
 from timonel.api.types.meta_v1 import ObjectMeta, OwnerReference
 
@@ -38,9 +38,10 @@ def validate_meta(
 def validate_meta_update(
     new: ObjectMeta, old: ObjectMeta, resource: Resource, strategy: AnyStrategy, path: Path = METADATA
 ) -> Iterator[FieldError]:
-    """The faults of changed metadata; name, namespace and uid are known to be the same."""
-    if new.creationTimestamp != old.creationTimestamp:
-        yield invalid(path.child("creationTimestamp"), new.creationTimestamp, IMMUTABLE)
+    """The faults of changed metadata; name and namespace are known to be the same."""
+    for field in ("uid", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        if getattr(new, field) != getattr(old, field):
+            yield invalid(path.child(field), getattr(new, field), IMMUTABLE)
     if old.deletionTimestamp:
         added = sorted(finalizer for finalizer in new.finalizers if finalizer not in old.finalizers)
         if added:
@@ -102,7 +103,7 @@ def _owners(owners: Sequence[OwnerReference], path: Path) -> Iterator[FieldError
         first, second = controllers[0], controllers[1]
         yield invalid(
             path,
-            [controller.name for controller in controllers],
+            [codec.to_dict(owner) for owner in owners],
             "Only one reference can have Controller set to true. "
             f'Found "true" in references for {first.kind}/{first.name} and {second.kind}/{second.name}',
         )
@@ -119,4 +120,4 @@ def _finalizers(finalizers: Sequence[str], path: Path) -> Iterator[FieldError]:
         if finalizer in finalizers[:index]:
             yield duplicate(path.index(index), finalizer)
     if {"orphan", "foregroundDeletion"} <= set(finalizers):
-        yield invalid(path, finalizers, "finalizers orphan and foregroundDeletion cannot be both set")
+        yield invalid(path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set")

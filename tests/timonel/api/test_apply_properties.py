@@ -71,6 +71,7 @@ def apply(live: Doc | None, applied: Doc, manager: str = "me", now: str = NOW) -
 
 
 def update(live: Doc | None, new: Doc, manager: str = "editor") -> Doc:
+    new = codec.to_dict(codec.convert(core_v1.Pod, new))
     return managed_fields.update(core_v1.Pod, live, new, manager=manager, now=NOW, api_version="v1")
 
 

@@ -399,14 +399,14 @@ def test_list_items_keep_their_places_and_new_ones_follow_the_applied_order() ->
 
 
 def test_sets_are_shared_item_by_item() -> None:
-    live = apply(None, config_map({}, finalizers=["x/a", "x/b"]), "one", kind=core_v1.ConfigMap)
-    live = apply(live, config_map({}, finalizers=["x/b", "x/c"]), "two", kind=core_v1.ConfigMap)
+    live = apply(None, config_map({"k": "v"}, finalizers=["x/a", "x/b"]), "one", kind=core_v1.ConfigMap)
+    live = apply(live, config_map({"k": "v"}, finalizers=["x/b", "x/c"]), "two", kind=core_v1.ConfigMap)
     assert set(live["metadata"]["finalizers"]) == {"x/a", "x/b", "x/c"}
-    live = apply(live, config_map({}), "one", kind=core_v1.ConfigMap)
+    live = apply(live, config_map({"k": "v"}), "one", kind=core_v1.ConfigMap)
     assert live["metadata"]["finalizers"] == ["x/b", "x/c"]
     assert fields(live, "two", "Apply") == {
         "f:metadata": {"f:finalizers": {'v:"x/b"': {}, 'v:"x/c"': {}}},
-        "f:data": {},
+        "f:data": {"f:k": {}},
     }
 
 
@@ -430,12 +430,27 @@ def test_ports_without_a_protocol_are_tcp_ports() -> None:
     ]
 
 
-def test_other_spellings_of_a_quantity_are_no_change() -> None:
+def test_other_spellings_of_a_quantity_change_nothing_but_are_not_what_others_own() -> None:
     limits = {"resources": {"limits": {"cpu": "1000m", "memory": "1024Mi"}}}
     live = apply(None, pod({"name": "a", **limits}), "one", kind=core_v1.Pod)
     assert live["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "1", "memory": "1Gi"}
     assert apply(live, pod({"name": "a", **limits}), "one", now=T1, kind=core_v1.Pod) == live
-    apply(live, pod({"name": "a", "resources": {"limits": {"cpu": 1}}}), "two", kind=core_v1.Pod)
+    apply(live, pod({"name": "a", "resources": {"limits": {"cpu": "1"}}}), "two", kind=core_v1.Pod)
+    with pytest.raises(ApplyConflict, match=r"limits\.cpu"):
+        apply(live, pod({"name": "a", "resources": {"limits": {"cpu": "1000m"}}}), "two", kind=core_v1.Pod)
+
+
+def test_what_is_applied_empty_is_in_nobody_else_s_hands() -> None:
+    live = apply(None, config_map({"k": "v"}, annotations={}), "one", kind=core_v1.ConfigMap)
+    assert "annotations" not in live["metadata"]
+    assert apply(live, config_map({"k": "v"}, annotations={}), "one", now=T1, kind=core_v1.ConfigMap) == live
+    with pytest.raises(ApplyConflict, match=r"\.metadata\.annotations"):
+        apply(live, config_map({"k": "v"}, annotations={}), "two", kind=core_v1.ConfigMap)
+    taken = apply(live, config_map({"k": "v"}, annotations={}), "two", force=True, kind=core_v1.ConfigMap)
+    assert [fields(taken, name, "Apply") for name in ("one", "two")] == [
+        {"f:data": {"f:k": {}}},
+        {"f:data": {"f:k": {}}, "f:metadata": {"f:annotations": {}}},
+    ]
 
 
 def test_applying_null_asks_for_removal_and_can_conflict() -> None:

@@ -1,7 +1,8 @@
 """JSON patch (RFC 6902) with the limits and liberties of Kubernetes' API server.
 
-Beyond the RFC, an array index may be negative (-1 is the last item) and a test of an absent member for null holds,
-as in the library that Kubernetes uses (evanphx/json-patch v4).
+As in the library that Kubernetes uses (evanphx/json-patch v4), beyond the RFC an array index may be negative (-1 is the
+last item), and an absent member of an object, or an absent value of an operation, is null: it can be tested for null,
+copied, and replaced.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ MAX_COPIED_BYTES = 3 * 1024 * 1024
 _ABSENT: Any = object()
 
 
-def json_patch(doc: Any, ops: list[dict[str, Any]]) -> Any:
+def json_patch(doc: Any, ops: list[dict[str, Any]] | None) -> Any:
     """`doc` after all of `ops`, applied in order; if one fails, none is applied.
 
-    Raises BadRequest when an operation is malformed, RequestEntityTooLarge when there are too many, and PatchFailed
-    (422) when one does not fit `doc`: a path is missing, a test does not hold, or the result nests too deep.
+    Raises BadRequest when `ops` are no list of operations, RequestEntityTooLarge when there are too many, and
+    PatchFailed (422) when one is incomplete or does not fit `doc`: a path is missing, a test does not hold, or the
+    result nests too deep.
     """
+    if ops is None:
+        return doc
     if not isinstance(ops, list):
         raise BadRequest("a JSON patch must be a list of operations")
     if len(ops) > MAX_OPERATIONS:
@@ -58,11 +62,11 @@ class _Patching:
         path = _text(op, "path")
         match op.get("op"):
             case "add":
-                self._add(path, _clone(_value(op)), "add")
+                self._add(path, _clone(op.get("value")), "add")
             case "remove":
                 self._remove(path, "remove")
             case "replace":
-                self._replace(path, _clone(_value(op)))
+                self._replace(path, _clone(op.get("value")))
             case "move":
                 source = _text(op, "from")
                 if path.startswith(source + "/"):
@@ -103,8 +107,6 @@ class _Patching:
             return
         parent, key = self._parent(path, "replace")
         if isinstance(parent, dict):
-            if key not in parent:
-                raise _missing("replace", path)
             parent[key] = value
         else:
             parent[_index(key, len(parent), path, "replace")] = value
@@ -120,19 +122,14 @@ class _Patching:
         return _clone(value)
 
     def _test(self, path: str, expected: Any) -> None:
-        parent, key = self._parent(path, "test") if path else ({"": self.doc}, "")
-        if isinstance(parent, dict):
-            found = parent.get(key)
-        else:
-            found = parent[_index(key, len(parent), path, "test")]
-        if not _equal(found, expected):
+        if not _equal(self._get(path, "test"), expected):
             raise PatchFailed(f"testing value {path} failed")
 
     def _get(self, path: str, verb: str) -> Any:
         if path == "":
             return self.doc
         parent, key = self._parent(path, verb)
-        return _child(parent, key, path, verb)
+        return parent.get(key) if isinstance(parent, dict) else parent[_index(key, len(parent), path, verb)]
 
     def _parent(self, path: str, verb: str) -> tuple[dict[str, Any] | list[Any], str]:
         """The container that `path` points into, and the last token."""
@@ -176,15 +173,11 @@ def _tokens(path: str) -> list[str]:
 
 def _text(op: dict[str, Any], member: str) -> str:
     value = op.get(member)
+    if value is None:
+        raise PatchFailed(f'a JSON patch operation needs a "{member}": {op!r}')
     if not isinstance(value, str):
-        raise BadRequest(f'a JSON patch operation needs a string "{member}": {op!r}')
+        raise BadRequest(f'error decoding patch: the "{member}" of a JSON patch operation must be a string: {op!r}')
     return value
-
-
-def _value(op: dict[str, Any]) -> Any:
-    if "value" not in op:
-        raise BadRequest(f'JSON patch operation "{op.get("op")}" needs a "value"')
-    return op["value"]
 
 
 def _missing(verb: str, path: str) -> PatchFailed:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from timonel.api.errors import BadRequest
-from timonel.api.patch.failure import PatchFailed
+from timonel.api.errors import BadRequest, Unexplained
 from timonel.api.schema import Field, Shape, fields_of
 from timonel.api.struct import Struct
 
@@ -42,9 +41,11 @@ _PLAIN = _Field()
 def strategic_merge_patch(struct: type[Struct], doc: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     """`doc`, an object of type `struct`, after `patch`.
 
-    Raises BadRequest when the patch or a directive is malformed, and PatchFailed (422) when it does not fit: a list
-    item without its merge key, a list that mixes types, contents that `$retainKeys` would drop.
+    Raises BadRequest when the patch is no object or `$retainKeys` does not fit it, and Unexplained, as Kubernetes does,
+    when it cannot be carried out: a list item without its merge key, a list that mixes types, an unknown directive.
     """
+    if patch is None:
+        return doc
     if not isinstance(patch, dict):
         raise BadRequest("a strategic merge patch must be an object")
     return _merge_map(struct, doc, patch)
@@ -68,15 +69,15 @@ def _described(declared: Field) -> _Field:
 
 def _merge_map(struct: type[Struct] | None, original: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     match patch.get(_PATCH):
-        case None | "merge":
+        case None:
             pass
         case "replace":
-            contents: dict[str, Any] = _settled({key: item for key, item in patch.items() if key != _PATCH})
+            contents: dict[str, Any] = _plain(patch)
             return contents
         case "delete":
             return {}
         case other:
-            raise BadRequest(f"unknown patch type: {other} in map: {patch}")
+            raise Unexplained(f"unknown patch type: {other} in map: {_go_text(patch)}")
     fields = _fields(struct) if struct else {}
     merged = _retained(original, patch)
     ordered = {key.removeprefix(_SET_ORDER): order for key, order in patch.items() if key.startswith(_SET_ORDER)}
@@ -130,7 +131,7 @@ def _merge_ordered(field: _Field, merged: dict[str, Any], key: str, items: Any, 
     changes = [] if items is _ABSENT or items is None else items
     for value in (order, changes, current):
         if not isinstance(value, list):
-            raise BadRequest(f"invalid patch format of setElementOrder list: {key}")
+            raise Unexplained(f"invalid patch format of setElementOrder list: {key}")
     if items is None:
         merged.pop(key, None)
         return
@@ -142,7 +143,7 @@ def _merge_ordered(field: _Field, merged: dict[str, Any], key: str, items: Any, 
             _check_order(identify, changes, order)
         result = _merge_list(field, current, changes)
     else:
-        result = current if items is _ABSENT else _settled(changes)
+        result = current if items is _ABSENT else _plain(changes)
     merged[key] = _in_order(identify, result, order, current)
 
 
@@ -151,7 +152,8 @@ def _check_order(identify: Callable[[Any], Hashable], changes: list[Any], order:
     rest = iter([identify(item) for item in order])
     for item in changes:
         if not (isinstance(item, dict) and _PATCH in item) and identify(item) not in rest:
-            raise BadRequest(f"The order in patch list:\n{changes}\n doesn't match $setElementOrder list:\n{order}\n")
+            one, other = _go_text(changes), _go_text(order)
+            raise Unexplained(f"The order in patch list:\n{one}\n doesn't match $setElementOrder list:\n{other}\n")
 
 
 def _merge_list(field: _Field, original: list[Any], changes: list[Any]) -> list[Any]:
@@ -166,11 +168,13 @@ def _merge_list(field: _Field, original: list[Any], changes: list[Any]) -> list[
     place = {identify(item): index for index, item in reversed(list(enumerate(merged)))}
     wanted = [item for item in changes if item.get(_PATCH) not in ("delete", "replace")]
     for item in wanted:
-        if item.get(_PATCH, "merge") != "merge":
-            raise BadRequest(f"unknown patch type: {item[_PATCH]} in map: {item}")
+        if item.get(_PATCH) == "merge":
+            raise Unexplained("merging lists cannot yet be specified in the patch")
+        if _PATCH in item:
+            raise Unexplained(f"unknown patch type: {item[_PATCH]} in map: {_go_text(item)}")
         index = place.setdefault(identify(item), len(merged))
         if index == len(merged):
-            merged.append(_settled(item))
+            merged.append(_plain(item))
         else:
             merged[index] = _merge_map(field.struct, merged[index], item)
     return _in_order(identify, merged, wanted, kept)
@@ -179,11 +183,11 @@ def _merge_list(field: _Field, original: list[Any], changes: list[Any]) -> list[
 def _identity(field: _Field, items: list[Any]) -> Callable[[Any], Hashable]:
     """What tells the items of a merging list apart: the merge key of maps, scalars themselves."""
     if any(isinstance(item, list) for item in items):
-        raise PatchFailed("lists of lists are not supported")
+        raise Unexplained("lists of lists are not supported")
     if not any(isinstance(item, dict) for item in items):
         return lambda scalar: (type(scalar), scalar)
     if not all(isinstance(item, dict) for item in items):
-        raise PatchFailed(f"list element types are not identical: {items}")
+        raise Unexplained(f"list element types are not identical: {_go_text(items)}")
     key = field.merge_key
 
     def by_key(item: dict[str, Any]) -> Hashable:
@@ -191,7 +195,7 @@ def _identity(field: _Field, items: list[Any]) -> Callable[[Any], Hashable]:
             return None
         value = item.get(key, _ABSENT)
         if value is _ABSENT or not isinstance(value, Hashable):
-            raise PatchFailed(f"map: {item} does not contain declared merge key: {key}")
+            raise Unexplained(f"map: {_go_text(item)} does not contain declared merge key: {key}")
         return value
 
     return by_key
@@ -217,23 +221,43 @@ def _in_order(
 
 
 def _settled(value: Any) -> Any:
-    """What a patch's value is where there is nothing to merge it with: no nulls, no directives left in it."""
+    """What a patch's value is where the object has none: no nulls, and nothing of what `$patch` is about, whatever that
+    says.
+    """
+    if isinstance(value, dict) and _PATCH in value:
+        return _ABSENT
+    return _each(_settled, value)
+
+
+def _plain(value: Any) -> Any:
+    """What a patch's value is where it replaces another or is a new item of a list: no nulls, no directives."""
+    return _each(_plain, value)
+
+
+def _each(change: Callable[[Any], Any], value: Any) -> Any:
+    """The value with each part of it changed, without nulls and directives."""
     if isinstance(value, dict):
-        if value.get(_PATCH) == "delete":
-            return _ABSENT
-        settled: dict[str, Any] = {}
+        changed: dict[str, Any] = {}
         for key, item in value.items():
             if (
                 item is not None
                 and key not in (_PATCH, _RETAIN_KEYS)
                 and not key.startswith((_SET_ORDER, _DELETE_FROM))
             ):
-                _set_or_drop(settled, key, _settled(item))
-        return settled
+                _set_or_drop(changed, key, change(item))
+        return changed
     if isinstance(value, list):
-        contents = [item for item in value if not (isinstance(item, dict) and item.keys() == {_PATCH})]
-        return [item for item in map(_settled, contents) if item is not _ABSENT]
+        return [item for item in map(change, value) if item is not _ABSENT]
     return value
+
+
+def _go_text(value: Any) -> str:
+    """A JSON value as Go's %v writes it, which is how messages quote patches."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{_go_text(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(_go_text, value))}]"
+    return "<nil>" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _set_or_drop(target: dict[str, Any], key: str, value: Any) -> None:
