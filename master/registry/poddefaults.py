@@ -86,6 +86,7 @@ def pull_policy(image: str) -> str:
 
 def default_volume(volume: core_v1.Volume) -> None:
     """Fill in one volume; one without any source is an emptyDir."""
+    default_sources(volume)
     if volume.secret:
         _default_mode(volume.secret)
     elif volume.configMap:
@@ -100,10 +101,7 @@ def default_volume(volume: core_v1.Volume) -> None:
                 source.serviceAccountToken.expirationSeconds = TOKEN_SECONDS
             if source.downwardAPI:
                 _default_items(source.downwardAPI.items)
-    elif volume.hostPath:
-        volume.hostPath.type = volume.hostPath.type or ""
-    elif volume.iscsi:
-        volume.iscsi.iscsiInterface = volume.iscsi.iscsiInterface or "default"
+            source.clusterTrustBundle = source.podCertificate = None  # features that Kubernetes 1.35 has switched off
     elif volume.ephemeral and volume.ephemeral.volumeClaimTemplate:
         default_claim_spec(volume.ephemeral.volumeClaimTemplate.spec)
     elif volume.image:
@@ -111,6 +109,29 @@ def default_volume(volume: core_v1.Volume) -> None:
     elif not any(getattr(volume, field) is not None for field in VOLUME_SOURCES):
         volume.emptyDir = core_v1.EmptyDirVolumeSource()
 
+
+def default_sources(holder: core_v1.Volume | core_v1.PersistentVolumeSpec) -> None:
+    """Fill in the sources that volumes of pods and PersistentVolumes have alike."""
+    if holder.hostPath and holder.hostPath.type is None:
+        holder.hostPath.type = ""
+    for name, defaults in SOURCE_DEFAULTS.items():
+        source = getattr(holder, name)
+        for field, value in defaults.items() if source is not None else ():
+            if not getattr(source, field):
+                setattr(source, field, value)
+    disk = holder.azureDisk
+    if disk:
+        disk.cachingMode = "ReadWrite" if disk.cachingMode is None else disk.cachingMode
+        disk.kind = "Shared" if disk.kind is None else disk.kind
+        disk.fsType = "ext4" if disk.fsType is None else disk.fsType
+        disk.readOnly = bool(disk.readOnly)
+
+
+SOURCE_DEFAULTS: dict[str, dict[str, str]] = {
+    "iscsi": {"iscsiInterface": "default"},
+    "rbd": {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"},
+    "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
+}
 
 VOLUME_SOURCES = tuple(field for field in core_v1.Volume.__struct_fields__ if field != "name")
 

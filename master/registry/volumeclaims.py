@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from master.registry.validation.common import is_subdomain, one_of
+from master.registry.validation.common import is_subdomain
 from master.registry.validation.placement import validate_selector
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
 from timonel.api.types import core_v1
@@ -17,7 +17,7 @@ MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", 
 
 def default_claim_spec(spec: core_v1.PersistentVolumeClaimSpec) -> None:
     """A file system; what the data comes from stands in both of its fields."""
-    spec.volumeMode = spec.volumeMode or FILESYSTEM
+    spec.volumeMode = FILESYSTEM if spec.volumeMode is None else spec.volumeMode
     source, reference = spec.dataSource, spec.dataSourceRef
     if source and not reference:
         spec.dataSourceRef = core_v1.TypedObjectReference(apiGroup=source.apiGroup, kind=source.kind, name=source.name)
@@ -43,6 +43,12 @@ def validate_modes(modes: Sequence[str], path: Path, why: str = "") -> Iterator[
         yield forbidden(path, "may not use ReadWriteOncePod with other access modes")
 
 
+def validate_volume_mode(mode: str | None, path: Path) -> Iterator[FieldError]:
+    """A file system or a block device."""
+    if mode not in ("Block", FILESYSTEM):
+        yield not_supported(path, mode, ("Block", FILESYSTEM))
+
+
 def validate_claim_spec(spec: core_v1.PersistentVolumeClaimSpec, path: Path) -> Iterator[FieldError]:
     """A claim's spec, or a template's for claims, by itself."""
     yield from validate_modes(spec.accessModes, path.child("accessModes"), "at least 1 access mode is required")
@@ -57,7 +63,7 @@ def validate_claim_spec(spec: core_v1.PersistentVolumeClaimSpec, path: Path) -> 
     for field in ("storageClassName", "volumeAttributesClassName"):
         if name := getattr(spec, field):
             yield from is_subdomain(path.child(field), name)
-    yield from one_of(path.child("volumeMode"), spec.volumeMode, ("Block", FILESYSTEM))
+    yield from validate_volume_mode(spec.volumeMode, path.child("volumeMode"))
     for field in ("dataSource", "dataSourceRef"):
         source: core_v1.TypedLocalObjectReference | core_v1.TypedObjectReference | None = getattr(spec, field)
         if source:

@@ -4,12 +4,20 @@ from collections.abc import Iterator, Mapping
 
 from master.registry.columns import Column, age
 from master.registry.objects import Call
+from master.registry.poddefaults import default_sources
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Status
 from master.registry.validation.common import is_subdomain, one_of, unchanged
 from master.registry.validation.placement import validate_node_selector
-from master.registry.validation.volumes import validate_source
-from master.registry.volumeclaims import CLASS_ANNOTATION, FILESYSTEM, PENDING, modes_text, validate_modes
+from master.registry.validation.volumesources import validate_initiator_length, validate_source
+from master.registry.volumeclaims import (
+    CLASS_ANNOTATION,
+    FILESYSTEM,
+    PENDING,
+    modes_text,
+    validate_modes,
+    validate_volume_mode,
+)
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
 from timonel.api.quantity import Quantity
 from timonel.api.types import core_v1
@@ -69,9 +77,8 @@ class PersistentVolumes(Strategy[core_v1.PersistentVolume]):
         """A file system, kept when its claim goes."""
         spec = obj.spec
         spec.persistentVolumeReclaimPolicy = spec.persistentVolumeReclaimPolicy or RETAIN
-        spec.volumeMode = spec.volumeMode or FILESYSTEM
-        if spec.hostPath:
-            spec.hostPath.type = spec.hostPath.type or ""
+        spec.volumeMode = FILESYSTEM if spec.volumeMode is None else spec.volumeMode
+        default_sources(spec)
 
     def prepare_create(self, obj: core_v1.PersistentVolume, call: Call) -> None:
         """Begin pending."""
@@ -93,13 +100,16 @@ class PersistentVolumes(Strategy[core_v1.PersistentVolume]):
         policy = SPEC.child("persistentVolumeReclaimPolicy")
         yield from one_of(policy, spec.persistentVolumeReclaimPolicy, ("Delete", "Recycle", RETAIN))
         yield from _one_source(spec)
+        if spec.iscsi and spec.iscsi.initiatorName is not None:
+            portal, at = spec.iscsi.targetPortal, SPEC.child("iscsi", "targetportal")
+            yield from validate_initiator_length(obj.metadata.name or "", portal, at)
         if spec.hostPath and spec.hostPath.path == "/" and spec.persistentVolumeReclaimPolicy == "Recycle":
             yield forbidden(policy, "may not be 'recycle' for a hostPath mount of '/'")
-        for field in ("storageClassName", "volumeAttributesClassName"):
-            if name := getattr(spec, field):
-                yield from is_subdomain(SPEC.child(field), name)
-        yield from one_of(SPEC.child("volumeMode"), spec.volumeMode, ("Block", FILESYSTEM))
+        if spec.storageClassName:
+            yield from is_subdomain(SPEC.child("storageClassName"), spec.storageClassName)
+        yield from validate_volume_mode(spec.volumeMode, SPEC.child("volumeMode"))
         yield from _affinity(spec)
+        yield from _attributes(spec, SPEC.child("volumeAttributesClassName"))
         if old:
             yield from _change(spec, old.spec)
 
@@ -107,8 +117,8 @@ class PersistentVolumes(Strategy[core_v1.PersistentVolume]):
 def _capacity(capacity: Mapping[str, Quantity], path: Path) -> Iterator[FieldError]:
     if not capacity:
         yield required(path)
-    elif set(capacity) != {STORAGE}:
-        yield not_supported(path, capacity, [STORAGE])
+    if set(capacity) != {STORAGE}:
+        yield not_supported(path, capacity or None, [STORAGE])
     for name, amount in capacity.items():
         if amount.amount.nanos <= 0:
             yield invalid(path.key(name), amount, "must be greater than zero")
@@ -121,18 +131,26 @@ def _one_source(spec: core_v1.PersistentVolumeSpec) -> Iterator[FieldError]:
         return
     for extra in given[1:]:
         yield forbidden(SPEC.child(extra), "may not specify more than 1 volume type")
-    yield from validate_source(given[0], getattr(spec, given[0]), SPEC.child(given[0]))
-    if spec.csi and not spec.csi.volumeHandle:
-        yield required(SPEC.child("csi", "volumeHandle"))
-    if spec.local and not spec.local.path:
-        yield required(SPEC.child("local", "path"))
+    yield from validate_source(given[0], getattr(spec, given[0]), SPEC)
+
+
+def _attributes(spec: core_v1.PersistentVolumeSpec, path: Path) -> Iterator[FieldError]:
+    name = spec.volumeAttributesClassName
+    if name is None:
+        return
+    if not name:
+        yield required(path, "an empty string is disallowed")
+    else:
+        yield from is_subdomain(path, name)
+    if not spec.csi:
+        yield required(SPEC.child("csi"), "has to be specified when using volumeAttributesClassName")
 
 
 def _affinity(spec: core_v1.PersistentVolumeSpec) -> Iterator[FieldError]:
     path = SPEC.child("nodeAffinity")
     if spec.nodeAffinity is None:
         if spec.local:
-            yield required(Path("metadata.annotations"), "Local volume requires node affinity")
+            yield required(path, "Local volume requires node affinity")
     elif spec.nodeAffinity.required is None:
         yield required(path.child("required"), "must specify required node constraints")
     else:

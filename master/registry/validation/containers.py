@@ -1,14 +1,25 @@
 """The rules of containers: names, images, ports, environment, resources, mounts."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from master.registry.validation.common import is_label, not_negative, one_of
+from master.registry.validation.environment import validate_env, validate_env_from, validate_file_volumes
 from master.registry.validation.handlers import validate_lifecycle, validate_probes
 from master.registry.validation.resourcenames import OF_CONTAINERS, validate_resource_of
-from master.registry.validation.volumes import validate_mounts
+from master.registry.validation.volumes import validate_devices, validate_mounts
 from timonel.api import names
-from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, not_found, not_supported, required
+from timonel.api.fields import (
+    FieldError,
+    Path,
+    duplicate,
+    forbidden,
+    invalid,
+    not_found,
+    not_supported,
+    required,
+    too_long,
+)
 from timonel.api.podresources import is_sidecar
 from timonel.api.quantity import Quantity
 from timonel.api.types import core_v1
@@ -16,46 +27,9 @@ from timonel.api.types import core_v1
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
-POD_FIELDS = frozenset(
-    {
-        "metadata.name",
-        "metadata.namespace",
-        "metadata.uid",
-        "metadata.annotations",
-        "metadata.labels",
-        "spec.nodeName",
-        "spec.restartPolicy",
-        "spec.schedulerName",
-        "spec.serviceAccountName",
-        "spec.hostNetwork",
-        "status.hostIP",
-        "status.hostIPs",
-        "status.nominatedNodeName",
-        "status.phase",
-        "status.podIP",
-        "status.podIPs",
-    }
-)
-"""What a reference to a field of the pod may name at all; a variable, only some of it."""
-ENV_FIELDS = (
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.uid",
-    "spec.nodeName",
-    "spec.serviceAccountName",
-    "status.hostIP",
-    "status.hostIPs",
-    "status.podIP",
-    "status.podIPs",
-)
-ENV_RESOURCES = (
-    "limits.cpu",
-    "limits.ephemeral-storage",
-    "limits.memory",
-    "requests.cpu",
-    "requests.ephemeral-storage",
-    "requests.memory",
-)
+RESTART_POLICIES = ("Always", "Never", "OnFailure")
+MOST_RULES = 20
+MOST_CODES = 255
 
 AnyContainer = core_v1.Container | core_v1.EphemeralContainer
 
@@ -64,7 +38,8 @@ AnyContainer = core_v1.Container | core_v1.EphemeralContainer
 class Surroundings:
     """What the rules of a container need to know of its pod."""
 
-    volumes: Collection[str]
+    volumes: Mapping[str, core_v1.Volume]
+    """Those that have no faults."""
     grace: int | None
     host_network: bool
 
@@ -79,9 +54,8 @@ def validate_containers(spec: core_v1.PodSpec, around: Surroundings, path: Path)
         at = main.index(index)
         yield from _unique(container.name, seen, at)
         yield from _container(container, around, at)
-        if container.restartPolicy and not container.restartPolicyRules:
-            yield from one_of(at.child("restartPolicy"), container.restartPolicy, ("Always", "Never", "OnFailure"))
         yield from _running(container, around, at)
+        yield from _restart(container, at)
     for index, container in enumerate(spec.initContainers):
         at = path.child("initContainers").index(index)
         yield from _unique(container.name, seen, at)
@@ -92,6 +66,9 @@ def validate_containers(spec: core_v1.PodSpec, around: Surroundings, path: Path)
         yield from _unique(debugger.name, seen, at)
         yield from _container(debugger, around, at)
         yield from _ephemeral(debugger, spec, at)
+    for field in ("containers", "initContainers", "ephemeralContainers"):
+        for index, container in enumerate(getattr(spec, field)):
+            yield from validate_file_volumes(container.env, around.volumes, path.child(field).index(index).child("env"))
     if spec.hostNetwork or any(port.hostPort for container in spec.containers for port in container.ports):
         yield from _host_ports(spec.containers, main)
 
@@ -118,19 +95,18 @@ def _container(container: AnyContainer, around: Surroundings, path: Path) -> Ite
     if container.ports:
         yield from _ports(container.ports, path.child("ports"), host_network=around.host_network)
     if container.env:
-        yield from _env(container.env, path.child("env"))
+        yield from validate_env(container.env, path.child("env"))
     if container.envFrom:
-        yield from _env_from(container.envFrom, path.child("envFrom"))
+        yield from validate_env_from(container.envFrom, path.child("envFrom"))
     privileged = bool(container.securityContext and container.securityContext.privileged)
     if container.volumeMounts:
-        yield from validate_mounts(
-            container.volumeMounts, around.volumes, path.child("volumeMounts"), privileged=privileged
-        )
+        yield from validate_mounts(container, around.volumes, path.child("volumeMounts"), privileged=privileged)
     if container.resources:
         yield from validate_resources(container.resources, path.child("resources"))
-    for resize in container.resizePolicy:
-        yield from one_of(path.child("resizePolicy"), resize.resourceName, ("cpu", "memory"))
-        yield from one_of(path.child("resizePolicy"), resize.restartPolicy, ("NotRequired", "RestartContainer"))
+    if container.volumeDevices:
+        yield from validate_devices(container, around.volumes, path.child("volumeDevices"))
+    if container.resizePolicy:
+        yield from _resizing(container.resizePolicy, path.child("resizePolicy"))
     if container.securityContext:
         yield from _security(container.securityContext, path.child("securityContext"))
 
@@ -146,12 +122,48 @@ def _init(container: core_v1.Container, around: Surroundings, path: Path) -> Ite
     """A sidecar may have what main containers have; an init container that ends may not."""
     if is_sidecar(container):
         yield from _running(container, around, path)
+        if container.restartPolicyRules:
+            why = "restartPolicyRules are not allowed for init containers with restart policy Always"
+            yield forbidden(path.child("restartPolicyRules"), why)
         return
-    if container.restartPolicy and not container.restartPolicyRules:
-        yield not_supported(path.child("restartPolicy"), container.restartPolicy, ["Always"])
+    yield from _restart(container, path)
     for field in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
         if getattr(container, field) is not None:
             yield forbidden(path.child(field), "may not be set for init containers without restartPolicy=Always")
+
+
+def _restart(container: core_v1.Container, path: Path) -> Iterator[FieldError]:
+    """What of the pod's policy the container has changed for itself."""
+    policy, rules, at = container.restartPolicy, container.restartPolicyRules, path.child("restartPolicyRules")
+    if policy is None:
+        if rules:
+            yield required(path.child("restartPolicy"), "must specify restartPolicy when restart rules are used")
+        return
+    if policy not in RESTART_POLICIES:
+        yield not_supported(path.child("restartPolicy"), policy, RESTART_POLICIES)
+    if len(rules) > MOST_RULES:
+        yield too_long(at, MOST_RULES)
+    for index, rule in enumerate(rules):
+        if rule.action != "Restart":
+            yield not_supported(at.index(index).child("action"), rule.action, ["Restart"])
+        codes, here = rule.exitCodes, at.index(index).child("exitCodes")
+        if codes is None:
+            yield required(here, "must be specified")
+            continue
+        if codes.operator not in ("In", "NotIn"):
+            yield not_supported(here.child("operator"), codes.operator, ("In", "NotIn"))
+        if len(codes.values) > MOST_CODES:
+            yield too_long(here.child("values"), MOST_CODES)
+
+
+def _resizing(policies: Sequence[core_v1.ContainerResizePolicy], path: Path) -> Iterator[FieldError]:
+    seen: set[str] = set()
+    for index, policy in enumerate(policies):
+        if policy.resourceName in seen:
+            yield duplicate(path.index(index), policy.resourceName)
+        seen.add(policy.resourceName)
+        yield from one_of(path, policy.resourceName, ("cpu", "memory"))
+        yield from one_of(path, policy.restartPolicy, ("NotRequired", "RestartContainer"))
 
 
 def _ephemeral(container: core_v1.EphemeralContainer, spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
@@ -202,87 +214,6 @@ def _host_ports(containers: Sequence[core_v1.Container], path: Path) -> Iterator
                     shown = "/".join(str(part) for part in wanted)
                     yield duplicate(path.index(index).child("ports").index(number).child("hostPort"), shown)
                 taken.add(wanted)
-
-
-def _env(variables: Sequence[core_v1.EnvVar], path: Path) -> Iterator[FieldError]:
-    for index, variable in enumerate(variables):
-        at = path.index(index)
-        if not variable.name:
-            yield required(at.child("name"))
-        else:
-            for fault in names.env_var(variable.name):
-                yield invalid(at.child("name"), variable.name, fault)
-        if variable.valueFrom:
-            yield from _value_from(variable, variable.valueFrom, at.child("valueFrom"))
-
-
-def _value_from(variable: core_v1.EnvVar, source: core_v1.EnvVarSource, path: Path) -> Iterator[FieldError]:
-    given = [name for name in source.__struct_fields__ if getattr(source, name) is not None]
-    if not given:
-        kinds = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
-        yield invalid(path, "", f"must specify one of: {kinds}")
-    if variable.value and given:
-        yield invalid(path, "", "may not be specified when `value` is not empty")
-    elif len(given) > 1:
-        yield invalid(path, "", "may not have more than one field specified at a time")
-    if source.fieldRef:
-        yield from _env_field(source.fieldRef, path.child("fieldRef"))
-    if source.resourceFieldRef:
-        yield from _env_resource(source.resourceFieldRef, path.child("resourceFieldRef"))
-    for name in ("configMapKeyRef", "secretKeyRef"):
-        reference: core_v1.ConfigMapKeySelector | core_v1.SecretKeySelector | None = getattr(source, name)
-        if reference:
-            at = path.child(name)
-            if not reference.name:
-                yield required(at.child("name"))
-            if not reference.key:
-                yield required(at.child("key"))
-            else:
-                for fault in names.config_key(reference.key):
-                    yield invalid(at.child("key"), reference.key, fault)
-
-
-def _env_field(reference: core_v1.ObjectFieldSelector, path: Path) -> Iterator[FieldError]:
-    if not reference.apiVersion:
-        yield required(path.child("apiVersion"))
-    if not reference.fieldPath:
-        yield required(path.child("fieldPath"))
-        return
-    name, _, rest = reference.fieldPath.partition("['")
-    if rest:
-        key = rest.removesuffix("']")
-        if name not in ("metadata.annotations", "metadata.labels"):
-            yield invalid(path.child("fieldPath"), reference.fieldPath, "does not support subscript")
-        for fault in names.qualified(key.lower() if name == "metadata.annotations" else key):
-            yield invalid(path, key, fault)
-    elif reference.fieldPath not in POD_FIELDS:
-        why = f"error converting fieldPath: field label not supported: {reference.fieldPath}"
-        yield invalid(path.child("fieldPath"), reference.fieldPath, why)
-    elif reference.fieldPath not in ENV_FIELDS:
-        yield not_supported(path.child("fieldPath"), reference.fieldPath, sorted(ENV_FIELDS))
-
-
-def _env_resource(reference: core_v1.ResourceFieldSelector, path: Path) -> Iterator[FieldError]:
-    if not reference.resource:
-        yield required(path.child("resource"))
-    elif reference.resource not in ENV_RESOURCES and ".hugepages-" not in reference.resource:
-        yield not_supported(path.child("resource"), reference.resource, sorted(ENV_RESOURCES))
-
-
-def _env_from(sources: Sequence[core_v1.EnvFromSource], path: Path) -> Iterator[FieldError]:
-    for index, source in enumerate(sources):
-        at = path.index(index)
-        if source.prefix:
-            for fault in names.env_var(source.prefix):
-                yield invalid(at.child("prefix"), source.prefix, fault)
-        given = [name for name in ("configMapRef", "secretRef") if getattr(source, name)]
-        if not given:
-            yield invalid(at, "", "must specify one of: `configMapRef` or `secretRef`")
-        if len(given) > 1:
-            yield invalid(at, "", "may not have more than one field specified at a time")
-        for name in given:
-            if not getattr(source, name).name:
-                yield required(at.child(name).child("name"))
 
 
 def validate_resources(resources: core_v1.ResourceRequirements, path: Path) -> Iterator[FieldError]:

@@ -9,11 +9,13 @@ from master.registry.validation.containers import Surroundings, validate_contain
 from master.registry.validation.meta import validate_annotations, validate_labels
 from master.registry.validation.placement import validate_placement
 from master.registry.validation.volumes import validate_volumes
-from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required
+from timonel.api import names
+from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 from timonel.api.types import core_v1
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+SYSTEMS = ("linux", "windows")
 LONGEST_DEADLINE = 2**31 - 1
 MAX_NAMESERVERS = 3
 MAX_SYSCTL = 253
@@ -25,6 +27,10 @@ SPEC = Path("spec")
 
 def validate_pod(pod: core_v1.Pod) -> Iterator[FieldError]:
     """A new pod."""
+    for index, volume in enumerate(pod.spec.volumes):
+        claim = f"{pod.metadata.name}-{volume.name}"
+        for fault in names.subdomain(claim) if volume.ephemeral and pod.metadata.name and volume.name else ():
+            yield invalid(SPEC.child("volumes").index(index).child("name"), volume.name, f'PVC name "{claim}": {fault}')
     yield from validate_spec(pod.spec, SPEC)
     if pod.spec.ephemeralContainers:
         yield forbidden(SPEC.child("ephemeralContainers"), "cannot be set on create")
@@ -53,9 +59,10 @@ def validate_spec(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
 
 
 def _faults(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
-    yield from validate_volumes(spec.volumes, path.child("volumes"))
+    volumes: dict[str, core_v1.Volume] = {}
+    yield from validate_volumes(spec.volumes, path.child("volumes"), volumes)
     around = Surroundings(
-        volumes={volume.name for volume in spec.volumes},
+        volumes=volumes,
         grace=spec.terminationGracePeriodSeconds,
         host_network=bool(spec.hostNetwork),
     )
@@ -95,7 +102,10 @@ def _names(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
         path.child("preemptionPolicy"), spec.preemptionPolicy, ("Never", "PreemptLowerPriority"), optional=True
     )
     if spec.os:
-        yield from one_of(path.child("os"), spec.os.name, ("linux", "windows"))
+        if not spec.os.name:
+            yield required(path.child("os", "name"))
+        elif spec.os.name not in SYSTEMS:
+            yield not_supported(path.child("os"), spec.os.name, SYSTEMS)
 
 
 def _security(spec: core_v1.PodSpec, context: core_v1.PodSecurityContext, path: Path) -> Iterator[FieldError]:
