@@ -27,8 +27,11 @@ def validate_workload(
     at = path.child("selector")
     faults = list(validate_selector(selector, at))
     yield from faults
-    if not selector.matchLabels and not selector.matchExpressions:
-        yield required(at)
+    if kind != "DaemonSet":
+        if not selector.matchLabels and not selector.matchExpressions:
+            yield required(at)
+        if faults:
+            yield invalid(at, selector, "" if kind == "StatefulSet" else "invalid label selector")
     if not faults and not selects(selector, template):
         yield not_selected(template, path)
     if old != template:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column
 from master.registry.strategy import Strategy, kind
+from master.registry.validation.resourcenames import OF_CONTAINERS, validate_resource_name, validate_resource_of
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required
 from timonel.api.types import core_v1
@@ -12,6 +13,7 @@ CONTAINER = "Container"
 POD = "Pod"
 CLAIM = "PersistentVolumeClaim"
 STANDARD = (CONTAINER, POD, CLAIM)
+AMOUNTS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
 
 
 @kind(core_v1.LimitRange, plural="limitranges", short=["limits"])
@@ -36,6 +38,10 @@ class LimitRanges(Strategy[core_v1.LimitRange]):
             if item.type in seen:
                 yield duplicate(at.child("type"), item.type)
             seen.add(item.type)
+            for field in AMOUNTS:
+                if item.type != POD or not field.startswith("default"):
+                    for name in getattr(item, field):
+                        yield from _resource(item.type, name, at.child(field).key(name))
             if item.type == POD:
                 for field in ("default", "defaultRequest"):
                     if getattr(item, field):
@@ -43,34 +49,58 @@ class LimitRanges(Strategy[core_v1.LimitRange]):
             if item.type == CLAIM and not {"storage"} & (item.min.keys() | item.max.keys()):
                 why = "either minimum or maximum storage value is required, but neither was provided"
                 yield required(at.child("limits"), why)
-            keys = item.max.keys() | item.min.keys() | item.default.keys() | item.defaultRequest.keys()
-            for name in sorted(keys | item.maxLimitRequestRatio.keys()):
+            for name in sorted(set().union(*(getattr(item, field) for field in AMOUNTS))):
                 yield from _amounts(item, name, at)
 
 
+def _resource(type_: str, name: str, path: Path) -> Iterator[FieldError]:
+    if type_ in (POD, CONTAINER):
+        return validate_resource_of("containers", OF_CONTAINERS, name, path)
+    return validate_resource_name(name, path)
+
+
 def _type(type_: str, path: Path) -> Iterator[FieldError]:
-    for fault in names.qualified(type_):
+    faults = names.qualified(type_)
+    for fault in faults:
         yield invalid(path, type_, fault)
-    if "/" not in type_ and type_ not in STANDARD:
+    if not faults and "/" not in type_ and type_ not in STANDARD:
         yield invalid(path, type_, "must be a standard limit type or fully qualified")
 
 
 ORDERS = (
-    ("min", "max", "min", "min value {} is greater than max value {}"),
-    ("min", "defaultRequest", "defaultRequest", "min value {} is greater than default request value {}"),
-    ("defaultRequest", "max", "defaultRequest", "default request value {} is greater than max value {}"),
-    ("defaultRequest", "default", "defaultRequest", "default request value {} is greater than default limit value {}"),
-    ("min", "default", "default", "min value {} is greater than default value {}"),
-    ("default", "max", "default", "default value {} is greater than max value {}"),
+    ("min", "max", "min", "min", "min value {} is greater than max value {}"),
+    (
+        "min",
+        "defaultRequest",
+        "defaultRequest",
+        "defaultRequest",
+        "min value {} is greater than default request value {}",
+    ),
+    (
+        "defaultRequest",
+        "max",
+        "defaultRequest",
+        "defaultRequest",
+        "default request value {} is greater than max value {}",
+    ),
+    (
+        "defaultRequest",
+        "default",
+        "defaultRequest",
+        "defaultRequest",
+        "default request value {} is greater than default limit value {}",
+    ),
+    ("min", "default", "default", "min", "min value {} is greater than default value {}"),
+    ("default", "max", "default", "max", "default value {} is greater than max value {}"),
 )
-"""What may not be greater than what, where the fault is told, and how."""
+"""What may not be greater than what, where the fault is told, whose amount is shown, and how."""
 
 
 def _amounts(item: core_v1.LimitRangeItem, name: str, path: Path) -> Iterator[FieldError]:
-    for lesser, greater, where, text in ORDERS:
+    for lesser, greater, where, whose, text in ORDERS:
         first, second = getattr(item, lesser).get(name), getattr(item, greater).get(name)
         if first is not None and second is not None and first.compare(second) > 0:
-            yield invalid(path.child(where).key(name), getattr(item, where)[name], text.format(first, second))
+            yield invalid(path.child(where).key(name), getattr(item, whose)[name], text.format(first, second))
     ratio = item.maxLimitRequestRatio.get(name)
     if ratio is None:
         return

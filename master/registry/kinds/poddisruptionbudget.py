@@ -1,6 +1,6 @@
 """PodDisruptionBudgets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
@@ -8,6 +8,7 @@ from master.registry.subresources import Status
 from master.registry.validation.common import not_negative
 from master.registry.validation.placement import validate_selector
 from master.registry.validation.rollout import share
+from timonel.api import names
 from timonel.api.fields import FieldError, Path, invalid, not_supported
 from timonel.api.intstr import IntOrString
 from timonel.api.types import policy_v1
@@ -37,6 +38,10 @@ class PodDisruptionBudgets(Strategy[policy_v1.PodDisruptionBudget]):
     def prepare_create(self, obj: policy_v1.PodDisruptionBudget, call: object) -> None:
         """Nothing may be disrupted before the controller has counted."""
         obj.status = policy_v1.PodDisruptionBudgetStatus()
+
+    def validate_name(self, name: str) -> Sequence[str]:
+        """Whatever a URL can hold."""
+        return names.path_segment(name)
 
     def validate(
         self, obj: policy_v1.PodDisruptionBudget, old: policy_v1.PodDisruptionBudget | None

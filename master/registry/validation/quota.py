@@ -2,39 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from timonel.api import names
+from master.registry.validation.resourcenames import COUNTS, OF_QUOTAS, POD_AMOUNTS, STANDARD, validate_resource_of
 from timonel.api.fields import FieldError, Path, invalid, required
 from timonel.api.quantity import Quantity
 from timonel.api.types import core_v1
 
 SPEC = Path("spec")
-COUNTS = frozenset(
-    {
-        "pods",
-        "resourcequotas",
-        "services",
-        "replicationcontrollers",
-        "secrets",
-        "configmaps",
-        "persistentvolumeclaims",
-        "services.nodeports",
-        "services.loadbalancers",
-    }
-)
-POD_AMOUNTS = frozenset(
-    {
-        "cpu",
-        "memory",
-        "ephemeral-storage",
-        "requests.cpu",
-        "requests.memory",
-        "requests.ephemeral-storage",
-        "limits.cpu",
-        "limits.memory",
-        "limits.ephemeral-storage",
-    }
-)
-STANDARD = COUNTS | POD_AMOUNTS | {"requests.storage", "storage"}
 ABOUT_PODS = POD_AMOUNTS | {"pods"}
 SCOPES: Mapping[str, frozenset[str]] = {
     "Terminating": ABOUT_PODS,
@@ -62,11 +35,7 @@ def validate_amounts(amounts: Mapping[str, Quantity], path: Path) -> Iterator[Fi
     """What a quota says of resources, wanted or used."""
     for name, amount in amounts.items():
         at = path.key(name)
-        for fault in names.qualified(name):
-            yield invalid(at, name, fault)
-        huge = name.startswith(("hugepages-", "requests.hugepages-"))
-        if "/" not in name and name not in STANDARD and not huge:
-            yield invalid(at, name, "must be a standard resource for quotas")
+        yield from validate_resource_of("quota", OF_QUOTAS, name, at)
         if amount.amount.nanos < 0:
             yield invalid(at, amount, "must be greater than or equal to 0")
         if (name in COUNTS or name.startswith("count/")) and amount.amount.nanos % 10**9:
@@ -90,7 +59,8 @@ def _selector(selector: core_v1.ScopeSelector, hard: Iterable[str], path: Path) 
             yield invalid(path.child("scopeName"), need.scopeName, "unsupported scope")
         if need.scopeName in ONLY_EXISTS and need.operator != "Exists":
             why = (
-                "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
+                "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, "
+                "ResourceQuotaScopeNotTerminating, "
                 "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or "
                 "ResourceQuotaScopeCrossNamespacePodAffinity"
             )
@@ -98,7 +68,7 @@ def _selector(selector: core_v1.ScopeSelector, hard: Iterable[str], path: Path) 
         match need.operator:
             case "In" | "NotIn":
                 if not need.values:
-                    why = "must be atleast one value when `operator` is 'In' or 'NotIn' for scope selector"
+                    why = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"
                     yield required(path.child("values"), why)
             case "Exists" | "DoesNotExist":
                 if need.values:
