@@ -5,7 +5,7 @@ from typing import Any
 
 from master.apiserver.openapi.operations import paths
 from master.apiserver.openapi.schemas import V2, V3, AnyType, Dialect, build, name_of
-from master.apiserver.openapi.wording import path_item
+from master.apiserver.openapi.wording import path_item, refusals
 from master.apiserver.served import Groups, GroupVersion
 from timonel.api.types import meta_v1
 
@@ -22,6 +22,7 @@ def v3(gv: GroupVersion, server_version: str) -> Document:
         "paths": _paths([gv], V3),
         "components": {
             "schemas": build(_roots([gv]), V3),
+            "responses": refusals(),
             "securitySchemes": {"BearerToken": {"type": "apiKey", "in": "header", "name": "authorization"}},
         },
     }
@@ -46,7 +47,7 @@ def _paths(group_versions: Iterable[GroupVersion], dialect: Dialect) -> Document
 
 def _roots(group_versions: Iterable[GroupVersion]) -> list[AnyType]:
     """All that operations take and give."""
-    roots: set[AnyType] = {meta_v1.WatchEvent}
+    roots: set[AnyType] = {meta_v1.WatchEvent, meta_v1.Status}
     for gv in group_versions:
         for path in paths(gv):
             for operation in path.operations:

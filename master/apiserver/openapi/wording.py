@@ -1,16 +1,20 @@
 """Words operations as one version of OpenAPI has them."""
 
+from http import HTTPStatus
 from typing import Any
 
 from master.apiserver.openapi import parameters
 from master.apiserver.openapi.operations import OBJECT_TYPES, AnyStruct, Body, Operation, Path
 from master.apiserver.openapi.parameters import Parameter
-from master.apiserver.openapi.schemas import GVK_KEY, Dialect, gvk_extension, reference
+from master.apiserver.openapi.schemas import GVK_KEY, V3, Dialect, gvk_extension, reference
 from master.apiserver.served import GroupVersion
+from timonel.api.types import meta_v1
 
 Document = dict[str, Any]
 
-_CODES = {200: "OK", 201: "Created", 202: "Accepted"}
+_ALWAYS = (400, 401, 403, 404, 406, 429)
+_WITH_A_BODY = (409, 413, 415, 422)
+_OF_COLLECTIONS = (410, 422)
 
 
 def path_item(path: Path, gv: GroupVersion, dialect: Dialect) -> Document:
@@ -56,8 +60,28 @@ def _responses(operation: Operation, dialect: Dialect) -> Document:
     content: Document = {"schema": schema}
     if dialect.unions:
         content = {"content": {media_type: {"schema": schema} for media_type in media_types}}
-    found: Document = {str(code): {"description": _CODES[code], **content} for code in operation.codes}
-    return found | {"401": {"description": "Unauthorized"}}
+    found: Document = {str(code): {"description": _phrase(code), **content} for code in operation.codes}
+    if not dialect.unions:
+        return found | {"401": {"description": _phrase(401)}}
+    return found | {str(code): {"$ref": f"#/components/responses/{code}"} for code in _refusals(operation)}
+
+
+def refusals() -> Document:
+    """What version 3 documents refer to: the answers that are a Status, by their codes."""
+    content = {media_type: {"schema": reference(meta_v1.Status, V3)} for media_type in OBJECT_TYPES}
+    codes = {*_ALWAYS, *_WITH_A_BODY, *_OF_COLLECTIONS}
+    return {str(code): {"description": _phrase(code), "content": content} for code in sorted(codes)}
+
+
+def _refusals(operation: Operation) -> list[int]:
+    """The codes of a Status that an operation may answer with; see docs/decisions/documented-statuses.md."""
+    with_a_body = _WITH_A_BODY if operation.body else ()
+    of_collections = _OF_COLLECTIONS if operation.action in ("list", "deletecollection") else ()
+    return sorted({*_ALWAYS, *with_a_body, *of_collections})
+
+
+def _phrase(code: int) -> str:
+    return HTTPStatus(code).phrase
 
 
 def _schema(struct: AnyStruct | None, dialect: Dialect) -> Document:
