@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from master.master import KUBECONFIG, Master, Settings
+from tests.integration.conftest import cluster, etcd  # noqa: F401  # fixtures
 
 DEADLINE = 20.0
 
