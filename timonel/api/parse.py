@@ -10,7 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
 import msgspec
@@ -24,6 +24,10 @@ MAX_DEPTH = 200
 _ALIAS_BUDGET = 10_000_000
 """How many bytes, roughly, the aliases of a YAML document may expand to."""
 _NODE_COST = 100
+_SMALL = 4096
+"""Characters of a YAML text that need no look ahead: they cannot nest so deep that C's stack overflows."""
+_MAX_VALUES = 100_000
+"""Of one YAML document: reading them takes about a second, in which nobody else is served."""
 
 _HIDING = (b" :", b"\t:", b"\n:", b"\r:", rb"\u0022", rb"\u003a", rb"\u003A")
 """What may be in a key's end, or in a string, so that it is not a plain `":`."""
@@ -82,9 +86,9 @@ def _no_constant(name: str) -> Any:
 
 def parse_yaml(raw: bytes) -> Any:
     """The only document of a YAML text, every mapping an `Object`. Raises BadRequest as `parse_yaml_all` does."""
-    documents = list(parse_yaml_all(raw))
+    documents = list(islice(parse_yaml_all(raw), 2))
     if len(documents) > 1:
-        raise BadRequest(f"yaml parse error: expected a single document, found {len(documents)}")
+        raise BadRequest("yaml parse error: expected a single document, found more")
     return documents[0] if documents else None
 
 
@@ -95,7 +99,9 @@ def parse_yaml_all(raw: bytes) -> Iterator[Any]:
     has aliases that expand beyond reason.
     """
     try:
-        loader = _Loader(raw.decode())
+        text = raw.decode()
+        _look_ahead(text)
+        loader = _Loader(text)
         try:
             while loader.check_node():
                 if node := loader.get_node():
@@ -104,6 +110,25 @@ def parse_yaml_all(raw: bytes) -> Iterator[Any]:
             loader.dispose()
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"yaml parse error: {' '.join(str(error).split())}") from None
+
+
+def _look_ahead(text: str) -> None:
+    """Raises BadRequest when a document of the text nests too deep or is too long: the library asks neither."""
+    if len(text) <= _SMALL:
+        return
+    depth = values = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            values += 1
+            depth += not isinstance(event, yaml.ScalarEvent)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.DocumentEndEvent):
+            values = 0
+        if depth > MAX_DEPTH:
+            raise _fault(event, f"exceeded max depth of {MAX_DEPTH}")
+        if values > _MAX_VALUES:
+            raise _fault(event, f"the document has more than {_MAX_VALUES} values")
 
 
 class _Loader(yaml.CSafeLoader):
@@ -206,5 +231,6 @@ def _scalar(node: yaml.ScalarNode) -> Any:
         raise _fault(node, f"cannot read {node.value[:40]!r} as {node.tag.removeprefix(_TAG)}") from None
 
 
-def _fault(node: yaml.Node, why: str) -> BadRequest:
-    return BadRequest(f"yaml parse error: line {node.start_mark.line + 1}: {why}")
+def _fault(node: yaml.Node | yaml.Event, why: str) -> BadRequest:
+    mark = node.start_mark
+    return BadRequest(f"yaml parse error: line {mark.line + 1 if mark else 0}: {why}")
