@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from master.registry.podamounts import container_totals
 from master.registry.volumeclaims import default_claim_spec
 from timonel.api.types import core_v1
 
@@ -32,6 +33,21 @@ def default_pod(spec: core_v1.PodSpec) -> None:
         if resources:
             for name, limit in resources.limits.items():
                 resources.requests.setdefault(name, limit)
+    if spec.resources and (spec.resources.limits or spec.resources.requests):
+        _default_whole(spec, spec.resources)
+
+
+def _default_whole(spec: core_v1.PodSpec, whole: core_v1.ResourceRequirements) -> None:
+    """A pod as a whole asks for what its containers ask for, where it does not say; huge pages are limited too."""
+    for name, amount in container_totals(spec, "limits").items():
+        if name.startswith("hugepages-"):
+            whole.limits.setdefault(name, amount)
+    for name, amount in container_totals(spec, "requests").items():
+        if name in ("cpu", "memory"):
+            whole.requests.setdefault(name, amount)
+    for name, amount in whole.limits.items():
+        if name in ("cpu", "memory") or name.startswith("hugepages-"):
+            whole.requests.setdefault(name, amount)
 
 
 def default_spec(spec: core_v1.PodSpec) -> None:

@@ -103,9 +103,9 @@ def type_invalid(path: str, value: object, detail: str) -> FieldError:
     return FieldError(ErrorType.TYPE_INVALID, path, value, detail)
 
 
-def not_found(path: str, value: object) -> FieldError:
+def not_found(path: str, value: object, detail: str = "") -> FieldError:
     """The value names something that does not exist."""
-    return FieldError(ErrorType.NOT_FOUND, path, value)
+    return FieldError(ErrorType.NOT_FOUND, path, value, detail)
 
 
 def duplicate(path: str, value: object) -> FieldError:

@@ -13,6 +13,7 @@ _KEY = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE = f"({_KEY})?"
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_UNDERSCORED = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
 _LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _ENV_VAR = "[-._a-zA-Z][-._a-zA-Z0-9]*"
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
@@ -25,6 +26,14 @@ def subdomain(name: str, unit: str = "characters") -> list[str]:
     """A lowercase RFC 1123 subdomain: what most kinds' names must be. `unit` is the message's word for its length."""
     rule = f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', {_ENDS}"
     return _too_long(name, SUBDOMAIN_MAX, unit) + _mismatch(name, _SUBDOMAIN, rule, "example.com")
+
+
+def subdomain_with_underscores(name: str) -> list[str]:
+    """A subdomain as DNS itself has them."""
+    rule = (
+        f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', {_ENDS}"
+    )
+    return _too_long(name, SUBDOMAIN_MAX) + _mismatch(name, _UNDERSCORED, rule, "example.com")
 
 
 def label(name: str) -> list[str]:

@@ -69,7 +69,7 @@ def nonzero_requests(spec: core_v1.PodSpec) -> dict[str, int]:
 def qos_class(spec: core_v1.PodSpec) -> str:
     """Guaranteed, Burstable or BestEffort. Source: Kubernetes' qos.ComputePodQOS."""
     bearers = [container.resources for container in (*spec.initContainers, *spec.containers)]
-    if spec.resources and (spec.resources.requests or spec.resources.limits):
+    if spec.resources is not None:
         bearers = [spec.resources]
     asked = [_counted(bearer.requests if bearer else {}) for bearer in bearers]
     limited = [_counted(bearer.limits if bearer else {}) for bearer in bearers]

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
 from master.registry.validation.common import is_label, unchanged
-from master.registry.validation.containers import validate_totals
 from master.registry.validation.meta import validate_labels
 from master.registry.validation.placement import validate_tolerations
+from master.registry.validation.resources import validate_totals
 from timonel.api.fields import FieldError, Path, duplicate
 from timonel.api.types import node_v1
 
@@ -16,13 +16,15 @@ from timonel.api.types import node_v1
 class RuntimeClasses(Strategy[node_v1.RuntimeClass]):
     """A way to run containers, what it costs, and the nodes that have it."""
 
+    create_on_update = True
+    unconditional_update = False
     columns = [Column("Handler", lambda runtime: runtime.handler), age()]
 
     def validate(self, obj: node_v1.RuntimeClass, old: node_v1.RuntimeClass | None) -> Iterator[FieldError]:
         """A handler that stays, and nodes that can be selected."""
         yield from is_label(Path("handler"), obj.handler)
         if obj.overhead:
-            yield from validate_totals(obj.overhead.podFixed, Path("overhead.podFixed"))
+            yield from validate_totals(obj.overhead.podFixed, Path("overhead.limits"))
         if obj.scheduling:
             yield from _scheduling(obj.scheduling, Path("scheduling"))
         if old:

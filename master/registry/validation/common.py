@@ -75,10 +75,9 @@ def base64_size(kind: str, values: Iterable[str]) -> int:
 
 def one_of(path: Path, value: str | None, allowed: Collection[str], *, optional: bool = False) -> Iterator[FieldError]:
     """The value is one of some words, which the refusal names in their order."""
-    if not value:
-        if not optional:
-            yield required(path)
-    elif value not in allowed:
+    if not value and not optional:
+        yield required(path)
+    elif value is not None and value not in allowed:
         yield not_supported(path, value, allowed)
 
 

@@ -1,12 +1,13 @@
 """The rules of containers: names, images, ports, environment, resources, mounts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from master.registry.validation.common import is_label, not_negative, one_of
+from master.registry.validation.common import is_label, one_of
 from master.registry.validation.environment import validate_env, validate_env_from, validate_file_volumes
 from master.registry.validation.handlers import validate_lifecycle, validate_probes
-from master.registry.validation.resourcenames import OF_CONTAINERS, validate_resource_of
+from master.registry.validation.resources import validate_resources
+from master.registry.validation.security import validate_container_security
 from master.registry.validation.volumes import validate_devices, validate_mounts
 from timonel.api import names
 from timonel.api.fields import (
@@ -21,7 +22,6 @@ from timonel.api.fields import (
     too_long,
 )
 from timonel.api.podresources import is_sidecar
-from timonel.api.quantity import Quantity
 from timonel.api.types import core_v1
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -40,6 +40,7 @@ class Surroundings:
 
     volumes: Mapping[str, core_v1.Volume]
     """Those that have no faults."""
+    claims: Collection[str]
     grace: int | None
     host_network: bool
 
@@ -102,13 +103,13 @@ def _container(container: AnyContainer, around: Surroundings, path: Path) -> Ite
     if container.volumeMounts:
         yield from validate_mounts(container, around.volumes, path.child("volumeMounts"), privileged=privileged)
     if container.resources:
-        yield from validate_resources(container.resources, path.child("resources"))
+        yield from validate_resources(container.resources, path.child("resources"), around.claims)
     if container.volumeDevices:
         yield from validate_devices(container, around.volumes, path.child("volumeDevices"))
     if container.resizePolicy:
         yield from _resizing(container.resizePolicy, path.child("resizePolicy"))
     if container.securityContext:
-        yield from _security(container.securityContext, path.child("securityContext"))
+        yield from validate_container_security(container.securityContext, path.child("securityContext"))
 
 
 def _running(container: core_v1.Container, around: Surroundings, path: Path) -> Iterator[FieldError]:
@@ -214,58 +215,3 @@ def _host_ports(containers: Sequence[core_v1.Container], path: Path) -> Iterator
                     shown = "/".join(str(part) for part in wanted)
                     yield duplicate(path.index(index).child("ports").index(number).child("hostPort"), shown)
                 taken.add(wanted)
-
-
-def validate_resources(resources: core_v1.ResourceRequirements, path: Path) -> Iterator[FieldError]:
-    """Limits and requests: known resources, amounts that are not negative, no request above its limit."""
-    for name, limit in resources.limits.items():
-        yield from _resource(name, limit, path.child("limits"))
-    for name, request in resources.requests.items():
-        yield from _resource(name, request, path.child("requests"))
-        cap = resources.limits.get(name)
-        if cap is None:
-            continue
-        if "/" in name or name.startswith("hugepages-"):
-            if request.compare(cap) != 0:
-                yield invalid(path.child("requests"), request, f"must be equal to {name} limit of {cap}")
-        elif request.compare(cap) > 0:
-            yield invalid(path.child("requests"), request, f"must be less than or equal to {name} limit of {cap}")
-
-
-def _resource(name: str, amount: Quantity, path: Path) -> Iterator[FieldError]:
-    at = path.key(name)
-    yield from validate_resource_of("containers", OF_CONTAINERS, name, at)
-    nanos = amount.amount.nanos
-    if nanos < 0:
-        yield invalid(at, amount, "must be greater than or equal to 0")
-    if "/" in name and nanos % 10**9:
-        yield invalid(at, amount, "must be an integer")
-
-
-def _security(context: core_v1.SecurityContext, path: Path) -> Iterator[FieldError]:
-    yield from not_negative(path.child("runAsUser"), context.runAsUser)
-    yield from not_negative(path.child("runAsGroup"), context.runAsGroup)
-    if context.allowPrivilegeEscalation is False:
-        if context.privileged:
-            yield invalid(path, {}, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true")
-        if context.capabilities and "SYS_ADMIN" in context.capabilities.add:
-            why = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            yield invalid(path, {}, why)
-    if context.seccompProfile:
-        yield from validate_seccomp(context.seccompProfile, path.child("seccompProfile"))
-
-
-def validate_seccomp(profile: core_v1.SeccompProfile, path: Path) -> Iterator[FieldError]:
-    """A profile by its type; a local one by its path too."""
-    yield from one_of(path.child("type"), profile.type, ("Localhost", "RuntimeDefault", "Unconfined"))
-    if profile.type == "Localhost" and not profile.localhostProfile:
-        yield required(path.child("localhostProfile"), "must be set when seccomp type is Localhost")
-    if profile.type != "Localhost" and profile.localhostProfile:
-        why = "can only be set when seccomp type is Localhost"
-        yield invalid(path.child("localhostProfile"), profile.localhostProfile, why)
-
-
-def validate_totals(amounts: Mapping[str, Quantity], path: Path) -> Iterator[FieldError]:
-    """A list of resource amounts, as overhead is."""
-    for name, amount in amounts.items():
-        yield from _resource(name, amount, path)

@@ -53,7 +53,7 @@ def _value_from(variable: core_v1.EnvVar, source: core_v1.EnvVarSource, path: Pa
 
 
 def _key(reference: KeyReference, path: Path) -> Iterator[FieldError]:
-    yield from _named(reference.name, path)
+    yield from is_subdomain(path.child("name"), reference.name or "")
     if not reference.key:
         yield required(path.child("key"))
     else:

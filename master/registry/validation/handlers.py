@@ -91,10 +91,10 @@ def _handler(
                 yield required(path.child("path"))
             yield from port_reference(action.port, path.child("port"))
             yield from one_of(path.child("scheme"), action.scheme, ("HTTP", "HTTPS"))
-            for index, header in enumerate(action.httpHeaders):
+            for header in action.httpHeaders:
                 if not _HEADER.fullmatch(header.name):
                     rule = f"{HEADER_NAME}, regex used for validation is '[-A-Za-z0-9]+')"
-                    yield invalid(path.child("httpHeaders").index(index).child("name"), header.name, rule)
+                    yield invalid(path.child("httpHeaders"), header.name, rule)
         case core_v1.TCPSocketAction():
             yield from port_reference(action.port, path.child("port"))
         case core_v1.GRPCAction():

@@ -91,7 +91,7 @@ def _owners(owners: Sequence[OwnerReference], path: Path) -> Iterator[FieldError
     for index, owner in enumerate(owners):
         at = path.index(index)
         if not owner.apiVersion or owner.apiVersion.count("/") > 1:
-            yield invalid(at.child("apiVersion"), owner.apiVersion, "version must not be empty")
+            yield invalid(path.child("apiVersion"), owner.apiVersion, "version must not be empty")
         for field in ("kind", "name", "uid"):
             if not getattr(owner, field):
                 yield invalid(path.child(field), "", "must not be empty")

@@ -9,6 +9,7 @@ from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, 
 from timonel.api.types import core_v1, meta_v1
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+SPREADING = ("DoNotSchedule", "ScheduleAnyway")
 NODE_FIELDS = ("metadata.name",)
 
 
@@ -108,6 +109,11 @@ def validate_node_selector(selector: core_v1.NodeSelector, path: Path) -> Iterat
         yield required(at, "must have at least one node selector term")
     for index, term in enumerate(selector.nodeSelectorTerms):
         yield from _node_term(term, at.index(index))
+        for number, need in enumerate(term.matchExpressions):
+            values = at.index(index).child("matchExpressions").index(number).child("values")
+            for place, value in enumerate(need.values):
+                for fault in names.label_value(value):
+                    yield invalid(values.index(place), value, fault)
 
 
 def _node_term(term: core_v1.NodeSelectorTerm, path: Path) -> Iterator[FieldError]:
@@ -124,6 +130,9 @@ def _node_term(term: core_v1.NodeSelectorTerm, path: Path) -> Iterator[FieldErro
             yield required(
                 at.child("values"), "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"
             )
+        for number, value in enumerate(need.values if need.key in NODE_FIELDS else ()):
+            for fault in names.subdomain(value):
+                yield invalid(at.child("values").index(number), value, fault)
         if need.key not in NODE_FIELDS:
             yield invalid(at.child("key"), need.key, "not a valid field selector key")
 
@@ -150,6 +159,8 @@ def _pod_term(term: core_v1.PodAffinityTerm, path: Path) -> Iterator[FieldError]
         yield from validate_selector(term.labelSelector, path.child("labelSelector"))
     if term.namespaceSelector:
         yield from validate_selector(term.namespaceSelector, path.child("namespaceSelector"))
+    yield from _keys(term.matchLabelKeys, term.labelSelector, path.child("matchLabelKeys"))
+    yield from _keys(term.mismatchLabelKeys, term.labelSelector, path.child("mismatchLabelKeys"))
     for name in term.namespaces:
         for fault in names.label(name):
             yield invalid(path.child("namespace"), name, fault)
@@ -159,29 +170,32 @@ def _pod_term(term: core_v1.PodAffinityTerm, path: Path) -> Iterator[FieldError]
         yield invalid(path.child("topologyKey"), term.topologyKey, fault)
 
 
+def _keys(keys: Sequence[str], selector: meta_v1.LabelSelector | None, path: Path) -> Iterator[FieldError]:
+    """Labels whose values are the pod's own."""
+    if keys and selector is None:
+        yield forbidden(path, "must not be specified when labelSelector is not set")
+    for index, key in enumerate(keys):
+        for fault in names.qualified(key):
+            yield invalid(path.index(index), key, fault)
+
+
 def _weight(weight: int, path: Path) -> Iterator[FieldError]:
     if not 1 <= weight <= 100:
         yield invalid(path.child("weight"), weight, "must be in the range 1-100")
 
 
 def _spread(constraints: Sequence[core_v1.TopologySpreadConstraint], path: Path) -> Iterator[FieldError]:
-    seen: set[tuple[str, str]] = set()
     for index, constraint in enumerate(constraints):
         at = path.index(index)
         if constraint.maxSkew <= 0:
             yield invalid(at.child("maxSkew"), constraint.maxSkew, "must be greater than zero")
         if not constraint.topologyKey:
             yield required(at.child("topologyKey"), "can not be empty")
-        else:
-            for fault in names.qualified(constraint.topologyKey):
-                yield invalid(at.child("topologyKey"), constraint.topologyKey, fault)
-        yield from one_of(
-            at.child("whenUnsatisfiable"), constraint.whenUnsatisfiable, ("DoNotSchedule", "ScheduleAnyway")
-        )
+        if constraint.whenUnsatisfiable not in SPREADING:
+            yield not_supported(at.child("whenUnsatisfiable"), constraint.whenUnsatisfiable, SPREADING)
         pair = (constraint.topologyKey, constraint.whenUnsatisfiable)
-        if pair in seen:
+        if pair in [(other.topologyKey, other.whenUnsatisfiable) for other in constraints[index + 1 :]]:
             yield duplicate(at.child("{topologyKey, whenUnsatisfiable}"), f"{{{', '.join(pair)}}}")
-        seen.add(pair)
         if constraint.minDomains is not None:
             if constraint.minDomains <= 0:
                 yield invalid(at.child("minDomains"), constraint.minDomains, "must be greater than zero")
@@ -190,5 +204,6 @@ def _spread(constraints: Sequence[core_v1.TopologySpreadConstraint], path: Path)
                 yield invalid(at.child("minDomains"), constraint.minDomains, why)
         for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             yield from one_of(at.child(field), getattr(constraint, field), ("Honor", "Ignore"), optional=True)
+        yield from _keys(constraint.matchLabelKeys, constraint.labelSelector, at.child("matchLabelKeys"))
         if constraint.labelSelector:
             yield from validate_selector(constraint.labelSelector, at.child("labelSelector"))

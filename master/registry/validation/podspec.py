@@ -1,13 +1,14 @@
 """The rules of a pod's spec, for pods and for pod templates (Kubernetes' apis/core/validation)."""
 
 import ipaddress
-import re
 from collections.abc import Iterator, Sequence
 
 from master.registry.validation.common import NOWHERE, is_label, is_qualified, is_subdomain, one_of
-from master.registry.validation.containers import Surroundings, validate_containers, validate_seccomp, validate_totals
+from master.registry.validation.containers import Surroundings, validate_containers
 from master.registry.validation.meta import validate_annotations, validate_labels
 from master.registry.validation.placement import validate_placement
+from master.registry.validation.resources import validate_pod_claims, validate_pod_resources, validate_totals
+from master.registry.validation.security import validate_pod_security
 from master.registry.validation.volumes import validate_volumes
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
@@ -18,8 +19,6 @@ DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 SYSTEMS = ("linux", "windows")
 LONGEST_DEADLINE = 2**31 - 1
 MAX_NAMESERVERS = 3
-MAX_SYSCTL = 253
-_SYSCTL = re.compile(r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?")
 MAX_SEARCHES = 32
 MAX_SEARCH_CHARS = 2048
 SPEC = Path("spec")
@@ -63,20 +62,28 @@ def _faults(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
     yield from validate_volumes(spec.volumes, path.child("volumes"), volumes)
     around = Surroundings(
         volumes=volumes,
+        claims={claim.name for claim in spec.resourceClaims if claim.name},
         grace=spec.terminationGracePeriodSeconds,
         host_network=bool(spec.hostNetwork),
     )
+    yield from validate_pod_claims(spec.resourceClaims, path.child("resourceClaims"))
     yield from validate_containers(spec, around, path)
+    if spec.resources:
+        yield from validate_pod_resources(spec, path.child("resources"))
     yield from one_of(path.child("restartPolicy"), spec.restartPolicy, RESTART_POLICIES)
     yield from one_of(path.child("dnsPolicy"), spec.dnsPolicy, DNS_POLICIES)
     yield from validate_deadline(spec.activeDeadlineSeconds, path.child("activeDeadlineSeconds"))
     yield from validate_placement(spec, path)
     yield from _names(spec, path)
     if spec.securityContext:
-        yield from _security(spec, spec.securityContext, path.child("securityContext"))
+        yield from validate_pod_security(spec, spec.securityContext, path.child("securityContext"))
     if spec.hostAliases:
         yield from _host_aliases(spec.hostAliases, path.child("hostAliases"))
     yield from _dns(spec, path)
+    windows = spec.securityContext and spec.securityContext.windowsOptions
+    if windows and windows.hostProcess and not spec.hostNetwork:
+        why = "hostNetwork must be true if pod contains any hostProcess containers"
+        yield invalid(path.child("hostNetwork"), bool(spec.hostNetwork), why)
     for index, gate in enumerate(spec.readinessGates):
         yield from is_qualified(path.child("readinessGates").index(index).child("conditionType"), gate.conditionType)
     yield from _scheduling_gates(spec.schedulingGates, path.child("schedulingGates"))
@@ -106,38 +113,6 @@ def _names(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
             yield required(path.child("os", "name"))
         elif spec.os.name not in SYSTEMS:
             yield not_supported(path.child("os"), spec.os.name, SYSTEMS)
-
-
-def _security(spec: core_v1.PodSpec, context: core_v1.PodSecurityContext, path: Path) -> Iterator[FieldError]:
-    for field in ("runAsUser", "runAsGroup", "fsGroup"):
-        value = getattr(context, field)
-        if value is not None and not 0 <= value < 2**31:
-            yield invalid(path.child(field), value, "must be between 0 and 2147483647, inclusive")
-    for index, group in enumerate(context.supplementalGroups):
-        if not 0 <= group < 2**31:
-            at = path.child("supplementalGroups").index(index)
-            yield invalid(at, group, "must be between 0 and 2147483647, inclusive")
-    if context.seccompProfile:
-        yield from validate_seccomp(context.seccompProfile, path.child("seccompProfile"))
-    yield from one_of(
-        path.child("fsGroupChangePolicy"), context.fsGroupChangePolicy, ("Always", "OnRootMismatch"), optional=True
-    )
-    if spec.hostPID and spec.shareProcessNamespace:
-        yield invalid(
-            path.child("shareProcessNamespace"), True, "ShareProcessNamespace and HostPID cannot both be enabled"
-        )
-    seen: set[str] = set()
-    for index, sysctl in enumerate(context.sysctls):
-        at = path.child("sysctls").index(index).child("name")
-        if not sysctl.name:
-            yield required(at)
-        elif len(sysctl.name) > MAX_SYSCTL or not _SYSCTL.fullmatch(sysctl.name):
-            yield invalid(
-                at, sysctl.name, f"must have at most {MAX_SYSCTL} characters and match regex ^{_SYSCTL.pattern}$"
-            )
-        elif sysctl.name in seen:
-            yield duplicate(at, sysctl.name)
-        seen.add(sysctl.name)
 
 
 def _host_aliases(aliases: Sequence[core_v1.HostAlias], path: Path) -> Iterator[FieldError]:
@@ -180,7 +155,8 @@ def _dns(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
         yield invalid(at.child("searches"), config.searches, why)
     for index, search in enumerate(config.searches):
         if search != ".":
-            yield from is_subdomain(at.child("searches").index(index), search.removesuffix("."))
+            for fault in names.subdomain_with_underscores(search.removesuffix(".")):
+                yield invalid(at.child("searches").index(index), search.removesuffix("."), fault)
     for index, option in enumerate(config.options):
         if not option.name:
             yield required(at.child("options").index(index), "must not be empty")

@@ -116,7 +116,7 @@ def _of_type(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
         why = "may only be set for externally-accessible services"
         yield invalid(SPEC.child("externalTrafficPolicy"), spec.externalTrafficPolicy, why)
     policies = ("Cluster", "Local")
-    yield from one_of(SPEC.child("externalTrafficPolicy"), spec.externalTrafficPolicy, policies, optional=True)
+    yield from one_of(SPEC.child("externalTrafficPolicy"), spec.externalTrafficPolicy or None, policies, optional=True)
     yield from one_of(SPEC.child("internalTrafficPolicy"), spec.internalTrafficPolicy, policies, optional=True)
 
 
