@@ -24,8 +24,10 @@ COLUMNS: Sequence[Column[AnyConfiguration]] = [
 
 def default_webhook(webhook: AnyWebhook) -> None:
     """Asked about everything that its rules name, for ten seconds; when it does not answer, the request fails."""
-    webhook.failurePolicy = webhook.failurePolicy or FAIL
-    webhook.matchPolicy = webhook.matchPolicy or EQUIVALENT
+    if webhook.failurePolicy is None:
+        webhook.failurePolicy = FAIL
+    if webhook.matchPolicy is None:
+        webhook.matchPolicy = EQUIVALENT
     webhook.namespaceSelector = webhook.namespaceSelector or meta_v1.LabelSelector()
     webhook.objectSelector = webhook.objectSelector or meta_v1.LabelSelector()
     if webhook.timeoutSeconds is None:

@@ -33,6 +33,7 @@ def _available(api: apiregistration_v1.APIService) -> str:
 class APIServices(Strategy[apiregistration_v1.APIService]):
     """Who serves a version of a group: this server, or another behind a service."""
 
+    unconditional_update = False
     columns = [Column("Service", _service), Column("Available", _available), age()]
     subresources = [Status()]
 
@@ -64,7 +65,7 @@ class APIServices(Strategy[apiregistration_v1.APIService]):
         """Named after its version and group, with priorities in their ranges."""
         spec, name = obj.spec, obj.metadata.name or ""
         wanted = f"{spec.version or ''}.{spec.group or ''}"
-        if name != wanted:
+        if name and name != wanted:
             yield invalid(Path("metadata.name"), name, f'must be `spec.version+"."+spec.group`: "{wanted}"')
         if not spec.group and spec.version != "v1":
             yield required(SPEC.child("group"), "only v1 may have an empty group and it better be legacy kube")

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
 from master.registry.validation.common import unchanged
-from master.registry.validation.storage import is_driver
 from timonel.api.fields import FieldError, Path, duplicate, invalid, not_supported
 from timonel.api.types import storage_v1
 
@@ -22,6 +21,7 @@ LEAST_UPDATE_SECONDS = 10
 class CSIDrivers(Strategy[storage_v1.CSIDriver]):
     """What a CSI driver wants of Kubernetes."""
 
+    unconditional_update = False
     has_generation = True
     columns = [
         Column("AttachRequired", lambda driver: bool(driver.spec.attachRequired), "boolean"),
@@ -35,6 +35,10 @@ class CSIDrivers(Strategy[storage_v1.CSIDriver]):
         age(),
     ]
 
+    def prepare_create(self, obj: storage_v1.CSIDriver, call: object) -> None:
+        """Changes are counted from none."""
+        obj.metadata.generation = None
+
     def default(self, obj: storage_v1.CSIDriver, old: storage_v1.CSIDriver | None) -> None:
         """Persistent volumes that are attached."""
         spec = obj.spec
@@ -47,7 +51,6 @@ class CSIDrivers(Strategy[storage_v1.CSIDriver]):
     def validate(self, obj: storage_v1.CSIDriver, old: storage_v1.CSIDriver | None) -> Iterator[FieldError]:
         """Known modes and policies; what volumes depend on stays."""
         spec = obj.spec
-        yield from is_driver(Path("metadata.name"), obj.metadata.name or "")
         for mode in spec.volumeLifecycleModes:
             if mode not in (PERSISTENT, "Ephemeral"):
                 yield not_supported(SPEC.child("volumeLifecycleModes"), mode, (PERSISTENT, "Ephemeral"))

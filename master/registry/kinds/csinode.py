@@ -6,17 +6,18 @@ from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
 from master.registry.validation.common import is_qualified, not_negative
 from master.registry.validation.storage import is_driver
-from timonel.api.fields import FieldError, Path, duplicate, invalid, required, too_long
+from timonel.api.fields import FieldError, Path, duplicate, invalid, required
 from timonel.api.types import storage_v1
 
 DRIVERS = Path("spec.drivers")
-LONGEST_ID = 192
+LONGEST_ID = 256
 
 
 @kind(storage_v1.CSINode, plural="csinodes", namespaced=False, shows_deleted=True)
 class CSINodes(Strategy[storage_v1.CSINode]):
     """Which CSI drivers a node has; the node's name is the object's."""
 
+    unconditional_update = False
     columns = [Column("Drivers", lambda node: len(node.spec.drivers), "integer"), age()]
 
     def validate(self, obj: storage_v1.CSINode, old: storage_v1.CSINode | None) -> Iterator[FieldError]:
@@ -41,17 +42,15 @@ def _driver(driver: storage_v1.CSINodeDriver, path: Path) -> Iterator[FieldError
     if not driver.nodeID:
         yield required(path.child("nodeID"))
     elif len(driver.nodeID) > LONGEST_ID:
-        yield too_long(path.child("nodeID"), LONGEST_ID)
+        yield invalid(path.child("nodeID"), driver.nodeID, f"must be {LONGEST_ID} characters or less")
     if driver.allocatable:
         yield from not_negative(path.child("allocatable", "count"), driver.allocatable.count)
     for index, key in enumerate(driver.topologyKeys):
-        at = path.child("topologyKeys").index(index)
         if not key:
-            yield required(at)
-        else:
-            yield from is_qualified(at, key)
+            yield required(path)
+        yield from is_qualified(path, key)
         if key in driver.topologyKeys[:index]:
-            yield duplicate(at, key)
+            yield duplicate(path, key)
 
 
 def _may_follow(new: storage_v1.CSINodeDriver, old: storage_v1.CSINodeDriver) -> bool:

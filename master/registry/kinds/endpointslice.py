@@ -8,13 +8,14 @@ from master.registry.strategy import Strategy, kind
 from master.registry.validation.addresses import is_destination
 from master.registry.validation.common import is_subdomain, one_of, unchanged
 from timonel.api import names
-from timonel.api.fields import FieldError, Path, duplicate, invalid, required, too_many
+from timonel.api.fields import FieldError, Path, duplicate, invalid, not_supported, required, too_many
 from timonel.api.types import discovery_v1
 
 MAX_ENDPOINTS = 1000
 MAX_ADDRESSES = 100
 MAX_PORTS = 100
 SHOWN = 3
+PROTOCOLS = ("SCTP", "TCP", "UDP")
 VERSIONS = {"IPv4": 4, "IPv6": 6}
 
 
@@ -55,7 +56,8 @@ class EndpointSlices(Strategy[discovery_v1.EndpointSlice]):
             endpoint.conditions = endpoint.conditions or discovery_v1.EndpointConditions()
         for port in obj.ports:
             port.name = port.name or ""
-            port.protocol = port.protocol or "TCP"
+            if port.protocol is None:
+                port.protocol = "TCP"
 
     def validate(self, obj: discovery_v1.EndpointSlice, old: discovery_v1.EndpointSlice | None) -> Iterator[FieldError]:
         """Addresses are of the slice's type, and not too many; port names differ."""
@@ -99,4 +101,5 @@ def _port_rules(ports: list[discovery_v1.EndpointPort], path: Path) -> Iterator[
         if name:
             for fault in names.label(name):
                 yield invalid(at.child("name"), name, fault)
-        yield from one_of(at.child("protocol"), port.protocol, ("SCTP", "TCP", "UDP"))
+        if port.protocol not in PROTOCOLS:
+            yield not_supported(at.child("protocol"), port.protocol, PROTOCOLS)

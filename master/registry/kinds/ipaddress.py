@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
 from master.registry.validation.addresses import is_canonical_address
-from master.registry.validation.common import is_label, is_subdomain, unchanged
+from master.registry.validation.common import is_subdomain, unchanged
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, invalid, required
 from timonel.api.types import networking_v1
@@ -29,20 +29,19 @@ class IPAddresses(Strategy[networking_v1.IPAddress]):
     def validate(self, obj: networking_v1.IPAddress, old: networking_v1.IPAddress | None) -> Iterator[FieldError]:
         """A name that is an address, and an owner that stays."""
         parent, path = obj.spec.parentRef, SPEC.child("parentRef")
-        yield from is_canonical_address(Path("metadata.name"), obj.metadata.name or "")
+        if obj.metadata.name:
+            yield from is_canonical_address(Path("metadata.name"), obj.metadata.name)
         if parent == networking_v1.ParentReference():
             yield required(path)
             return
         if parent.group:
             yield from is_subdomain(path.child("group"), parent.group)
-        for field in ("resource", "name"):
-            text = getattr(parent, field)
-            if not text:
+        for field in ("resource", "name", "namespace"):
+            text = getattr(parent, field) or ""
+            if not text and field != "namespace":
                 yield required(path.child(field))
             for fault in names.path_segment(text):
                 yield invalid(path.child(field), text, fault)
-        if parent.namespace:
-            yield from is_label(path.child("namespace"), parent.namespace)
         if old:
             yield from unchanged(obj.spec, old.spec, "parentRef", path=SPEC)
 

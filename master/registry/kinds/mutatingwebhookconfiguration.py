@@ -18,6 +18,7 @@ from timonel.api.types import admissionregistration_v1 as v1
 class MutatingWebhookConfigurations(Strategy[v1.MutatingWebhookConfiguration]):
     """Servers that may change a request's object."""
 
+    unconditional_update = False
     has_generation = True
     columns = COLUMNS
 
@@ -29,7 +30,8 @@ class MutatingWebhookConfigurations(Strategy[v1.MutatingWebhookConfiguration]):
         """See `webhooks`; each is asked once."""
         for webhook in obj.webhooks:
             default_webhook(webhook)
-            webhook.reinvocationPolicy = webhook.reinvocationPolicy or "Never"
+            if webhook.reinvocationPolicy is None:
+                webhook.reinvocationPolicy = "Never"
 
     def validate(
         self, obj: v1.MutatingWebhookConfiguration, old: v1.MutatingWebhookConfiguration | None

@@ -31,7 +31,8 @@ class PriorityClasses(Strategy[scheduling_v1.PriorityClass]):
 
     def default(self, obj: scheduling_v1.PriorityClass, old: scheduling_v1.PriorityClass | None) -> None:
         """Preempt unless told otherwise."""
-        obj.preemptionPolicy = obj.preemptionPolicy or PREEMPT
+        if obj.preemptionPolicy is None:
+            obj.preemptionPolicy = PREEMPT
 
     def validate(
         self, obj: scheduling_v1.PriorityClass, old: scheduling_v1.PriorityClass | None

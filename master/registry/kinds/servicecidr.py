@@ -35,7 +35,7 @@ class ServiceCIDRs(Strategy[networking_v1.ServiceCIDR]):
         versions = [network.version for network in map(network_of, cidrs) if network]
         if len(cidrs) == MOST and len(versions) == MOST and len(set(versions)) < MOST:
             yield invalid(
-                path, cidrs, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96"
+                path, cidrs, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
             )
         for index, text in enumerate(cidrs):
             yield from is_canonical_network(path.index(index), text)

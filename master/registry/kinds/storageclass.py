@@ -7,11 +7,12 @@ from master.registry.strategy import Strategy, kind
 from master.registry.validation.common import immutable, is_qualified, one_of, unchanged
 from master.registry.validation.storage import default_mark, validate_parameters
 from timonel.api import names
-from timonel.api.fields import FieldError, Path, duplicate, invalid, required
+from timonel.api.fields import FieldError, Path, duplicate, invalid, not_supported, required
 from timonel.api.types import core_v1, storage_v1
 
 DELETE = "Delete"
 IMMEDIATE = "Immediate"
+WAIT = "WaitForFirstConsumer"
 DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
 
 
@@ -31,7 +32,8 @@ class StorageClasses(Strategy[storage_v1.StorageClass]):
     def default(self, obj: storage_v1.StorageClass, old: storage_v1.StorageClass | None) -> None:
         """Volumes are made at once and go with their claims."""
         obj.reclaimPolicy = obj.reclaimPolicy or DELETE
-        obj.volumeBindingMode = obj.volumeBindingMode or IMMEDIATE
+        if obj.volumeBindingMode is None:
+            obj.volumeBindingMode = IMMEDIATE
 
     def validate(self, obj: storage_v1.StorageClass, old: storage_v1.StorageClass | None) -> Iterator[FieldError]:
         """Who makes the volumes and how; that never changes."""
@@ -41,7 +43,8 @@ class StorageClasses(Strategy[storage_v1.StorageClass]):
             yield from is_qualified(Path("provisioner"), obj.provisioner.lower())
         yield from validate_parameters(obj.parameters, Path("parameters"))
         yield from one_of(Path("reclaimPolicy"), obj.reclaimPolicy, (DELETE, "Retain"))
-        yield from one_of(Path("volumeBindingMode"), obj.volumeBindingMode, (IMMEDIATE, "WaitForFirstConsumer"))
+        if obj.volumeBindingMode not in (IMMEDIATE, WAIT):
+            yield not_supported(Path("volumeBindingMode"), obj.volumeBindingMode, (IMMEDIATE, WAIT))
         yield from _topologies(obj.allowedTopologies, Path("allowedTopologies"))
         if old:
             for field in ("parameters", "provisioner", "reclaimPolicy"):

@@ -18,6 +18,7 @@ ONE_SOURCE = "must specify exactly one of inlineVolumeSpec and persistentVolumeN
 class VolumeAttachments(Strategy[storage_v1.VolumeAttachment]):
     """That a volume is to be attached to a node, and whether it is."""
 
+    unconditional_update = False
     columns = [
         Column("Attacher", lambda attachment: attachment.spec.attacher),
         Column("PV", lambda attachment: attachment.spec.source.persistentVolumeName or ""),
@@ -38,11 +39,14 @@ class VolumeAttachments(Strategy[storage_v1.VolumeAttachment]):
         if not obj.spec.attacher:
             yield required(SPEC.child("attacher"))
         yield from is_driver(SPEC.child("attacher"), obj.spec.attacher)
+        source, path = obj.spec.source, SPEC.child("source")
+        if (source.inlineVolumeSpec is None) is (source.persistentVolumeName is None):
+            yield required(path, ONE_SOURCE)
+        elif source.persistentVolumeName is not None:
+            at = path.child("persistentVolumeName")
+            if not source.persistentVolumeName:
+                yield required(at, "must specify non empty persistentVolumeName")
+            yield from is_subdomain(at, source.persistentVolumeName)
         yield from is_subdomain(SPEC.child("nodeName"), obj.spec.nodeName)
-        source = obj.spec.source
-        if (source.inlineVolumeSpec is None) is (not source.persistentVolumeName):
-            yield required(SPEC.child("source"), ONE_SOURCE)
-        elif source.persistentVolumeName:
-            yield from is_subdomain(SPEC.child("source", "persistentVolumeName"), source.persistentVolumeName)
         if old:
             yield from unchanged(obj, old, "spec")

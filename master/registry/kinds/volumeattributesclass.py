@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.validation.common import immutable
-from master.registry.validation.storage import default_mark, is_driver, validate_parameters
-from timonel.api.fields import FieldError, Path
+from master.registry.validation.common import immutable, is_qualified
+from master.registry.validation.storage import default_mark, validate_parameters
+from timonel.api.fields import FieldError, Path, required
 from timonel.api.types import storage_v1
 
 DEFAULT_ANNOTATION = "volumeattributesclass.alpha.kubernetes.io/is-default-class"
@@ -32,7 +32,10 @@ class VolumeAttributesClasses(Strategy[storage_v1.VolumeAttributesClass]):
         self, obj: storage_v1.VolumeAttributesClass, old: storage_v1.VolumeAttributesClass | None
     ) -> Iterator[FieldError]:
         """A driver and its parameters, which never change."""
-        yield from is_driver(Path("driverName"), obj.driverName)
+        if not obj.driverName:
+            yield required(Path("driverName"))
+        else:
+            yield from is_qualified(Path("driverName"), obj.driverName.lower())
         yield from validate_parameters(obj.parameters, Path("parameters"), needed=True)
         if old:
             for field in ("driverName", "parameters"):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from cryptography import x509
 
+from master.registry.validation.common import base64_size
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 from timonel.api.types import certificates_v1 as v1
@@ -28,10 +29,15 @@ _SPEC, _STATUS = Path("spec"), Path("status")
 
 def validate_spec(spec: v1.CertificateSigningRequestSpec) -> Iterator[FieldError]:
     """A request that can be read, for known usages, to a signer with a full name."""
-    try:
-        x509.load_pem_x509_csr(base64.b64decode(spec.request, validate=True))
-    except (ValueError, TypeError, binascii.Error) as error:
-        yield invalid(_SPEC.child("request"), spec.request, f"it is no PEM encoded certificate request: {error}")
+    base64_size("CertificateSigningRequest", [spec.request])
+    pem, at = base64.b64decode(spec.request), _SPEC.child("request")
+    if b"-----BEGIN CERTIFICATE REQUEST-----" not in pem:
+        yield invalid(at, spec.request, "PEM block type must be CERTIFICATE REQUEST")
+    else:
+        try:
+            x509.load_pem_x509_csr(pem)
+        except ValueError as error:
+            yield invalid(at, spec.request, f"it is no certificate request: {error}")
     usages = _SPEC.child("usages")
     if not spec.usages:
         yield required(usages)

@@ -24,12 +24,20 @@ MAX_COUNTER_SETS = 8
 MAX_ATTRIBUTES = 32
 LONGEST_DRIVER = 63
 LONGEST_POOL = 253
+LONGEST_VALUE = 64
 EXACT = "ExactCount"
 ALL = "All"
 EFFECTS = ("NoExecute", "NoSchedule", "None")
 ONE_PLACE = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
 ONE_REQUEST = "exactly one of `exactly` or `firstAvailable` is required"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+IDENTIFIER = (
+    "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters "
+    f"or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '{_IDENTIFIER.pattern}')"
+)
+_PART = r"(0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)"
+_SEMVER = re.compile(rf"(0|[1-9]\d*)(\.(0|[1-9]\d*)){{2}}(-{_PART}(\.{_PART})*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?")
+"""A version by semver.org."""
 
 
 def default_claim(claim: v1.DeviceClaim) -> None:
@@ -43,7 +51,7 @@ def default_claim(claim: v1.DeviceClaim) -> None:
 
 def _default_request(request: v1.ExactDeviceRequest | v1.DeviceSubRequest) -> None:
     request.allocationMode = request.allocationMode or EXACT
-    if request.allocationMode == EXACT and request.count is None:
+    if request.allocationMode == EXACT and not request.count:
         request.count = 1
     for toleration in request.tolerations:
         toleration.operator = toleration.operator or "Equal"
@@ -55,9 +63,9 @@ def validate_claim(claim: v1.DeviceClaim, path: Path) -> Iterator[FieldError]:
     known: set[str] = set()
     for index, request in enumerate(claim.requests):
         at = path.child("requests").index(index)
-        yield from _name(request.name, at.child("name"))
+        yield from is_label(at.child("name"), request.name)
         if request.name in known:
-            yield duplicate(at.child("name"), request.name)
+            yield duplicate(at, request.name)
         known.add(request.name)
         yield from _request(request, at)
     parts = {f"{request.name}/{choice.name}" for request in claim.requests for choice in request.firstAvailable}
@@ -76,13 +84,6 @@ def _limited(items: Sequence[object], most: int, path: Path) -> Iterator[FieldEr
         yield too_many(path, len(items), most)
 
 
-def _name(name: str, path: Path) -> Iterator[FieldError]:
-    if not name:
-        yield required(path)
-    else:
-        yield from is_label(path, name)
-
-
 def _request(request: v1.DeviceRequest, path: Path) -> Iterator[FieldError]:
     if request.exactly and request.firstAvailable:
         yield invalid(path, "", f"{ONE_REQUEST}, but multiple fields are set")
@@ -93,9 +94,9 @@ def _request(request: v1.DeviceRequest, path: Path) -> Iterator[FieldError]:
     yield from _limited(request.firstAvailable, MAX_FIRST, path.child("firstAvailable"))
     for index, choice in enumerate(request.firstAvailable):
         at = path.child("firstAvailable").index(index)
-        yield from _name(choice.name, at.child("name"))
+        yield from is_label(at.child("name"), choice.name)
         if choice.name in [other.name for other in request.firstAvailable[:index]]:
-            yield duplicate(at.child("name"), choice.name)
+            yield duplicate(at, choice.name)
         yield from _wanted(choice, at)
 
 
@@ -170,7 +171,7 @@ def _attribute_name(name: str, path: Path, *, with_domain: bool = False) -> Iter
     elif with_domain:
         yield invalid(path, name, "must include a domain")
     if not _IDENTIFIER.fullmatch(identifier):
-        yield invalid(path, identifier, "a valid C identifier must start with alphabetic character or '_'")
+        yield invalid(path, identifier, IDENTIFIER)
 
 
 def _known_requests(asked: Sequence[str], known: set[str], path: Path) -> Iterator[FieldError]:
@@ -225,15 +226,15 @@ def validate_slice(spec: v1.ResourceSliceSpec, path: Path) -> Iterator[FieldErro
     seen: set[str] = set()
     for index, device in enumerate(spec.devices):
         at = path.child("devices").index(index)
-        yield from _name(device.name, at.child("name"))
-        if device.name in seen:
-            yield duplicate(at.child("name"), device.name)
-        seen.add(device.name)
+        yield from is_label(at.child("name"), device.name)
         yield from _device(device, at)
+        if device.name in seen:
+            yield duplicate(at, device.name)
+        seen.add(device.name)
     yield from _limited(spec.sharedCounters, MAX_COUNTER_SETS, path.child("sharedCounters"))
     for index, counters in enumerate(spec.sharedCounters):
         at = path.child("sharedCounters").index(index)
-        yield from _name(counters.name, at.child("name"))
+        yield from is_label(at.child("name"), counters.name)
         if not counters.counters:
             yield required(at.child("counters"))
 
@@ -253,6 +254,10 @@ def _pool(pool: v1.ResourcePool, path: Path) -> Iterator[FieldError]:
 
 
 def _place(spec: v1.ResourceSliceSpec, path: Path) -> Iterator[FieldError]:
+    if spec.nodeName:
+        yield from is_subdomain(path.child("nodeName"), spec.nodeName)
+    elif spec.nodeName is not None:
+        yield invalid(path.child("nodeName"), "", "must be either unset or set to a non-empty string")
     given = [
         field for field in ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection") if getattr(spec, field)
     ]
@@ -261,8 +266,6 @@ def _place(spec: v1.ResourceSliceSpec, path: Path) -> Iterator[FieldError]:
     elif len(given) > 1:
         listed = ", ".join(f"`{field}`" for field in given)
         yield invalid(path, f"{{{listed}}}", f"{ONE_PLACE}, but multiple fields are set")
-    if spec.nodeName:
-        yield from is_subdomain(path.child("nodeName"), spec.nodeName)
     if spec.nodeSelector:
         if len(spec.nodeSelector.nodeSelectorTerms) != 1:
             at = path.child("nodeSelector", "nodeSelectorTerms")
@@ -291,7 +294,13 @@ def _device(device: v1.Device, path: Path) -> Iterator[FieldError]:
 def _attribute(attribute: v1.DeviceAttribute, path: Path) -> Iterator[FieldError]:
     values: tuple[Any, ...] = (attribute.bool_, attribute.int_, attribute.string, attribute.version)
     given = [value for value in values if value is not None]
-    if not given:
-        yield required(path, "exactly one value must be specified")
-    elif len(given) > 1:
+    if len(given) != 1:
         yield invalid(path, "", "exactly one value must be specified")
+        return
+    for field, value in ("string", attribute.string), ("version", attribute.version):
+        if value is not None and len(value) > LONGEST_VALUE:
+            yield too_long(path.child(field), LONGEST_VALUE)
+    if attribute.version is not None and not _SEMVER.fullmatch(attribute.version):
+        yield invalid(
+            path.child("version"), attribute.version, "must be a string compatible with semver.org spec 2.0.0"
+        )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from master.registry.validation.common import is_label, is_subdomain
+from timonel.api import names
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
 from timonel.api.types import flowcontrol_v1 as v1
 
@@ -13,7 +14,6 @@ MAX_PRECEDENCE = 10_000
 MAX_QUEUES = 10_000_000
 MAX_ENTROPY_BITS = 60
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch")
-URL_VERBS = ("connect", "delete", "get", "head", "options", "patch", "post", "put", "trace")
 SUBJECTS = {"Group": "group", "ServiceAccount": "serviceAccount", "User": "user"}
 
 
@@ -49,13 +49,15 @@ def _rule(rule: v1.PolicyRulesWithSubjects, path: Path) -> Iterator[FieldError]:
         yield from _resource(resource, path.child("resourceRules").index(index))
     for index, plain in enumerate(rule.nonResourceRules):
         at = path.child("nonResourceRules").index(index)
-        yield from _words(plain.verbs, URL_VERBS, at.child("verbs"), "verbs")
-        yield from _words(plain.nonResourceURLs, (), at.child("nonResourceURLs"), "nonResourceURLs")
+        yield from _words(plain.verbs, VERBS, at.child("verbs"), "verbs")
+        needed = "nonResourceURLs must contain at least one value"
+        yield from _words(plain.nonResourceURLs, (), at.child("nonResourceURLs"), "non-resource URLs", needed)
 
 
 def _subject(subject: v1.Subject, path: Path) -> Iterator[FieldError]:
     if subject.kind not in SUBJECTS:
         yield not_supported(path.child("kind"), subject.kind, SUBJECTS)
+        return
     for kind, field in SUBJECTS.items():
         value: v1.GroupSubject | v1.UserSubject | v1.ServiceAccountSubject | None = getattr(subject, field)
         at = path.child(field)
@@ -82,23 +84,25 @@ def _account(subject: v1.ServiceAccountSubject, path: Path) -> Iterator[FieldErr
 
 def _resource(rule: v1.ResourcePolicyRule, path: Path) -> Iterator[FieldError]:
     yield from _words(rule.verbs, VERBS, path.child("verbs"), "verbs")
-    yield from _words(rule.apiGroups, (), path.child("apiGroups"), "api groups")
-    yield from _words(rule.resources, (), path.child("resources"), "resources")
+    for field, one, all_ in ("apiGroups", "api group", "api groups"), ("resources", "resource", "resources"):
+        needed = f"resource rules must supply at least one {one}"
+        yield from _words(getattr(rule, field), (), path.child(field), all_, needed)
     at = path.child("namespaces")
     if not rule.namespaces and not rule.clusterScope:
         yield required(at, "resource rules that are not cluster scoped must supply at least one namespace")
     elif "*" in rule.namespaces and len(rule.namespaces) > 1:
-        yield invalid(at, rule.namespaces, "'*' means every namespace, so no other may be given")
+        yield invalid(at, rule.namespaces, "if '*' is present, must not specify other namespaces")
     else:
         for index, namespace in enumerate(rule.namespaces):
-            if namespace != "*":
-                yield from is_label(at.index(index), namespace)
+            for fault in names.label(namespace) if namespace != "*" else ():
+                why = f"each member of this list must be '*' or a DNS-1123 label; {fault}"
+                yield invalid(at.index(index), namespace, why)
 
 
-def _words(words: Sequence[str], known: Sequence[str], path: Path, what: str) -> Iterator[FieldError]:
+def _words(words: Sequence[str], known: Sequence[str], path: Path, what: str, needed: str = "") -> Iterator[FieldError]:
     """One at least, of those that are known where any are, and ``*`` alone."""
     if not words:
-        yield required(path, f"{what} must contain at least one value")
+        yield required(path, needed or f"{what} must contain at least one value")
     elif "*" in words:
         if len(words) > 1:
             yield invalid(path, list(words), f"if '*' is present, must not specify other {what}")

@@ -24,7 +24,7 @@ WILDCARD = (
 def validate_ingress(spec: networking_v1.IngressSpec) -> Iterator[FieldError]:
     """Rules or a default, hosts and paths that can be asked for, and where they lead."""
     if not spec.rules and spec.defaultBackend is None:
-        yield invalid(SPEC, spec.rules, "either `defaultBackend` or `rules` must be specified")
+        yield invalid(SPEC, None, "either `defaultBackend` or `rules` must be specified")
     if spec.defaultBackend:
         yield from _backend(spec.defaultBackend, SPEC.child("defaultBackend"))
     for index, rule in enumerate(spec.rules):
@@ -64,15 +64,16 @@ def _paths(value: networking_v1.HTTPIngressRuleValue, path: Path) -> Iterator[Fi
         yield required(path)
     for index, one in enumerate(value.paths):
         at = path.index(index)
+        if not one.pathType:
+            yield required(at.child("pathType"), "pathType must be specified")
+            continue
         yield from _path(one, at)
         yield from _backend(one.backend, at.child("backend"))
 
 
 def _path(one: networking_v1.HTTPIngressPath, path: Path) -> Iterator[FieldError]:
     text, at = one.path or "", path.child("path")
-    if not one.pathType:
-        yield required(path.child("pathType"), "pathType must be specified")
-    elif one.pathType not in PATH_TYPES:
+    if one.pathType not in PATH_TYPES:
         yield not_supported(path.child("pathType"), one.pathType, PATH_TYPES)
     elif one.pathType == "ImplementationSpecific":
         if text and not text.startswith("/"):

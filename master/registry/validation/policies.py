@@ -34,13 +34,14 @@ BOTH_ACTIONS = (
     "must not contain both Deny and Warn (repeating the same validation failure information in the API response and "
     "headers serves no purpose)"
 )
-NOTHING = "validations or auditAnnotations must be specified"
+NOTHING = "validations or auditAnnotations must contain at least one item"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def default_match(resources: Any) -> None:
     """Everything that the rules name, in whatever version."""
-    resources.matchPolicy = resources.matchPolicy or EQUIVALENT
+    if resources.matchPolicy is None:
+        resources.matchPolicy = EQUIVALENT
     resources.namespaceSelector = resources.namespaceSelector or meta_v1.LabelSelector()
     resources.objectSelector = resources.objectSelector or meta_v1.LabelSelector()
     default_rules(resources.resourceRules)
@@ -49,7 +50,8 @@ def default_match(resources: Any) -> None:
 
 def default_policy(spec: Any) -> None:
     """A request fails when its judging fails."""
-    spec.failurePolicy = spec.failurePolicy or FAIL
+    if spec.failurePolicy is None:
+        spec.failurePolicy = FAIL
     if spec.matchConstraints:
         default_match(spec.matchConstraints)
 
@@ -140,16 +142,12 @@ def _param_kind(kind: Any, path: Path) -> Iterator[FieldError]:
 
 
 def _variables(variables: Sequence[Any], path: Path, expressions: Expressions) -> Iterator[FieldError]:
-    seen: set[str] = set()
     for index, variable in enumerate(variables):
         at = path.index(index)
         if not variable.name:
             yield required(at.child("name"), "name is not specified")
         elif not _IDENTIFIER.fullmatch(variable.name):
-            yield invalid(at.child("name"), variable.name, "name is not a valid CEL identifier")
-        if variable.name in seen:
-            yield duplicate(at.child("name"), variable.name)
-        seen.add(variable.name)
+            yield invalid(at.child("name"), variable.name, "must be a valid CEL identifier")
         if not variable.expression.strip():
             yield required(at.child("expression"), "expression is not specified")
         else:

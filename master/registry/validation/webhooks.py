@@ -30,13 +30,14 @@ OPERATIONS = (EVERYTHING, "CONNECT", "CREATE", "DELETE", "UPDATE")
 REVIEW_VERSIONS = ("v1", "v1beta1")
 MAX_CONDITIONS = 64
 DOMAIN_PARTS = 3
-FORMAT = "; desired format: https://host[:port]/path"
+FORMAT = "; desired format: https://host[/path]"
 
 
 def default_rules(rules: Sequence[Any]) -> None:
     """Rules are about objects with and without namespaces."""
     for rule in rules:
-        rule.scope = rule.scope or EVERYTHING
+        if rule.scope is None:
+            rule.scope = EVERYTHING
 
 
 def validate_webhooks(webhooks: Sequence[AnyWebhook]) -> Iterator[FieldError]:
@@ -52,11 +53,12 @@ def validate_webhooks(webhooks: Sequence[AnyWebhook]) -> Iterator[FieldError]:
 
 def _webhook(webhook: AnyWebhook, path: Path) -> Iterator[FieldError]:
     yield from _full_name(webhook.name, path.child("name"))
-    yield from _review_versions(webhook.admissionReviewVersions, path.child("admissionReviewVersions"))
     for index, rule in enumerate(webhook.rules):
         yield from validate_rule(rule, path.child("rules").index(index))
     yield from validate_policies(webhook, path)
-    if webhook.sideEffects not in ("None", "NoneOnDryRun"):
+    if not webhook.sideEffects:
+        yield required(path.child("sideEffects"), "must specify one of None, NoneOnDryRun")
+    elif webhook.sideEffects not in ("None", "NoneOnDryRun"):
         yield not_supported(path.child("sideEffects"), webhook.sideEffects, ("None", "NoneOnDryRun"))
     seconds = webhook.timeoutSeconds
     if seconds is not None and not 1 <= seconds <= LONGEST_SECONDS:
@@ -65,11 +67,12 @@ def _webhook(webhook: AnyWebhook, path: Path) -> Iterator[FieldError]:
     for field in ("namespaceSelector", "objectSelector"):
         if selector := getattr(webhook, field):
             yield from validate_selector(selector, path.child(field))
-    yield from _client(webhook.clientConfig, path.child("clientConfig"))
-    expressions = Expressions(namespace=False)
-    yield from validate_conditions(webhook.matchConditions, path.child("matchConditions"), expressions)
     if isinstance(webhook, v1.MutatingWebhook) and webhook.reinvocationPolicy not in ("IfNeeded", "Never"):
         yield not_supported(path.child("reinvocationPolicy"), webhook.reinvocationPolicy, ("IfNeeded", "Never"))
+    yield from _client(webhook.clientConfig, path.child("clientConfig"))
+    yield from _review_versions(webhook.admissionReviewVersions, path.child("admissionReviewVersions"))
+    expressions = Expressions(namespace=False)
+    yield from validate_conditions(webhook.matchConditions, path.child("matchConditions"), expressions)
 
 
 def validate_policies(obj: Any, path: Path) -> Iterator[FieldError]:
@@ -84,9 +87,10 @@ def _full_name(name: str, path: Path) -> Iterator[FieldError]:
     if not name:
         yield required(path)
         return
-    for fault in names.subdomain(name):
+    faults = names.subdomain(name)
+    for fault in faults:
         yield invalid(path, name, fault)
-    if len(name.split(".")) < DOMAIN_PARTS:
+    if not faults and len(name.split(".")) < DOMAIN_PARTS:
         yield invalid(path, name, "should be a domain with at least three segments separated by dots")
 
 
@@ -180,7 +184,7 @@ def _url(text: str, path: Path) -> Iterator[FieldError]:
     if not url.hostname:
         yield invalid(path, url.netloc, f"host must be specified{FORMAT}")
     if url.username or url.password:
-        yield invalid(path, "", "user information is not permitted in the URL")
+        yield invalid(path, url.netloc.rpartition("@")[0], "user information is not permitted in the URL")
     if url.fragment:
         yield invalid(path, url.fragment, "fragments are not permitted in the URL")
     if url.query:
@@ -189,13 +193,13 @@ def _url(text: str, path: Path) -> Iterator[FieldError]:
 
 def _service(service: v1.ServiceReference, path: Path) -> Iterator[FieldError]:
     if not service.name:
-        yield required(path.child("name"), "service name is required")
+        yield required(path.child("name"))
     if not service.namespace:
-        yield required(path.child("namespace"), "service namespace is required")
+        yield required(path.child("namespace"))
     port = HTTPS_PORT if service.port is None else service.port
     for fault in names.port_number(port):
         yield invalid(path.child("port"), port, f"port is not valid: {fault}")
-    if service.path is not None:
+    if service.path:
         yield from _service_path(service.path, path.child("path"))
 
 
@@ -204,8 +208,7 @@ def _service_path(text: str, path: Path) -> Iterator[FieldError]:
         return
     if not text.startswith("/"):
         yield invalid(path, text, "must start with a '/'")
-        return
-    for number, step in enumerate(text[1:].split("/")):
+    for number, step in enumerate(text.removeprefix("/").split("/")):
         if not step:
             yield invalid(path, text, f"segment[{number}] may not be empty")
         else:
