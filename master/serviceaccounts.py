@@ -7,8 +7,8 @@ soon as what it is bound to, or its account, is gone or has been replaced, which
 
 import base64
 import hashlib
-import secrets
 import time
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from master.registry.base import User
 from master.registry.objects import APIObject, Reader
 from master.registry.subresources import MintedToken, TokenClaims
 from timonel.api import time as api_time
+from timonel.api.fields import quoted
 from timonel.api.types import core_v1
 
 ALGORITHM = "ES256"
@@ -127,7 +128,7 @@ class TokenIssuer:
             "iat": issued,
             "nbf": issued,
             "exp": expires,
-            "jti": secrets.token_hex(16),
+            "jti": str(uuid.uuid4()),
             _CLAIM: _private_claims(identity),
         }
         text = jwt.encode(payload, self._key, ALGORITHM, headers={"kid": self._key_id})
@@ -157,17 +158,24 @@ class TokenIssuer:
 
     def read(self, token: str, audiences: Iterable[str] = ()) -> Identity:
         """As `verify`, without asking whether what the token names still exists."""
+        wanted = list(audiences) or list(self.audiences)
         try:
             payload = jwt.decode(
                 token,
                 self._public,
                 algorithms=[ALGORITHM],
                 issuer=self.issuer,
-                audience=list(audiences) or list(self.audiences),
-                options={"require": ["exp", "iss", "sub", "aud"]},
+                options={"require": ["exp", "iss", "sub", "aud"], "verify_aud": False},
             )
+        except jwt.ExpiredSignatureError as error:
+            raise TokenInvalid("service account token has expired") from error
         except jwt.PyJWTError as error:
             raise TokenInvalid(f"service account token: {error}") from error
+        meant = [payload["aud"]] if isinstance(payload["aud"], str) else payload["aud"]
+        if not set(meant) & set(wanted):
+            raise TokenInvalid(
+                f"token audiences {_listed(meant)} is invalid for the target audiences {_listed(wanted)}"
+            )
         return _identity(payload)
 
     def jwks(self) -> dict[str, Any]:
@@ -230,19 +238,26 @@ class RegistryMinter:
 async def _check_existing(identity: Identity, existing: Existing) -> None:
     """A pod's token only tells its node, as in Kubernetes: it ends with the pod."""
     named = [
-        ("serviceaccounts", "ServiceAccount", identity.namespace, identity.account),
-        ("pods", "Pod", identity.namespace, identity.pod),
-        ("nodes", "Node", "", identity.node if identity.pod is None else None),
-        ("secrets", "Secret", identity.namespace, identity.secret),
+        ("serviceaccounts", "service account", identity.namespace, identity.account),
+        ("pods", "pod", identity.namespace, identity.pod),
+        ("nodes", "node", "", identity.node if identity.pod is None else None),
+        ("secrets", "secret", identity.namespace, identity.secret),
     ]
     for plural, kind, namespace, reference in named:
         if reference is None:
             continue
         uid = await existing.uid(plural, namespace, reference.name)
+        if uid is None and plural == "serviceaccounts":
+            raise TokenInvalid(f'{plural} "{reference.name}" not found')
         if uid is None:
-            raise TokenInvalid(f"service account token: its {kind} {reference.name} does not exist any more")
+            raise TokenInvalid("service account token has been invalidated")
         if uid != reference.uid:
-            raise TokenInvalid(f"service account token: its {kind} {reference.name} has been replaced by another")
+            claim = "claim" if plural == "serviceaccounts" else f"service account {kind} ref claim"
+            raise TokenInvalid(f"{kind} UID ({uid}) does not match {claim} ({reference.uid})")
+
+
+def _listed(audiences: Iterable[str]) -> str:
+    return f"[{' '.join(quoted(str(audience)) for audience in audiences)}]"
 
 
 def _private_claims(identity: Identity) -> dict[str, Any]:

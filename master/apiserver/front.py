@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from aiohttp import ClientPayloadError, web
 
@@ -14,7 +16,7 @@ from master.apiserver.audit.record import AUDIT_ID, Auditor, Record, record_of
 from master.apiserver.authn.base import Authenticator, Credentials, bearer_token
 from master.apiserver.fairness import gate as fairness
 from master.apiserver.fairness.gate import Gate
-from master.apiserver.pages import OPEN_TO_ALL, Pages
+from master.apiserver.pages import Pages
 from master.apiserver.resource_api import Asked, ResourceApi
 from master.apiserver.streams.api import StreamApi
 from master.registry.authz.base import Attributes
@@ -119,21 +121,19 @@ class Front:
         """The sender of a request.
 
         Raises:
-            Unauthorized: there are no credentials, and the path needs some; or they are bad.
+            Unauthorized: the credentials are bad.
         """
-        certificate = http.transport.get_extra_info("peercert") if http.transport else None
+        certificate, der = _certificate(http)
         bearer = bearer_token(http.headers.get("Authorization", ""))
         try:
-            user = await self._authenticator.authenticate(Credentials(certificate, bearer))
+            user = await self._authenticator.authenticate(Credentials(certificate, bearer, certificate_der=der))
         except Unauthorized:
             metrics.not_authenticated()
-            raise
-        if user is not None:
-            metrics.authenticated(user.name)
-            return user
-        if http.path.strip("/").partition("/")[0] in OPEN_TO_ALL:
+            raise Unauthorized from None  # Why a token is bad is for token reviews, not for who sends it.
+        if user is None:
             return ANONYMOUS
-        raise Unauthorized
+        metrics.authenticated(user.name)
+        return user
 
     # The audit log
 
@@ -152,3 +152,11 @@ class Front:
             if not response.prepared:
                 response.headers[AUDIT_ID] = record.id
             record.complete(response)
+
+
+def _certificate(http: web.BaseRequest) -> tuple[Mapping[str, Any] | None, bytes]:
+    """The client's certificate, read and as it came; None if it showed none."""
+    told = http.transport.get_extra_info("peercert") if http.transport else None
+    if not http.transport or not told:
+        return None, b""
+    return told, http.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)

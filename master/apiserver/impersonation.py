@@ -39,7 +39,7 @@ def wanted(headers: Headers) -> User | None:
     if name:
         return user
     if user.uid or user.groups or extra:
-        raise BadRequest(f"requested {user.groups or user.uid or list(extra)} without impersonating a user: set {USER}")
+        raise BadRequest(f"requested [{' '.join(_described(user))}] without impersonating a user")
     return None
 
 
@@ -75,6 +75,16 @@ def _asked(who: User, user: User) -> Iterator[Attributes]:
     for key, values in user.extra.items():
         for value in values:
             yield Attributes(who, VERB, _resource(_IDENTITY, "userextras"), key, name=value)
+
+
+def _described(user: User) -> Iterator[str]:
+    """What the headers name besides a user, as Go shows Kubernetes' references to it."""
+    yield from (f"{{Group  {group}    }}" for group in user.groups)
+    yield from (
+        f"{{UserExtra  {value}  {_IDENTITY}/v1  {key}}}" for key, values in user.extra.items() for value in values
+    )
+    if user.uid:
+        yield f"{{UID  {user.uid}  {_IDENTITY}/v1  }}"
 
 
 def _account(name: str) -> tuple[str, str] | None:

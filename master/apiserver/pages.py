@@ -19,9 +19,6 @@ from master.metrics import Metric
 from master.serviceaccounts import TokenIssuer
 from timonel.api.errors import NoSuchPath, NotAcceptable
 
-OPEN_TO_ALL = frozenset({"version", *health.ENDPOINTS})
-"""First segments of the paths that need no credentials."""
-
 Page = Callable[[web.BaseRequest, list[str]], Awaitable[web.StreamResponse]]
 
 _YEAR = 365 * 24 * 3600
@@ -70,7 +67,7 @@ class Pages:
         return await page(http, segments)
 
     async def _root(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
-        fixed = ("api", "apis", *OPEN_TO_ALL, "metrics", "openapi/v2", "openapi/v3")
+        fixed = ("api", "apis", "version", *health.ENDPOINTS, "metrics", "openapi/v2", "openapi/v3")
         paths = sorted(f"/{path}" for path in (*fixed, *self._served.by_path))
         return await self._document(http, {"paths": paths})
 
@@ -172,10 +169,18 @@ class Pages:
             raise NoSuchPath
         match segments:
             case ["openid", "v1", "jwks"]:
-                return await self._document(http, self._issuer.jwks())
+                return await self._public(http, self._issuer.jwks(), "application/jwk-set+json")
             case [".well-known", "openid-configuration"]:
-                return await self._document(http, self._issuer.discovery(f"{self._issuer.issuer}/openid/v1/jwks"))
+                document = self._issuer.discovery(f"{self._issuer.issuer}/openid/v1/jwks")
+                return await self._public(http, document, "application/json")
         raise NoSuchPath
+
+    async def _public(
+        self, http: web.BaseRequest, document: Mapping[str, Any], content_type: str
+    ) -> web.StreamResponse:
+        """What whoever verifies tokens may keep for an hour."""
+        headers = {"Cache-Control": "public, max-age=3600"}
+        return await responses.ready(http, msgspec.json.encode(document), content_type=content_type, headers=headers)
 
     async def _document(
         self, http: web.BaseRequest, document: Mapping[str, Any], offered: Offers = TEXTS

@@ -3,7 +3,7 @@
 from master.registry.base import User
 from master.registry.objects import Call
 from master.registry.subresources import Action, Actor
-from timonel.api.errors import BadRequest, ServiceUnavailable
+from timonel.api.errors import BadRequest, ServiceUnavailable, Unauthorized
 from timonel.api.types import authentication_v1 as v1
 
 
@@ -30,14 +30,13 @@ class TokenReview(Action[v1.TokenReview]):
             raise BadRequest("token is required for TokenReview in authentication")
         if actor.verifier is None:
             raise ServiceUnavailable("this server verifies no tokens")
-        found = await actor.verifier.verify(body.spec.token, body.spec.audiences)
-        body.status = v1.TokenReviewStatus(user=v1.UserInfo())
-        if found is None:
-            body.status.error = "invalid bearer token, or none for these audiences"
+        try:
+            found = await actor.verifier.verify(body.spec.token, body.spec.audiences)
+        except Unauthorized as refused:
+            body.status = v1.TokenReviewStatus(user=v1.UserInfo(), error=str(refused))
         else:
-            body.status.authenticated = True
-            body.status.user = user_info(found.user)
-            body.status.audiences = list(found.audiences)
+            user, audiences = user_info(found.user), list(found.audiences)
+            body.status = v1.TokenReviewStatus(authenticated=True, user=user, audiences=audiences)
         return body
 
 

@@ -188,5 +188,9 @@ class VerifiedToken:
 class TokenVerifier(Protocol):
     """Who knows whose a bearer token is."""
 
-    async def verify(self, token: str, audiences: Sequence[str]) -> VerifiedToken | None:
-        """Whose the token is; None when nobody's. No ``audiences``: the API server's own."""
+    async def verify(self, token: str, audiences: Sequence[str]) -> VerifiedToken:
+        """Whose the token is. No ``audiences``: the API server's own.
+
+        Raises:
+            Unauthorized: nobody's; the message says why.
+        """

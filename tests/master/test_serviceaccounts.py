@@ -67,10 +67,10 @@ async def test_a_token_ends_with_what_it_names(issuer: TokenIssuer, gone: tuple[
     token = issuer.mint(IDENTITY).text
     objects = Objects(EXISTING)
     objects.uids[gone] = "another"
-    with pytest.raises(TokenInvalid, match="replaced by another"):
+    with pytest.raises(TokenInvalid, match=r"UID \(another\) does not match"):
         await issuer.verify(token, objects)
     del objects.uids[gone]
-    with pytest.raises(TokenInvalid, match="does not exist any more"):
+    with pytest.raises(TokenInvalid, match=r"invalidated|not found"):
         await issuer.verify(token, objects)
 
 
@@ -100,7 +100,7 @@ async def test_audience_time_signature_and_issuer_are_checked(
 async def test_a_nodes_own_token_ends_with_the_node_but_a_pods_does_not(issuer: TokenIssuer) -> None:
     objects = Objects({key: uid for key, uid in EXISTING.items() if key[0] != "nodes"})
     await issuer.verify(issuer.mint(IDENTITY).text, objects)
-    with pytest.raises(TokenInvalid, match="Node n1 does not exist"):
+    with pytest.raises(TokenInvalid, match="invalidated"):
         await issuer.verify(issuer.mint(replace(IDENTITY, pod=None)).text, objects)
 
 

@@ -20,6 +20,8 @@ class Credentials:
     """The token of the Authorization header."""
     audiences: tuple[str, ...] = ()
     """Whom the token must be for, any of these; none: the API server."""
+    certificate_der: bytes = b""
+    """The certificate as it came."""
 
 
 class Authenticator(Protocol):
@@ -51,7 +53,7 @@ class Union:
             if user is not None:
                 return _authenticated(user)
         if credentials.bearer:
-            raise Unauthorized
+            raise Unauthorized("invalid bearer token")
         return None
 
 

@@ -22,19 +22,18 @@ class TokenReviewer:
         self._authenticator = authenticator
         self._audiences = tuple(audiences)
 
-    async def verify(self, token: str, audiences: Sequence[str]) -> VerifiedToken | None:
+    async def verify(self, token: str, audiences: Sequence[str]) -> VerifiedToken:
         """See `TokenVerifier`."""
         wanted = tuple(audiences) or self._audiences
-        try:
-            user = await self._authenticator.authenticate(Credentials(bearer=token, audiences=wanted))
-        except Unauthorized:
-            return None
+        user = await self._authenticator.authenticate(Credentials(bearer=token, audiences=wanted))
         if user is None:
-            return None
+            raise Unauthorized("invalid bearer token")
         meant = _audiences(token) if user.name.startswith(USER_PREFIX) else ()
         meant = meant or self._audiences
         found = tuple(audience for audience in wanted if audience in meant)
-        return VerifiedToken(user, found) if found or not wanted else None
+        if wanted and not found:
+            raise Unauthorized("invalid bearer token")
+        return VerifiedToken(user, found)
 
 
 def _audiences(token: str) -> Sequence[str]:

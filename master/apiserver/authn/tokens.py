@@ -2,10 +2,8 @@
 
 import csv
 import hmac
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from master import bootstrap_tokens
 from master.apiserver.authn.base import Credentials
@@ -13,18 +11,11 @@ from master.bootstrap_tokens import BootstrapToken, TokenRefused
 from master.configuration import ConfigurationError
 from master.registry.base import User
 from master.registry.objects import Reader
-from master.serviceaccounts import TokenInvalid, TokenIssuer
+from master.serviceaccounts import RegistryObjects, TokenInvalid, TokenIssuer
 from timonel.api.errors import Unauthorized
 from timonel.api.types import core_v1
 
 BOOTSTRAPPERS = "system:bootstrappers"
-
-_BINDABLE: Mapping[str, type[Any]] = {
-    "serviceaccounts": core_v1.ServiceAccount,
-    "pods": core_v1.Pod,
-    "secrets": core_v1.Secret,
-    "nodes": core_v1.Node,
-}
 
 
 class ServiceAccountTokens:
@@ -32,7 +23,7 @@ class ServiceAccountTokens:
 
     def __init__(self, issuer: TokenIssuer, reader: Reader) -> None:
         self._issuer = issuer
-        self._existing = _Existing(reader)
+        self._existing = RegistryObjects(reader)
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         """See `Authenticator`."""
@@ -40,21 +31,9 @@ class ServiceAccountTokens:
             return None
         try:
             identity = await self._issuer.verify(credentials.bearer, self._existing, credentials.audiences)
-        except TokenInvalid:
-            raise Unauthorized from None
+        except TokenInvalid as invalid:
+            raise Unauthorized(f"[invalid bearer token, {invalid}]") from None
         return identity.user()
-
-
-class _Existing:
-    """Looks up what tokens name: as the caches know it, and in the store what they do not know yet."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-
-    async def uid(self, plural: str, namespace: str, name: str) -> str | None:
-        kind = _BINDABLE[plural]
-        found = self._reader.cached(kind, namespace, name) or await self._reader.current(kind, namespace, name)
-        return found.metadata.uid if found is not None else None
 
 
 class BootstrapTokens:

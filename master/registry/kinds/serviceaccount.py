@@ -31,18 +31,20 @@ class Token(Action[authentication_v1.TokenRequest]):
         minter = actor.minter
         if minter is None:
             raise ServiceUnavailable("this server signs no ServiceAccount tokens")
+        if (body.metadata.namespace or call.namespace) != call.namespace:
+            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
         spec = body.spec
         if spec.expirationSeconds is None:
             spec.expirationSeconds = HOUR
         faults = list(_faults(spec))
         if faults:
-            raise Invalid("TokenRequest.authentication.k8s.io", call.name, faults)
+            raise Invalid("TokenRequest.authentication.k8s.io", "", faults)
         account = await actor.reader.current(core_v1.ServiceAccount, call.namespace, call.name)
         if account is None:
             raise NotFound("serviceaccounts", call.name)
         spec.audiences = spec.audiences or list(minter.audiences)
         minted = await minter.mint(await _claims(actor, call, account, spec))
-        body.metadata.name, body.metadata.namespace = call.name, call.namespace
+        body.metadata.name, body.metadata.namespace, body.metadata.uid = call.name, call.namespace, account.metadata.uid
         body.metadata.creationTimestamp = call.now
         body.status = authentication_v1.TokenRequestStatus(token=minted.token, expirationTimestamp=minted.expires)
         return body
@@ -61,21 +63,23 @@ async def _claims(
     actor: Actor, call: Call, account: core_v1.ServiceAccount, spec: authentication_v1.TokenRequestSpec
 ) -> TokenClaims:
     bound = spec.boundObjectRef
-    if bound is None or not bound.kind:
+    if bound is None:
         if node_name(call.user):
             raise Forbidden("serviceaccounts", call.name, "a node may only ask for tokens bound to its own pods")
         return _plain_claims(account, spec)
-    struct = BOUND_KINDS.get(bound.kind)
+    group, _, version = (bound.apiVersion or "").rpartition("/")
+    struct = None if group else BOUND_KINDS.get(bound.kind or "")
     if struct is None:
-        raise BadRequest(f"cannot bind token to object of type {bound.apiVersion}, Kind={bound.kind}")
+        raise BadRequest(f"cannot bind token to object of type {group}/{version}, Kind={bound.kind or ''}")
+    if not bound.name:
+        raise BadRequest("Name parameter required.")
     namespace = "" if struct is core_v1.Node else call.namespace
-    target: Any = await actor.reader.current(struct, namespace, bound.name or "")
-    resource = f"{bound.kind.lower()}s"
+    target: Any = await actor.reader.current(struct, namespace, bound.name)
     if target is None:
-        raise NotFound(resource, bound.name or "")
+        raise NotFound(f"{struct.gvk.kind.lower()}s", bound.name)
     if bound.uid and bound.uid != target.metadata.uid:
-        why = f"the UID in the bound object reference ({bound.uid}) does not match the UID in record."
-        raise Conflict(resource, bound.name or "", why)
+        why = f"the UID in the bound object reference ({bound.uid}) does not match the UID in record"
+        raise Conflict(struct.gvk.kind, bound.name, f"{why}. The object might have been deleted and then recreated")
     node = target.spec.nodeName or "" if isinstance(target, core_v1.Pod) else ""
     if isinstance(target, core_v1.Pod) and target.spec.serviceAccountName != account.metadata.name:
         who = f'cannot bind token for serviceaccount "{account.metadata.name}"'
@@ -85,7 +89,7 @@ async def _claims(
         raise Forbidden("serviceaccounts", call.name, f'node "{asker}" may only ask for tokens bound to its own pods')
     return replace(
         _plain_claims(account, spec),
-        bound_kind=bound.kind,
+        bound_kind=struct.gvk.kind,
         bound_name=target.metadata.name or "",
         bound_uid=target.metadata.uid or "",
         node_name=node,

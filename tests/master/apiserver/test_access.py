@@ -114,11 +114,13 @@ async def test_all_that_one_can_do(kubectl: Say, as_user: Any) -> None:
 
 @pytest.mark.kubectl(min="1.27")
 async def test_who_one_is(kubectl: Say, as_user: Any) -> None:
-    assert [line.split(maxsplit=1) for line in (await as_user("jane", "devs")("auth", "whoami")).out.splitlines()] == [
+    told = [line.split(maxsplit=1) for line in (await as_user("jane", "devs")("auth", "whoami")).out.splitlines()]
+    assert told[:-1] == [
         ["ATTRIBUTE", "VALUE"],
         ["Username", "jane"],
         ["Groups", "[devs system:authenticated]"],
     ]
+    assert told[-1][1].startswith("authentication.kubernetes.io/credential-id   [X509SHA256=")
     account = "system:serviceaccount:default:robot"
     shown = json.loads((await kubectl("auth", "whoami", f"--as={account}", "-o", "json")).out)
     assert shown["status"]["userInfo"] == {
@@ -213,12 +215,15 @@ async def test_tokens_are_reviewed(http: aiohttp.ClientSession, served: Any, cli
         assert code == 201, answer
         return answer["status"]
 
-    assert await verdict(token=token) == {}
+    refused = (await verdict(token=token))["error"]
+    assert refused.startswith(
+        '[invalid bearer token, token audiences ["vault"] is invalid for the target audiences ["h'
+    )
     found = await verdict(token=token, audiences=["other", "vault"])
     assert found["authenticated"] is True
     assert found["audiences"] == ["vault"]
     assert found["user"]["username"] == "system:serviceaccount:default:default"
-    assert await verdict(token="nonsense") == {}
+    assert await verdict(token="nonsense") == {"user": {}, "error": "invalid bearer token"}
     code, answer = await review(http, "authentication.k8s.io", "tokenreviews", "TokenReview", {})
     assert (code, answer["message"]) == (400, "token is required for TokenReview in authentication")
 

@@ -40,16 +40,16 @@ async def code(session: aiohttp.ClientSession, path: str, token: str = "") -> in
         return response.status
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/livez/ping", "/version"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/version"])
 async def test_health_and_version_are_for_all(anonymous: aiohttp.ClientSession, path: str) -> None:
     assert await code(anonymous, path) == 200
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/apis", "/api/v1", PODS, "/metrics", "/openapi/v2", "/nowhere", "/versions"]
+    "path", ["/", "/api", "/apis", "/api/v1", PODS, "/metrics", "/openapi/v2", "/nowhere", "/versions", "/livez/ping"]
 )
-async def test_everything_else_needs_credentials(anonymous: aiohttp.ClientSession, path: str) -> None:
-    assert await code(anonymous, path) == 401
+async def test_everything_else_is_forbidden_to_who_is_unknown(anonymous: aiohttp.ClientSession, path: str) -> None:
+    assert await code(anonymous, path) == 403
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "abcdef.0123456789abcdef", "eyJhbGciOiJub25lIn0.e30."])
