@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 _OnEvents = Callable[[Sequence[CacheEvent[Any]]], None]
 
+FIELD_MANAGER = "kube-controller-manager"
+"""Who owns the fields that controllers set: that is how users of Kubernetes tell tools to leave them alone."""
 WORKERS = 8
 """Keys of one controller that are looked at side by side."""
 FIRST_BACKOFF = 0.05
@@ -300,7 +302,7 @@ class _Run:
     async def _send(self, action: Write) -> Result:
         obj = action.obj
         kind, namespace, name = type(obj), obj.metadata.namespace or "", obj.metadata.name or ""
-        options = WriteOptions(field_manager=self._manager)
+        options = WriteOptions(field_manager=FIELD_MANAGER)
         match action:
             case Create():
                 return await self._registry.create(self._user, kind, namespace, obj, options)

@@ -7,7 +7,7 @@ import msgspec
 from master.registry.base import WriteOptions
 from master.registry.metadata import match_kind
 from master.registry.objects import Call
-from timonel.api import codec
+from timonel.api import codec, parse
 from timonel.api.custom import CustomObject
 from timonel.api.errors import BadRequest, Invalid, UnsupportedMediaType
 from timonel.api.fields import invalid
@@ -74,19 +74,20 @@ def patched(document: Any, patch_type: str, patch: bytes, struct: type[Any]) -> 
     """``document`` with a JSON, merge or strategic merge patch applied; ``document`` is not changed.
 
     Raises:
-        BadRequest: the patch is malformed.
+        BadRequest: the patch is malformed or nests too deep.
         UnsupportedMediaType: the patch's type is none of them, or strategic for a custom resource.
     """
+    parse.check_depth(patch)
     try:
         operations = msgspec.json.decode(patch)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"error decoding patch: {error}") from None
     match patch_type:
         case "application/json-patch+json":
             return json_patch(document, operations)
         case "application/merge-patch+json":
             return merge_patch(document, operations)
-        case "application/strategic-merge-patch+json" if not issubclass(struct, CustomObject):
+        case "application/strategic-merge-patch+json":
             merged = strategic_merge_patch(struct, document, operations)
             # A strategic merge cannot say of which kind the object is.
             return {name: value for name, value in merged.items() if name not in ("apiVersion", "kind")}

@@ -26,7 +26,7 @@ from master.registry.subresources import (
 )
 from master.registry.write import Make, Plan, Writer, manager_of, refuse
 from timonel.api import codec, managed_fields
-from timonel.api.errors import BadRequest, Invalid, MethodNotAllowed, NoSuchPath
+from timonel.api.errors import BadRequest, Invalid, MethodNotAllowed, NoSuchPath, UnsupportedMediaType
 from timonel.api.fields import Path, required
 
 
@@ -105,6 +105,9 @@ class Forms:
         """Patch the object, or a part of it; each attempt patches the newest state."""
         sub = self._subresource(call)
         struct = _struct(call, sub)
+        accepted = bodies.patch_types(call.resource.struct)
+        if patch_type not in accepted:
+            raise UnsupportedMediaType(accepted)
 
         def make(view: Any) -> Any:
             changed = bodies.patched(view, patch_type, body, struct)

@@ -24,6 +24,7 @@ from master.store.cache import with_revision
 from timonel.api import codec, managed_fields
 from timonel.api.errors import AlreadyExists, Invalid, NotFound, ServerTimeout, StatusError
 from timonel.api.fields import FieldError, invalid
+from timonel.api.types.meta_v1 import ManagedFieldsEntry
 
 ATTEMPTS = 24
 """How many lost races, taken names and taken claims one write bears before it gives up."""
@@ -124,6 +125,8 @@ class Writer:
         strategy = core.strategy(resource)
         metadata.match_request(obj, call)
         strategy.default(obj, None)
+        if not tracked:
+            track(call, obj, None, options)
         metadata.prepare_create(obj, call, strategy, core.uid)
         call = replace(call, name=obj.metadata.name or "")
         attributes = Attributes(call, obj, None, core, core.authorizer)
@@ -134,7 +137,7 @@ class Writer:
         refuse(obj, [*validate_meta(obj.metadata, resource, strategy), *strategy.validate(obj, None)])
         await core.admission.validate(attributes)
         self._warn(strategy, call, obj, None)
-        value = encode(call, obj, None, options, tracked)
+        value = encode(obj, None)
         key = resource.key(call.namespace, call.name)
         if options.dry_run:
             if core.cache(resource).get(key) or await core.store_of(resource).get(key):
@@ -162,10 +165,16 @@ class Writer:
         old = item.object
         new = plan.make(item)
         metadata.match_request(new, call)
-        if not (plan.trusted or strategy.unconditional_update or new.metadata.resourceVersion):
-            path = metadata.METADATA.child("resourceVersion")
-            refuse(new, [invalid(path, 0, "must be specified for an update")])
+        if not (plan.trusted or strategy.unconditional_update or new.metadata.resourceVersion not in (None, "", "0")):
+            fault = invalid(metadata.METADATA.child("resourceVersion"), 0, "must be specified for an update")
+            raise Invalid(resource.group_resource, call.name, [fault])
         metadata.prepare_update(new, old, item.revision, call)
+        if plan.part is None and not plan.trusted:
+            if any(isinstance(sub, Status) for sub in strategy.subresources):
+                new.status = old.status
+            strategy.default(new, old)
+        if not plan.tracked:
+            track(call, new, item, options)
         _prepare(strategy, plan, new, old, call)
         attributes = Attributes(call, new, old, core, core.authorizer)
         if not plan.trusted:
@@ -181,7 +190,7 @@ class Writer:
             await core.admission.validate(attributes)
         self._warn(strategy, call, new, old)
         metadata.count_generation(new, old, strategy)
-        value = encode(call, new, item, options, plan.tracked)
+        value = encode(new, item if plan.tracked else None)
         return await self._store(attributes, strategy, item, value, asked, options)
 
     async def _store(
@@ -253,22 +262,31 @@ def manager_of(call: Call, options: WriteOptions) -> str:
     return options.field_manager or call.user.name.removeprefix("system:")
 
 
-def encode(call: Call, new: Any, item: AnyItem | None, options: WriteOptions, tracked: bool = False) -> bytes:
-    """The stored form of ``new``, which follows ``item``, with the managed fields brought up to date."""
+def track(call: Call, new: Any, item: AnyItem | None, options: WriteOptions) -> None:
+    """Bring the managed fields of ``new``, which follows ``item``, up to date.
+
+    As in Kubernetes this looks at what is asked for, defaults included: what the server then fills in, admission adds
+    or the kind does not let through belongs to nobody.
+    """
+    document = managed_fields.update(
+        type(new),
+        codec.to_dict(item.object) if item else None,
+        codec.to_dict(new),
+        manager=manager_of(call, options),
+        now=call.now,
+        subresource=call.subresource,
+        api_version=new.apiVersion,
+    )
+    entries = document["metadata"].get("managedFields") or []
+    new.metadata.managedFields = [codec.convert(ManagedFieldsEntry, entry) for entry in entries]
+
+
+def encode(new: Any, applied_to: AnyItem | None) -> bytes:
+    """The stored form of ``new``; what was applied to an object and changes nothing leaves also its times."""
     new.metadata.resourceVersion = None
     document = codec.to_dict(new)
-    if not tracked:
-        document = managed_fields.update(
-            type(new),
-            codec.to_dict(item.object) if item else None,
-            document,
-            manager=manager_of(call, options),
-            now=call.now,
-            subresource=call.subresource,
-            api_version=new.apiVersion,
-        )
-    elif item:
-        document = managed_fields.with_old_times(codec.to_dict(item.object), document)
+    if applied_to:
+        document = managed_fields.with_old_times(codec.to_dict(applied_to.object), document)
     return stored_form(document)
 
 
@@ -293,9 +311,6 @@ def _prepare(strategy: AnyStrategy, plan: Plan, new: Any, old: Any, call: Call) 
     if plan.trusted:
         return
     if plan.part is None:
-        if any(isinstance(sub, Status) for sub in strategy.subresources):
-            new.status = old.status
-        strategy.default(new, old)
         strategy.prepare_update(new, old, call)
         return
     new.metadata.finalizers = old.metadata.finalizers

@@ -208,6 +208,8 @@ def _compare(node: Node, element: str, old: Any, new: Any, changed: FieldSet, re
         inner = _compare_lists(node, old or [], new or [])
     else:
         changed[element] = {}
+        if isinstance(old, dict | list) and node is not LEAF:
+            removed[element] = gained(node, old)
         return
     if inner[0]:
         changed[element] = inner[0]

@@ -176,7 +176,7 @@ class _Apply:
         self._before = _tracked(self._live, self._skip)
         entries = _decode(self._live["metadata"].get("managedFields") or [])
         if not entries and live is not None:
-            entries = _before_first_apply(schema, self._before, api_version, now)
+            entries = _before_first_apply(schema, self._before, api_version, subresource, now)
         claims = _claims(self._tree, applied)
         mine = _Entry(manager, _APPLY, api_version, subresource, now, _tracked_claims(claims, self._skip))
         self._previous = entries.get(mine.identity)
@@ -266,13 +266,25 @@ def tree(schema: Schema) -> Record:
 
 
 _EMPTY: dict[Any, Document] = {}
+_ALWAYS_WRITTEN = (("spec", "strategy"), ("spec", "updateStrategy"), ("status", "loadBalancer"))
+"""Optional members that Kubernetes writes even when they are empty, in the kinds that have them."""
 
 
 def _empty(schema: Schema) -> Document:
     """What an object has before anything is set: fields that its kind always writes belong to nobody."""
     empty = _EMPTY.get(schema)
     if empty is None:
-        empty = _EMPTY[schema] = {"metadata": {}} if isinstance(schema, Record) else codec.to_dict(schema())
+        empty = _EMPTY[schema] = {"metadata": {}} if isinstance(schema, Record) else _as_written(schema)
+    return empty
+
+
+def _as_written(struct: type[Any]) -> Document:
+    """An object in which nothing is set."""
+    empty: Document = codec.to_dict(struct())
+    for part, name in _ALWAYS_WRITTEN if not issubclass(struct, CustomObject) else ():
+        _, node = tree(struct).fields.get(part, ("", None))
+        if isinstance(node, Record) and name in node.fields:
+            empty.setdefault(part, {}).setdefault(name, {})
     return empty
 
 
@@ -379,10 +391,10 @@ def _capped(entries: _Entries) -> _Entries:
     return capped
 
 
-def _before_first_apply(schema: Schema, before: Document, api_version: str, now: str) -> _Entries:
+def _before_first_apply(schema: Schema, before: Document, api_version: str, subresource: str, now: str) -> _Entries:
     """The entry of an object that nobody was tracked on: all that it has, in one hand."""
     fields, _ = fieldwalk.compare(tree(schema), _tracked(_empty(schema), frozenset()), before)
-    entry = _Entry(BEFORE_FIRST_APPLY, _UPDATE, api_version, "", now, fields)
+    entry = _Entry(BEFORE_FIRST_APPLY, _UPDATE, api_version, subresource, now, fields)
     return {entry.identity: entry} if fields else {}
 
 

@@ -24,7 +24,9 @@ from timonel.api.fields import ErrorType, FieldError, Path, invalid
 from timonel.api.gvk import GVK, version_preference
 from timonel.api.types.apiextensions_v1 import CustomResourceDefinition, CustomResourceDefinitionVersion
 
-_BLOCKING = frozenset({ErrorType.REQUIRED, ErrorType.TOO_LONG, ErrorType.TOO_MANY, ErrorType.TYPE_INVALID})
+_BLOCKING = frozenset(
+    {ErrorType.REQUIRED, ErrorType.TOO_LONG, ErrorType.TOO_MANY, ErrorType.TYPE_INVALID, ErrorType.NOT_SUPPORTED}
+)
 """Faults after which rules are not asked: they could not count on the value's shape."""
 _UNASKED = (
     "some validation rules were not checked because the object was invalid; "
@@ -72,6 +74,7 @@ class CustomStrategy(Strategy[CustomKind]):
     """The rules of one version of a definition."""
 
     has_generation = True
+    unconditional_update = False
 
     def __init__(
         self,
@@ -129,7 +132,7 @@ class CustomStrategy(Strategy[CustomKind]):
         yield from found
         if any(fault.type in _BLOCKING for fault in found):
             if schema.has_rules:
-                yield invalid(values.NOWHERE, "null", _UNASKED)
+                yield invalid(values.NOWHERE, None, _UNASKED)
             return
         yield from self._rules.faults(value, before)
 

@@ -31,6 +31,7 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 class CustomResourceDefinitions(Strategy[v1.CustomResourceDefinition]):
     """Names, versions and schemas of a kind."""
 
+    unconditional_update = False
     has_generation = True
     subresources = [Status()]
     columns = [Column("Created At", lambda definition: definition.metadata.creationTimestamp)]
@@ -47,7 +48,7 @@ class CustomResourceDefinitions(Strategy[v1.CustomResourceDefinition]):
 
     def prepare_create(self, obj: v1.CustomResourceDefinition, call: Call) -> None:
         """Nothing is stored but in the version that stores."""
-        obj.status = v1.CustomResourceDefinitionStatus()
+        obj.status = v1.CustomResourceDefinitionStatus(acceptedNames=v1.CustomResourceDefinitionNames())
         _note_storage(obj)
 
     def prepare_update(self, new: v1.CustomResourceDefinition, old: v1.CustomResourceDefinition, call: Call) -> None:

@@ -1,5 +1,6 @@
 """LimitRanges."""
 
+import uuid
 from collections.abc import Iterator
 
 from master.registry.columns import Column
@@ -20,10 +21,13 @@ AMOUNTS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
 class LimitRanges(Strategy[core_v1.LimitRange]):
     """How much one pod, container or claim of a namespace may ask for, and what it gets that asks for nothing."""
 
+    create_on_update = True
     columns = [Column("Created At", lambda limits: limits.metadata.creationTimestamp or "")]
 
     def default(self, obj: core_v1.LimitRange, old: core_v1.LimitRange | None) -> None:
-        """A container's default limit is the maximum, its default request the default limit, else the minimum."""
+        """A container's default limit is the maximum, its default request that or the minimum; any name will do."""
+        if not obj.metadata.name and not obj.metadata.generateName:
+            obj.metadata.name = str(uuid.uuid4())
         for item in obj.spec.limits:
             if item.type == CONTAINER:
                 item.default = item.max | item.default

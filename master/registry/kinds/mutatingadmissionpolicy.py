@@ -15,6 +15,7 @@ from timonel.api.types import admissionregistration_v1beta1 as v1beta1
 class MutatingAdmissionPolicies(Strategy[v1beta1.MutatingAdmissionPolicy]):
     """Expressions that change a request's object."""
 
+    unconditional_update = False
     has_generation = True
     columns = [
         Column("Mutations", lambda policy: len(policy.spec.mutations), "integer"),

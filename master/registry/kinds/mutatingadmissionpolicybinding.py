@@ -18,6 +18,7 @@ from timonel.api.types import admissionregistration_v1beta1 as v1beta1
 class MutatingAdmissionPolicyBindings(Strategy[v1beta1.MutatingAdmissionPolicyBinding]):
     """Where a policy holds, and with which parameters."""
 
+    unconditional_update = False
     has_generation = True
     columns = [
         Column("PolicyName", lambda binding: binding.spec.policyName or ""),

@@ -26,6 +26,7 @@ def _amount(value: IntOrString | None) -> str:
 class PodDisruptionBudgets(Strategy[policy_v1.PodDisruptionBudget]):
     """How many pods of an application may be taken away at a time; evictions keep to it."""
 
+    unconditional_update = False
     has_generation = True
     columns = [
         Column("Min Available", lambda pdb: _amount(pdb.spec.minAvailable)),

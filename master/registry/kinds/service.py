@@ -11,7 +11,7 @@ from master.registry.templates import labels_text
 from master.registry.validation.service import NETWORK, NODE_PORTS, validate_service, validate_service_update
 from timonel.api import names
 from timonel.api.errors import InternalError
-from timonel.api.fields import FieldError, Path, invalid
+from timonel.api.fields import FieldError, Path, forbidden, invalid
 from timonel.api.types import core_v1
 
 CLUSTER_IP = "ClusterIP"
@@ -30,6 +30,7 @@ PORT_CLAIM = "/registry/claims/nodeports/"
 class Services(Strategy[core_v1.Service]):
     """A name and an address for what pods serve."""
 
+    create_on_update = True
     columns = [
         Column("Type", lambda service: service.spec.type),
         Column("Cluster-IP", lambda service: service.spec.clusterIP or "<none>"),
@@ -56,30 +57,23 @@ class Services(Strategy[core_v1.Service]):
             port.protocol = port.protocol or "TCP"
             if port.targetPort in (None, 0, ""):
                 port.targetPort = port.port
-        if old:
-            _keep_addresses(spec, old.spec)
         if spec.type == EXTERNAL_NAME:
             return
         spec.internalTrafficPolicy = spec.internalTrafficPolicy or "Cluster"
-        if spec.type in WITH_NODE_PORTS:
+        if spec.type in WITH_NODE_PORTS or spec.externalIPs:
             spec.externalTrafficPolicy = spec.externalTrafficPolicy or "Cluster"
         if spec.type == LOAD_BALANCER and spec.allocateLoadBalancerNodePorts is None:
             spec.allocateLoadBalancerNodePorts = True
-        # Whoever writes the endpoints of a service by hand may do so in either family.
-        both = HEADLESS in (spec.clusterIP, *spec.clusterIPs) and not spec.selector and not spec.ipFamilies
-        spec.ipFamilyPolicy = spec.ipFamilyPolicy or ("RequireDualStack" if both else "SingleStack")
-        spec.ipFamilies = spec.ipFamilies or (["IPv4", "IPv6"] if both else ["IPv4"])
-        if spec.clusterIP and not spec.clusterIPs:
-            spec.clusterIPs = [spec.clusterIP]
-        elif spec.clusterIPs and not spec.clusterIP:
-            spec.clusterIP = spec.clusterIPs[0]
 
     def prepare_create(self, obj: core_v1.Service, call: Call) -> None:
         """Nothing is balanced yet."""
+        _complete_addresses(obj.spec)
         obj.status = core_v1.ServiceStatus(loadBalancer=core_v1.LoadBalancerStatus())
 
     def prepare_update(self, new: core_v1.Service, old: core_v1.Service, call: Call) -> None:
-        """A change of type leaves nothing behind that the new one does not have."""
+        """Addresses and ports stay; a change of type leaves nothing behind that the new one does not have."""
+        _keep_addresses(new.spec, old.spec)
+        _complete_addresses(new.spec)
         _drop_what_the_type_has_not(new.spec, old.spec)
 
     def validate(self, obj: core_v1.Service, old: core_v1.Service | None) -> Iterator[FieldError]:
@@ -88,10 +82,19 @@ class Services(Strategy[core_v1.Service]):
         if old:
             yield from validate_service_update(obj, old)
 
+    def validate_status(self, new: core_v1.Service, old: core_v1.Service) -> Iterator[FieldError]:
+        """Only balanced services have points of ingress."""
+        balancer = new.status.loadBalancer
+        if balancer and balancer.ingress and new.spec.type != LOAD_BALANCER and new.status != old.status:
+            why = "may only be used when `spec.type` is 'LoadBalancer'"
+            yield forbidden(Path("status.loadBalancer.ingress"), why)
+
     def warnings(self, obj: core_v1.Service, old: core_v1.Service | None) -> Iterator[str]:
         """What has no effect."""
         if obj.spec.clusterIP == HEADLESS and obj.spec.sessionAffinity == "ClientIP":
             yield "spec.SessionAffinity is ignored for headless services"
+        if obj.spec.clusterIP == HEADLESS and obj.spec.externalIPs:
+            yield "spec.externalIPs is ignored for headless services"
 
     def validate_name(self, name: str) -> Sequence[str]:
         """A part of DNS names."""
@@ -145,9 +148,18 @@ def _free_address(taken: Collection[str]) -> str:
 
 
 def _allocate_ports(spec: core_v1.ServiceSpec, taken: Collection[str]) -> None:
-    """Node ports for those that have none; one number may serve a port over TCP and over UDP."""
+    """Node ports for those that have none; one number serves a port over TCP and over UDP."""
+    shared: dict[int, tuple[int, set[str | None]]] = {}
     for port in spec.ports:
-        port.nodePort = port.nodePort or _free_port({port.nodePort for port in spec.ports}, taken)
+        if not port.nodePort:
+            number, protocols = shared.get(port.port, (0, set()))
+            port.nodePort = (
+                number
+                if number and port.protocol not in protocols
+                else _free_port({port.nodePort for port in spec.ports}, taken)
+            )
+        number, protocols = shared.setdefault(port.port, (port.nodePort, set()))
+        protocols.add(port.protocol)
 
 
 def _free_port(mine: Collection[int | None], taken: Collection[str]) -> int:
@@ -174,6 +186,20 @@ def _keep_addresses(spec: core_v1.ServiceSpec, old: core_v1.ServiceSpec) -> None
             kept = known.get((port.port, port.protocol))
             if not port.nodePort and kept and kept not in used:
                 port.nodePort = kept
+
+
+def _complete_addresses(spec: core_v1.ServiceSpec) -> None:
+    """What the service's addresses say of each other."""
+    if spec.type == EXTERNAL_NAME:
+        return
+    # Whoever writes the endpoints of a service by hand may do so in either family.
+    both = HEADLESS in (spec.clusterIP, *spec.clusterIPs) and not spec.selector and not spec.ipFamilies
+    spec.ipFamilyPolicy = spec.ipFamilyPolicy or ("RequireDualStack" if both else "SingleStack")
+    spec.ipFamilies = spec.ipFamilies or (["IPv4", "IPv6"] if both else ["IPv4"])
+    if spec.clusterIP and not spec.clusterIPs:
+        spec.clusterIPs = [spec.clusterIP]
+    elif spec.clusterIPs and not spec.clusterIP:
+        spec.clusterIP = spec.clusterIPs[0]
 
 
 def _drop_what_the_type_has_not(spec: core_v1.ServiceSpec, old: core_v1.ServiceSpec) -> None:

@@ -16,6 +16,7 @@ from timonel.api.types import admissionregistration_v1 as v1
 class ValidatingAdmissionPolicies(Strategy[v1.ValidatingAdmissionPolicy]):
     """Expressions that say whether a request may pass."""
 
+    unconditional_update = False
     has_generation = True
     columns = [
         Column("Validations", lambda policy: len(policy.spec.validations), "integer"),

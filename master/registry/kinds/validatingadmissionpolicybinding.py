@@ -23,6 +23,7 @@ from timonel.api.types import admissionregistration_v1 as v1
 class ValidatingAdmissionPolicyBindings(Strategy[v1.ValidatingAdmissionPolicyBinding]):
     """Where a policy holds, with which parameters, and what happens to what it refuses."""
 
+    unconditional_update = False
     has_generation = True
     columns = [
         Column("PolicyName", lambda binding: binding.spec.policyName or ""),

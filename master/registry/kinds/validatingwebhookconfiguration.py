@@ -18,6 +18,7 @@ from timonel.api.types import admissionregistration_v1 as v1
 class ValidatingWebhookConfigurations(Strategy[v1.ValidatingWebhookConfiguration]):
     """Servers that are asked whether a request may pass."""
 
+    unconditional_update = False
     has_generation = True
     columns = COLUMNS
 

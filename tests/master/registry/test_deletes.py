@@ -25,9 +25,9 @@ async def test_it_goes_at_once(api: Any) -> None:
 async def test_preconditions(api: Any) -> None:
     made = await api.create(CM, {"metadata": {"name": "x"}})
     meta = made["metadata"]
-    with pytest.raises(Conflict, match="UID in precondition: other"):
+    with pytest.raises(Conflict, match=r'on ConfigMap "x": the UID in the precondition \(other\)'):
         await api.delete(CM, "x", preconditions=Preconditions(uid="other"))
-    with pytest.raises(Conflict, match="ResourceVersion in precondition: 1"):
+    with pytest.raises(Conflict, match=r"the ResourceVersion in the precondition \(1\) does not match"):
         await api.delete(CM, "x", preconditions=Preconditions(resource_version="1"))
     await api.delete(CM, "x", preconditions=Preconditions(meta["uid"], meta["resourceVersion"]))
 
@@ -36,6 +36,14 @@ async def test_dry_run(api: Any) -> None:
     await api.create(CM, {"metadata": {"name": "x"}})
     await api.delete(CM, "x", dry_run=True)
     await api.get(CM, "x")
+
+
+async def test_a_dry_run_tells_what_finalizers_would_hold(api: Any) -> None:
+    await api.create(CM, {"metadata": {"name": "x", "finalizers": ["a.b/c"]}})
+    told = await api.delete(CM, "x", dry_run=True)
+    assert not told.deleted
+    assert b"deletionTimestamp" in told.raw
+    assert "deletionTimestamp" not in (await api.get(CM, "x"))["metadata"]
 
 
 async def test_finalizers_hold_it(api: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from master.registry.base import Result, WriteOptions
 from timonel.api.errors import AlreadyExists, ApplyConflict, BadRequest, Conflict, Invalid, NotFound, Unexplained
-from timonel.api.types import apps_v1, core_v1
+from timonel.api.types import apps_v1, coordination_v1, core_v1
 
 CM = core_v1.ConfigMap
 
@@ -261,3 +261,38 @@ async def test_a_controllers_struct_stays_its_own(api: Any) -> None:
         before = item.raw
         await api.registry.update(api.who, CM, "default", "x", item.object)
         assert item.raw == before
+
+
+async def test_owners_come_once(api: Any) -> None:
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"}
+    made = await api.create(CM, {"metadata": {"name": "x", "ownerReferences": [owner, owner | {"name": "q"}]}})
+    assert made["metadata"]["ownerReferences"] == [owner]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("uid", "other"), ("deletionTimestamp", "2026-01-01T00:00:00Z"), ("deletionGracePeriodSeconds", 3)],
+)
+async def test_a_patch_cannot_change_what_the_master_gives(api: Any, field: str, value: Any) -> None:
+    await api.create(CM, cm())
+    with pytest.raises(Invalid, match=rf"metadata\.{field}: Invalid value: .*: field is immutable"):
+        await api.merge(CM, "x", {"metadata": {field: value}})
+
+
+async def test_a_patch_cannot_take_the_name_away(api: Any) -> None:
+    await api.create(CM, cm())
+    with pytest.raises(BadRequest, match="undeterminable: name must be provided"):
+        await api.merge(CM, "x", {"metadata": None})
+
+
+async def test_a_patch_that_makes_another_thing_of_the_object_is_invalid(api: Any) -> None:
+    await api.create(CM, cm())
+    with pytest.raises(Invalid, match="patch: Invalid value"):
+        await api.merge(CM, "x", {"data": {"a": 1}})
+
+
+async def test_a_lease_is_replaced_only_in_a_known_state(api: Any) -> None:
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "x"}}
+    await api.create(coordination_v1.Lease, lease)
+    with pytest.raises(Invalid, match=r'^leases\.coordination\.k8s\.io "x" is invalid: metadata\.resourceVersion'):
+        await api.update(coordination_v1.Lease, lease)

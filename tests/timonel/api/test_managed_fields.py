@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from timonel.api import codec, managed_fields
-from timonel.api.errors import ApplyConflict, BadRequest
+from timonel.api.errors import ApplyConflict, BadRequest, Unexplained
 from timonel.api.types import apps_v1, core_v1
 
 Doc = dict[str, Any]
@@ -74,6 +74,16 @@ def pod(*containers: Doc, **spec: Any) -> Doc:
         "metadata": {"name": "p"},
         "spec": {"containers": list(containers), **spec},
         "status": {},
+    }
+
+
+def revision(data: Any) -> Doc:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": "r"},
+        "data": data,
+        "revision": 1,
     }
 
 
@@ -480,13 +490,13 @@ def test_the_identity_of_the_live_object_survives() -> None:
 
 
 def test_untyped_values_are_maps_of_leaves() -> None:
-    def revision(data: Any) -> Doc:
-        return {"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": "r"}, "data": data}
-
     live = apply(
         None, revision({"spec": {"a": 1, "b": [{"c": 1}], "d": None}, "e": {}}), kind=apps_v1.ControllerRevision
     )
-    assert fields(live, "me", "Apply") == {"f:data": {"f:spec": {".": {}, "f:a": {}, "f:b": {}, "f:d": {}}, "f:e": {}}}
+    assert fields(live, "me", "Apply")["f:data"] == {
+        "f:spec": {".": {}, "f:a": {}, "f:b": {}, "f:d": {}},
+        "f:e": {},
+    }
     left = apply(live, revision({"spec": {"a": 2}}), kind=apps_v1.ControllerRevision)
     assert left["data"] == {"spec": {"a": 2}}
 
@@ -503,13 +513,7 @@ def test_an_applier_is_the_same_in_every_version() -> None:
     ("applied", "message"),
     [
         (deployment() | {"metadata": {"name": "x", "managedFields": []}}, r"metadata.managedFields must be nil"),
-        (deployment() | {"metadata": None}, "metadata"),
         (deployment() | {"apiVersion": "apps/v2"}, "Specified patch version: apps/v2, expected: apps/v1"),
-        (deployment(frob=1), r"\.spec\.frob: field not declared in schema"),
-        (deployment(template={"spec": {"containers": [{"image": "x"}]}}), 'omits key field "name"'),
-        (deployment(template={"spec": {"containers": ["x"]}}), "non-map elements"),
-        (deployment(template={"spec": {"containers": [{"name": "a"}, {"name": "a"}]}}), "duplicate entries for key"),
-        (deployment() | {"metadata": {"name": "x", "finalizers": [{}]}}, "must be scalars"),
         (deployment(replicas="many"), r"spec\.replicas"),
         (deployment(template=[]), r"spec\.template"),
     ],
@@ -519,6 +523,41 @@ def test_what_cannot_be_applied_answers_400(applied: Doc, message: str) -> None:
         apply(None, applied)
     with pytest.raises(BadRequest, match=message):
         apply(apply(None, deployment(replicas=1)), applied, force=True)
+
+
+@pytest.mark.parametrize(
+    ("applied", "message"),
+    [
+        (deployment(frob=1), r"\(/web; apps/v1, Kind=Deployment\): \.spec\.frob: field not declared in schema"),
+        (deployment(template={"spec": {"containers": [{"image": "x"}]}}), 'omits key field "name"'),
+        (deployment(template={"spec": {"containers": ["x"]}}), "non-map elements"),
+        (deployment(template={"spec": {"containers": [{"name": "a"}, {"name": "a"}]}}), "duplicate entries for key"),
+        (deployment() | {"metadata": {"name": "x", "finalizers": [{}]}}, "must be scalars"),
+    ],
+)
+def test_what_has_no_place_in_the_schema_cannot_be_applied(applied: Doc, message: str) -> None:
+    with pytest.raises(Unexplained, match="failed to create typed patch object .*" + message):
+        apply(None, applied)
+
+
+def test_what_is_always_written_belongs_to_nobody() -> None:
+    doc = update(None, deployment(strategy={"type": "Recreate"}))
+    assert fields(doc, "kubectl-edit") == {"f:spec": {"f:strategy": {"f:type": {}}}}
+
+
+def test_a_map_that_a_list_replaces_leaves_no_owner_of_its_members() -> None:
+    live = update(None, revision({"a": {"b": 1}}), "one", kind=apps_v1.ControllerRevision)
+    live = update(live, revision({"a": [1]}), "two", kind=apps_v1.ControllerRevision)
+    assert fields(live, "one") == {"f:data": {}, "f:revision": {}}
+
+
+def test_before_the_first_apply_to_a_status_only_that_is_claimed() -> None:
+    live = deployment(replicas=1) | {"metadata": {"name": "web", "labels": {"a": "b"}}, "status": {"replicas": 1}}
+    applied = deployment() | {"status": {"replicas": 2}}
+    done = apply(live, applied, subresource="status", force=True)
+    assert entries(done)["before-first-apply", "Update", "status"]["fieldsV1"] == {
+        "f:metadata": {"f:labels": {".": {}, "f:a": {}}}
+    }
 
 
 # --- From client-side to server-side apply ------------------------------------------------------------------------

@@ -66,7 +66,6 @@ BOMB = b"a: &a [1,2,3,4,5,6,7,8,9]\n" + b"".join(
         (b"[" * 300 + b"]" * 300, "exceeded max depth"),
         (b"[" * 100_000, "exceeded max depth"),
         (b"- " * 100_000, "exceeded max depth"),
-        (b"x,\n" * 100_000 + b"]", "did not find expected <document start>"),
         (b"[" + b"x," * 100_001 + b"]", "the document has more than 100000 values"),
         (b"a: !!python/object:os.x {}", "has no meaning in JSON"),
         (b"a: b: c", "line 1, column 5"),

@@ -19,7 +19,9 @@ def merge_patch(doc: Any, patch: Any) -> dict[str, Any]:
 
 
 def merge_value(value: Any, patch: Any) -> Any:
-    """The RFC's algorithm, for any JSON value."""
+    """The RFC's algorithm, for any JSON value; as in Kubernetes, objects in lists bring no nulls either."""
+    if isinstance(patch, list):
+        return [merge_value(None, item) for item in patch]
     if not isinstance(patch, dict):
         return patch
     merged = dict(value) if isinstance(value, dict) else {}

@@ -141,7 +141,8 @@ def _merge_ordered(field: _Field, merged: dict[str, Any], key: str, items: Any, 
     if field.merges_list:
         if order:
             _check_order(identify, changes, order)
-        result = _merge_list(field, current, changes)
+        # Where there was no list, items that share a key stay apart: a port for TCP and one for UDP.
+        result = _merge_list(field, current, changes) if key in merged else _plain(changes)
     else:
         result = current if items is _ABSENT else _plain(changes)
     merged[key] = _in_order(identify, result, order, current)

@@ -32,9 +32,10 @@ from timonel.api.patch.merge_patch import merge_value
         ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
         ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
         ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+        ({"a": [1]}, {"a": [{"b": None, "c": 1}, None]}, {"a": [{"c": 1}, None]}),
     ],
 )
-def test_examples_of_the_rfc(value: Any, patch: Any, expected: Any) -> None:
+def test_examples_of_the_rfc_and_of_lists(value: Any, patch: Any, expected: Any) -> None:
     before = copy.deepcopy((value, patch))
     assert merge_value(value, patch) == expected
     assert (value, patch) == before

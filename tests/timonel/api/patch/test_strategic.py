@@ -200,6 +200,25 @@ CASES: list[tuple[str, type[Struct], dict[str, Any], dict[str, Any], dict[str, A
         },
     ),
     (
+        "without a list, what comes in order keeps items that share a key",
+        core_v1.Pod,
+        pod(containers=[A]),
+        pod(
+            containers=[
+                {
+                    "name": "a",
+                    "$setElementOrder/ports": [{"containerPort": 53}, {"containerPort": 53}],
+                    "ports": [{"containerPort": 53, "protocol": "UDP"}, {"containerPort": 53, "protocol": "TCP"}],
+                }
+            ]
+        ),
+        pod(
+            containers=[
+                A | {"ports": [{"containerPort": 53, "protocol": "UDP"}, {"containerPort": 53, "protocol": "TCP"}]}
+            ]
+        ),
+    ),
+    (
         "a new item of a list is taken as it is, but for nulls and directives",
         core_v1.Pod,
         pod(containers=[A]),
