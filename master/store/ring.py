@@ -1,6 +1,7 @@
 """The recent events of a watch cache, and those who follow them."""
 
 import asyncio
+import time
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from typing import Generic, TypeVar
@@ -9,6 +10,9 @@ from master.store.base import Compacted, StoreError
 from master.store.items import CacheEvent
 
 T = TypeVar("T")
+
+MAX_PAUSE = 0.1
+"""How long, in seconds, those who wait are kept waiting at most for more events to come together."""
 
 
 class Ring(Generic[T]):
@@ -24,7 +28,9 @@ class Ring(Generic[T]):
         self._most = most
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._change: asyncio.Future[None] | None = None
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._rest_until = 0.0
+        self._waking: asyncio.TimerHandle | None = None
         self._error: StoreError | None = None
 
     @property
@@ -37,7 +43,11 @@ class Ring(Generic[T]):
         self.revision = self.complete_from = revision
 
     def add(self, events: Sequence[CacheEvent[T]], revision: int) -> None:
-        """Take the events after the last call's ``revision`` up to this one's, and wake those who wait."""
+        """Take the events after the last call's ``revision`` up to this one's, and wake those who wait.
+
+        They are woken at once, but not before as long a time has passed as it took to serve them all the last time:
+        a thousand watchers cost much the same for one event as for ten, and writers are to get their turn as well.
+        """
         self.revision = max(self.revision, revision)
         if not events:
             return
@@ -45,9 +55,25 @@ class Ring(Generic[T]):
         self._bytes += sum(len(event.item.raw) for event in events)
         if len(self._events) > self._most or self._bytes > self._most_bytes:
             self._trim()
-        if self._change is not None:
-            self._change.set_result(None)
-            self._change = None
+        if self._waiters and self._waking is None:
+            rest = self._rest_until - time.monotonic()
+            if rest > 0:
+                self._waking = asyncio.get_running_loop().call_later(rest, self._wake)
+            else:
+                self._wake()
+
+    def _wake(self) -> None:
+        self._waking = None
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        asyncio.get_running_loop().call_soon(self._served, time.monotonic())
+
+    def _served(self, since: float) -> None:
+        """All that were woken have had their turn of the loop."""
+        now = time.monotonic()
+        self._rest_until = now + min(now - since, MAX_PAUSE)
 
     def _trim(self) -> None:
         """Go a quarter below the bounds, so that trimming, which moves the whole list, is rare."""
@@ -75,18 +101,21 @@ class Ring(Generic[T]):
         """Wait for the next events."""
         if self._error is not None:
             raise self._error
-        if self._change is None:
-            self._change = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._change)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
         if self._error is not None:
             raise self._error
 
     def close(self, error: StoreError) -> None:
         """End all waiting with ``error``."""
         self._error = error
-        if self._change is not None:
-            self._change.set_result(None)
-            self._change = None
+        if self._waking is not None:
+            self._waking.cancel()
+        self._wake()
 
 
 class Subscription(Generic[T]):
