@@ -30,7 +30,7 @@ import yaml
 from timonel import kubeconfig
 from timonel.api.errors import AlreadyExists, NotFound, StatusError
 from timonel.api.gvk import GVK
-from timonel.client import Client
+from timonel.client import Client, Unreachable
 
 EXAMPLES = Path(__file__).parents[1] / "manifests" / "examples"
 NAMESPACE = "compare"
@@ -133,7 +133,7 @@ class Cluster:
             if causes := (refused.get("details") or {}).get("causes"):  # Kubernetes checks some fields twice
                 refused["details"]["causes"] = [each for at, each in enumerate(causes) if each not in causes[:at]]
             return {"refused": refused}
-        except LookupError as error:
+        except (LookupError, Unreachable) as error:  # Kubernetes hangs up where it meets a fault of its own
             return {"refused": str(error)}
         obj = msgspec.json.decode(OWN_TEXTS.sub(b"<own>", answer.body))
         for field in OWN:

@@ -32,6 +32,11 @@ _SSN = re.compile(r"\d{3}[- ]?\d{2}[- ]?\d{4}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
 
+def is_known(format: str) -> bool:  # noqa: A002  # OpenAPI's word
+    """Whether texts are held against the format."""
+    return format.replace("-", "").lower() in _CHECKS
+
+
 def fits(format: str, text: str) -> bool:  # noqa: A002  # OpenAPI's word
     """Whether ``text`` has the format; one that nobody knows is had by all."""
     check = _CHECKS.get(format.replace("-", "").lower())
@@ -125,7 +130,7 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     "ssn": _matching(_SSN),
     "hexcolor": _matching(_HEX_COLOR),
     "rgbcolor": _matching(_RGB_COLOR),
-    "byte": _reads(_base64),
+    "byte": lambda text: bool(text) and _reads(_base64)(text),
     "date": _reads(date.fromisoformat),
     "duration": _reads(seconds),
     "datetime": _reads(time.parse),

@@ -57,7 +57,7 @@ class CustomScale(Projection[CustomObject, autoscaling_v1.Scale]):
     def faults(self, document: Document) -> Iterator[FieldError]:
         """What of an object cannot be read as a scale."""
         for steps in (self._spec, self._status):
-            value, at = _get(document, steps), Path(".".join(steps))
+            value, at = _get(document, steps), Path("." + ".".join(steps))
             if isinstance(value, bool) or not isinstance(value, int):
                 continue
             if value < 0:

@@ -121,6 +121,8 @@ def _list_faults(schema: Document, path: Path) -> Iterator[FieldError]:
         yield from _needs_type(schema, path, "object", "x-kubernetes-map-type")
         if map_type not in ("atomic", "granular"):
             yield not_supported(path.child("x-kubernetes-map-type"), map_type, ("atomic", "granular"))
+    if list_type not in (None, "atomic", "set", "map"):
+        yield not_supported(path.child("x-kubernetes-list-type"), list_type, ("atomic", "set", "map"))
     keys = schema.get("x-kubernetes-list-map-keys") or []
     if keys and list_type != "map":
         at, why = path.child("x-kubernetes-list-type"), "must be map if x-kubernetes-list-map-keys is non-empty"
@@ -128,8 +130,6 @@ def _list_faults(schema: Document, path: Path) -> Iterator[FieldError]:
     if list_type is None:
         return
     yield from _needs_type(schema, path, "array", "x-kubernetes-list-type")
-    if list_type not in ("atomic", "set", "map"):
-        yield not_supported(path.child("x-kubernetes-list-type"), list_type, ("atomic", "set", "map"))
     items = schema.get("items")
     if list_type in ("set", "map") and isinstance(items, dict) and items.get("nullable"):
         why = f"cannot be nullable when x-kubernetes-list-type is {list_type}"
@@ -202,7 +202,8 @@ def _default_faults(node: Structural, path: Path) -> Iterator[FieldError]:
         pruned(node, node.default, root=node.embedded, dropped=dropped)
         for name in dropped:
             yield invalid(at, node.default, f"must not have unknown fields, as {name} is")
-        yield from values.faults(node.raw, node.default, at)
+        for fault in values.faults(node.raw, node.default):
+            yield replace(fault, field=at if fault.field == values.NOWHERE else at.child(fault.field))
     for name, inner in node.properties.items():
         yield from _default_faults(inner, path.child("properties").key(name))
     if node.items:
@@ -229,10 +230,10 @@ def _rule_form_faults(schema: Document, path: Path) -> Iterator[FieldError]:
         expression = rule.get("messageExpression")
         if expression and not expression.strip():
             yield required(at.child("messageExpression"), "messageExpression must be non-empty if specified")
-        if rule.get("reason") and rule["reason"] not in REASONS:
+        if rule.get("reason", REASONS[0]) not in REASONS:
             yield not_supported(at.child("reason"), rule["reason"], REASONS)
         if rule.get("fieldPath") and not _leads_somewhere(schema, rule["fieldPath"]):
-            yield invalid(at.child("fieldPath"), rule["fieldPath"], "fieldPath must be a valid path")
+            yield invalid(at.child("fieldPath"), rule["fieldPath"], "must be a valid path")
 
 
 def _leads_somewhere(schema: Document, field_path: str) -> bool:

@@ -14,8 +14,11 @@ import msgspec
 from master.registry import regexp
 from master.registry.custom import formats
 from master.registry.custom.schema import MISSING, Structural
+from master.registry.validation.meta import validate_common
+from timonel.api import codec, names
+from timonel.api.errors import BadRequest
 from timonel.api.fields import (
-    ErrorType,
+    OMITTED,
     FieldError,
     Path,
     duplicate,
@@ -26,13 +29,12 @@ from timonel.api.fields import (
     too_many,
     type_invalid,
 )
+from timonel.api.types.meta_v1 import ObjectMeta
 
 Document = dict[str, Any]
 
 NOWHERE = Path("<nil>")
 """The path of faults that Kubernetes gives none."""
-
-_RANGES = {"int32": 2**31, "int64": 2**63}
 
 
 def faults(schema: Document, value: Any, path: str = "", old: Any = MISSING) -> Iterator[FieldError]:
@@ -42,12 +44,13 @@ def faults(schema: Document, value: Any, path: str = "", old: Any = MISSING) -> 
     wrong_type = _type_fault(schema, value, path)
     if wrong_type:
         yield wrong_type
+    if value is None:
         return
     yield from _enum_faults(schema, value, path)
     match value:
         case str():
             yield from _string_faults(schema, value, path)
-        case bool() | None:
+        case bool():
             pass
         case int() | float():
             yield from _number_faults(schema, value, path)
@@ -89,7 +92,9 @@ def _type_fault(schema: Document, value: Any, path: str) -> FieldError | None:
     if actual in wanted or (actual == "integer" and "number" in wanted):
         return None
     words = ",".join(str(each) for each in wanted)
-    return type_invalid(_at(path), actual, f'{path or "<nil>"} in body must be of type {words}: "{actual}"')
+    if wanted == ["string"] and value is not None and formats.is_known(schema.get("format", "")):
+        words, actual = schema["format"], {"integer": "int64", "number": "float64"}.get(actual, "")
+    return type_invalid(_at(path), actual, f'{path} in body must be of type {words}: "{actual}"')
 
 
 def _enum_faults(schema: Document, value: Any, path: str) -> Iterator[FieldError]:
@@ -119,11 +124,9 @@ def _string_faults(schema: Document, value: str, path: str) -> Iterator[FieldErr
 
 
 def _number_faults(schema: Document, value: int | float, path: str) -> Iterator[FieldError]:
-    bound = _RANGES.get(schema.get("format", ""))
-    if bound and schema.get("type") == "integer" and not -bound <= value < bound:
-        why = f"Checked value must be of type integer with format {schema['format']}"
-        yield type_invalid(_at(path), value, why)
     most, least, unit = schema.get("maximum"), schema.get("minimum"), schema.get("multipleOf")
+    if unit and not _is_multiple(value, unit):
+        yield invalid(_at(path), value, f"{path} in body should be a multiple of {_number(unit)}")
     if most is not None:
         open_end = schema.get("exclusiveMaximum")
         if value > most or (open_end and value == most):
@@ -134,8 +137,6 @@ def _number_faults(schema: Document, value: int | float, path: str) -> Iterator[
         if value < least or (open_end and value == least):
             words = "greater than" if open_end else "greater than or equal to"
             yield invalid(_at(path), value, f"{path} in body should be {words} {_number(least)}")
-    if unit and not _is_multiple(value, unit):
-        yield invalid(_at(path), value, f"{path} in body should be a multiple of {_number(unit)}")
 
 
 def _number(value: int | float) -> str:
@@ -244,6 +245,9 @@ def _duplicates(node: Structural, value: list[Any], path: Path) -> Iterator[Fiel
         return
     seen: set[bytes] = set()
     for index, item in enumerate(value):
+        if node.list_type == "map" and not isinstance(item, dict):
+            yield invalid(path.index(index), item, "must be an object for an array of list-type map")
+            continue
         identity = shown(item)
         text = msgspec.json.encode(identity, order="sorted")
         if text in seen:
@@ -256,15 +260,25 @@ def _item_identity(node: Structural) -> Callable[[Any], Any] | None:
     if node.list_type == "set":
         return lambda item: item
     if node.list_type == "map":
-        return lambda item: (
-            {key: item[key] for key in node.list_keys if key in item} if isinstance(item, dict) else item
-        )
+        return lambda item: {key: item[key] for key in node.list_keys if key in item}
     return None
 
 
 def _embedded_faults(value: Document, path: Path) -> Iterator[FieldError]:
     for name in ("apiVersion", "kind"):
-        if not value.get(name):
-            yield required(path.child(name), "must not be empty")
-        elif not isinstance(value[name], str):
-            yield FieldError(ErrorType.INVALID, path.child(name), value[name], "must be a string")
+        text = value.get(name)
+        if text is None:
+            yield required(path.child(name))
+        elif not isinstance(text, str):
+            yield invalid(path.child(name), text, "must be a string")
+        elif not text:
+            yield invalid(path.child(name), "", "must not be empty")
+        elif name == "kind" and (wrong := names.label_1035(text.lower())):
+            why = f"may have mixed case, but should otherwise match: {','.join(wrong)}"
+            yield invalid(path.child(name), text, why)
+    if "metadata" in value:
+        at = path.child("metadata")
+        try:
+            yield from validate_common(codec.convert(ObjectMeta, value["metadata"]), at)
+        except BadRequest as error:
+            yield invalid(at, OMITTED, error.message)

@@ -23,6 +23,7 @@ MAX_DEPRECATION = 256
 NOT_SELECTABLE = (
     "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
 )
+NO_OBJECT = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
 REVIEW_VERSIONS = ("v1", "v1beta1")
 PROTECTED = re.compile(r"(.*\.)?(k8s|kubernetes)\.io")
 APPROVAL = "api-approved.kubernetes.io"
@@ -36,7 +37,7 @@ def validate_definition(
     """The faults of a definition, and of its change; once ``established``, what names its objects stays."""
     spec = definition.spec
     name = f"{spec.names.plural}.{spec.group}"
-    if definition.metadata.name != name:
+    if definition.metadata.name and definition.metadata.name != name:
         yield invalid(Path("metadata.name"), definition.metadata.name, 'must be spec.names.plural+"."+spec.group')
     yield from _group_faults(definition, old)
     yield from one_of(SPEC.child("scope"), spec.scope, ("Cluster", "Namespaced"))
@@ -48,7 +49,7 @@ def validate_definition(
     yield from _conversion_faults(spec.conversion, SPEC.child("conversion"))
     if old is None:
         if not any(version.storage for version in spec.versions):
-            yield invalid(STORED, [], "must have at least one stored version")
+            yield invalid(STORED, None, "must have at least one stored version")
         return
     yield from unchanged(spec, old.spec, "group", path=SPEC)
     yield from unchanged(spec.names, old.spec.names, "plural", path=SPEC.child("names"))
@@ -131,40 +132,61 @@ def approval_faults(
 
 def _versions_faults(spec: v1.CustomResourceDefinitionSpec) -> Iterator[FieldError]:
     path = SPEC.child("versions")
-    found = [version.name for version in spec.versions]
-    if len(set(found)) != len(found):
-        yield invalid(path, found, "must contain unique version names")
-    if sum(version.storage for version in spec.versions) != 1:
-        yield invalid(path, found, "must have exactly one version marked as storage version")
-    shared = _shared(spec)
+    for index, version in enumerate(spec.versions):
+        if not (version.schema and version.schema.openAPIV3Schema):
+            yield required(path.index(index).child("schema", "openAPIV3Schema"))
     for index, version in enumerate(spec.versions):
         at = path.index(index)
         if faults := names.label_1035(version.name):
             yield invalid(at.child("name"), version.name, ",".join(faults))
-        yield from _version_faults(version, at, shared and index > 0, SPEC.child("validation") if shared else None)
+        yield from _deprecation_faults(version, at.child("deprecationWarning"))
+        for field in _PARTS:
+            if not _is_shared(spec, field):
+                yield from _part_faults(version, field, at.child(field))
+    found = [version.name for version in spec.versions]
+    if len(set(found)) != len(found):
+        yield invalid(path, found, "must contain unique version names")
+    if sum(version.storage for version in spec.versions) != 1:
+        yield invalid(path, found or None, "must have exactly one version marked as storage version")
+    if found and found[0] and (faults := names.label_1035(found[0])):
+        yield invalid(SPEC.child("version"), found[0], ",".join(faults))
+    for field, shared in _PARTS.items():
+        if _is_shared(spec, field):
+            yield from _part_faults(spec.versions[0], field, SPEC.child(shared))
 
 
-def _shared(spec: v1.CustomResourceDefinitionSpec) -> bool:
-    """Whether all versions have one schema, which Kubernetes then speaks of as ``spec.validation``."""
-    schemas = [version.schema for version in spec.versions]
-    return bool(schemas) and schemas[0] is not None and all(schema == schemas[0] for schema in schemas)
+_PARTS = {
+    "schema": "validation",
+    "subresources": "subresources",
+    "additionalPrinterColumns": "additionalPrinterColumns",
+    "selectableFields": "selectableFields",
+}
+"""The parts of versions, and how Kubernetes names each where all versions have the same."""
 
 
-def _version_faults(
-    version: v1.CustomResourceDefinitionVersion, path: Path, judged: bool, shared: Path | None
-) -> Iterator[FieldError]:
+def _is_shared(spec: v1.CustomResourceDefinitionSpec, field: str) -> bool:
+    parts = [getattr(version, field) for version in spec.versions]
+    return bool(parts) and bool(parts[0]) and all(part == parts[0] for part in parts)
+
+
+def _part_faults(version: v1.CustomResourceDefinitionVersion, field: str, path: Path) -> Iterator[FieldError]:
     schema = version.schema.openAPIV3Schema if version.schema else None
-    at = shared or path.child("schema")
-    if schema is None:
-        yield required(path.child("schema", "openAPIV3Schema"))
-    elif not judged:
-        yield from schema_faults(codec.to_dict(schema), at.child("openAPIV3Schema"))
-    yield from _deprecation_faults(version, path.child("deprecationWarning"))
-    yield from _scale_faults(version.subresources, path.child("subresources"))
-    for index, column in enumerate(version.additionalPrinterColumns):
-        yield from _column_faults(column, path.child("additionalPrinterColumns").index(index))
     raw = codec.to_dict(schema) if schema else {}
-    yield from _selectable_faults(version.selectableFields, raw, path.child("selectableFields"))
+    match field:
+        case "schema" if schema is not None:
+            at, kind = path.child("openAPIV3Schema"), raw.get("type", "object")
+            if kind != "object" and version.subresources and version.subresources.status:
+                yield invalid(at.child("type"), kind, NO_OBJECT)
+            yield from schema_faults(raw, at)
+        case "subresources":
+            yield from _scale_faults(version.subresources, path)
+        case "additionalPrinterColumns":
+            for index, column in enumerate(version.additionalPrinterColumns):
+                yield from _column_faults(column, path.index(index))
+        case "selectableFields" if schema is None and version.selectableFields:
+            yield invalid(path, "", "may only be set when validations.schema is included")
+        case "selectableFields":
+            yield from _selectable_faults(version.selectableFields, raw, path)
 
 
 def _deprecation_faults(version: v1.CustomResourceDefinitionVersion, path: Path) -> Iterator[FieldError]:
@@ -231,6 +253,9 @@ def _selectable_faults(fields: list[v1.SelectableField], schema: Any, path: Path
         if not field.jsonPath:
             yield required(at)
             continue
+        if not field.jsonPath.startswith((".", "[")):
+            yield invalid(at, field.jsonPath, f"is an invalid path: expected [ or . but got: {field.jsonPath}")
+            continue
         steps = field_path_steps(field.jsonPath)
         node = schema
         for step in steps or [""]:
@@ -255,16 +280,15 @@ def _conversion_faults(conversion: v1.CustomResourceConversion | None, path: Pat
     if conversion is None:
         return
     yield from one_of(path.child("strategy"), conversion.strategy, ("None", "Webhook"))
+    webhook = conversion.webhook or v1.WebhookConversion()
+    client, versions = webhook.clientConfig, webhook.conversionReviewVersions
+    at_client, at = path.child("webhookClientConfig"), path.child("conversionReviewVersions")
     if conversion.strategy != "Webhook":
-        if conversion.webhook is not None:
-            yield forbidden(path.child("webhook"), "should not be set when strategy is not set to Webhook")
+        for given, where in (client, at_client), (versions, at):
+            if given:
+                yield forbidden(where, "should not be set when strategy is not set to Webhook")
         return
-    if conversion.webhook is None:
-        yield required(path.child("webhookClientConfig"), "required when strategy is set to Webhook")
-        yield required(path.child("conversionReviewVersions"))
-        return
-    yield from _client_faults(conversion.webhook.clientConfig, path.child("webhook", "clientConfig"))
-    versions, at = conversion.webhook.conversionReviewVersions, path.child("webhook", "conversionReviewVersions")
+    yield from _client_faults(client, at_client)
     if not versions:
         yield required(at)
     elif not set(versions) & set(REVIEW_VERSIONS):
@@ -286,7 +310,7 @@ def _client_faults(client: v1.WebhookClientConfig | None, path: Path) -> Iterato
     elif client.service is not None:
         for field in ("name", "namespace"):
             if not getattr(client.service, field):
-                yield required(path.child("service", field), f"service {field} is required")
+                yield required(path.child("service", field))
         yield from is_port(path.child("service", "port"), client.service.port or 0)
 
 

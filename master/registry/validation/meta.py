@@ -32,7 +32,7 @@ def validate_meta(
         else:
             for fault in names.label(meta.namespace):
                 yield invalid(path.child("namespace"), meta.namespace, fault)
-    yield from _common(meta, path)
+    yield from validate_common(meta, path)
 
 
 def validate_meta_update(
@@ -43,7 +43,7 @@ def validate_meta_update(
         if getattr(new, field) != getattr(old, field):
             yield invalid(path.child(field), getattr(new, field), IMMUTABLE)
     if old.deletionTimestamp:
-        added = sorted(finalizer for finalizer in new.finalizers if finalizer not in old.finalizers)
+        added = sorted(set(new.finalizers).difference(old.finalizers))
         if added:
             listed = ", ".join(f'"{finalizer}"' for finalizer in added)
             why = "no new finalizers can be added if the object is being deleted"
@@ -54,10 +54,11 @@ def validate_meta_update(
         old.finalizers,
         old.ownerReferences,
     ):
-        yield from _common(new, path)
+        yield from validate_common(new, path)
 
 
-def _common(meta: ObjectMeta, path: Path) -> Iterator[FieldError]:
+def validate_common(meta: ObjectMeta, path: Path) -> Iterator[FieldError]:
+    """The faults of what is alike in new and changed metadata, and in that of an object inside an object."""
     if meta.labels:
         yield from validate_labels(meta.labels, path.child("labels"))
     if meta.annotations:
@@ -110,6 +111,7 @@ def _owners(owners: Sequence[OwnerReference], path: Path) -> Iterator[FieldError
 
 
 def _finalizers(finalizers: Sequence[str], path: Path) -> Iterator[FieldError]:
+    seen: set[str] = set()
     for index, finalizer in enumerate(finalizers):
         for fault in names.qualified(finalizer):
             yield invalid(path.index(index), finalizer, fault)
@@ -117,7 +119,8 @@ def _finalizers(finalizers: Sequence[str], path: Path) -> Iterator[FieldError]:
             yield invalid(
                 path.index(index), finalizer, "name is neither a standard finalizer name nor is it fully qualified"
             )
-        if finalizer in finalizers[:index]:
+        if finalizer in seen:
             yield duplicate(path.index(index), finalizer)
+        seen.add(finalizer)
     if {"orphan", "foregroundDeletion"} <= set(finalizers):
         yield invalid(path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set")

@@ -136,7 +136,7 @@ KEYWORDS = [
     ),
     (
         field(type="integer", default="a"),
-        f'{X}.default: Invalid value: "string": {X}.default in body must be of type integer: "string"',
+        f'{X}.default: Invalid value: "string":  in body must be of type integer: "string"',
     ),
     (
         field(type="object", properties={"a": TEXT}, default={"b": 1}),
@@ -209,6 +209,20 @@ NAMES = [
     (
         version(selectableFields=[{"jsonPath": ".spec.parts"}]),
         "must point to a field of type string, boolean or integer",
+    ),
+    (version(selectableFields=[{"jsonPath": "x"}]), 'spec.selectableFields[0].jsonPath: Invalid value: "x": is an inv'),
+    (
+        version(additionalPrinterColumns=[{"type": "date", "jsonPath": ".x"}]),
+        "spec.additionalPrinterColumns[0].name: Req",
+    ),
+    (version(name="A"), "spec.version: Invalid value"),
+    (
+        version(schema=None, selectableFields=[{"jsonPath": ".x"}]),
+        "may only be set when validations.schema is included",
+    ),
+    (
+        whole(conversion={"strategy": "None", "webhook": {"conversionReviewVersions": ["v1"]}}),
+        "Versions: Forbidden: should",
     ),
     (whole(preserveUnknownFields=True), "spec.preserveUnknownFields: Invalid value: true: cannot set to true"),
     (whole(conversion={"strategy": "Magic"}), 'spec.conversion.strategy: Unsupported value: "Magic"'),

@@ -65,7 +65,9 @@ async def test_faults_have_paths(api: Any, widgets: Resource) -> None:
         'Widget.stable.example.com "one" is invalid: ['
         "spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1, "
         'spec.color: Unsupported value: "blue": supported values: "red", "green", '
-        'spec.parts[1]: Duplicate value: {"name":"a"}]'
+        'spec.parts[1]: Duplicate value: {"name":"a"}, '
+        "<nil>: Invalid value: null: some validation rules were not checked because the object was invalid; "
+        "correct the existing errors to complete validation]"
     )
 
 
