@@ -24,9 +24,10 @@ from master.apiserver.authn.tokens import BootstrapTokens, ServiceAccountTokens,
 from master.apiserver.fairness.gate import CONCURRENCY
 from master.apiserver.server import ApiServer, server_tls
 from master.bootstrap_tokens import BootstrapToken, to_secret
-from master.controllers.certificate_signing import certificate_signing
+from master.controllers.certificate_signing import certificate_approval, certificate_signing
 from master.controllers.controller import load as load_controllers
 from master.controllers.engine import Engine
+from master.controllers.token_secrets import token_secrets
 from master.controllers.view import DEFAULT_CLUSTER_CIDR
 from master.dispatcher.server import Dispatcher
 from master.dispatcher.session import Settings as NodeSettings
@@ -158,7 +159,12 @@ class Master:
         registry.use_usage(dispatcher.usage)
         scheduler = Scheduler(registry)
         registry.use_explainer(scheduler)
-        controllers = [*load_controllers(), certificate_signing(pki)]
+        controllers = [
+            *load_controllers(),
+            certificate_approval(registry),
+            certificate_signing(pki),
+            token_secrets(issuer.mint_for_secret, pki.ca_pem),
+        ]
         engine = Engine(registry, controllers=controllers, cluster_cidr=settings.cluster_cidr)
         api = _api_server(settings, registry, pki, front_proxy, hosts, issuer, dispatcher, scheduler.figures())
         for part in (dispatcher, engine, scheduler, api):

@@ -135,17 +135,20 @@ class Pki:
         *,
         signs: bool = True,
         enciphers: bool = False,
+        serves: bool = False,
     ) -> bytes:
         """The client certificate (PEM) of a request that somebody has approved: its subject, names and key.
 
-        ``signs`` and ``enciphers`` say which uses of the key, digital signature and key encipherment, it allows.
+        ``signs`` and ``enciphers`` say which uses of the key, digital signature and key encipherment, it allows. One
+        that ``serves`` is a server's, and no client's.
 
         Raises:
             CsrRefused: the request is not one, is not signed by its own key, or has a weak key.
         """
         request, key = _checked_request(csr_pem)
         uses = _key_usage(signs_certificates=False, signs=signs, enciphers=enciphers)
-        builder = self._leaf(request.subject, key, ExtendedKeyUsageOID.CLIENT_AUTH, lifetime, uses)
+        purpose = ExtendedKeyUsageOID.SERVER_AUTH if serves else ExtendedKeyUsageOID.CLIENT_AUTH
+        builder = self._leaf(request.subject, key, purpose, lifetime, uses)
         with suppress(x509.ExtensionNotFound):
             names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
             builder = builder.add_extension(names.value, critical=names.critical)

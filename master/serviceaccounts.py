@@ -35,7 +35,11 @@ LONGEST_LIFETIME = 365 * 24 * 3600
 USER_PREFIX = "system:serviceaccount:"
 GROUP = "system:serviceaccounts"
 
+LEGACY_ISSUER = "kubernetes/serviceaccount"
+"""The issuer of the tokens in secrets."""
+
 _CLAIM = "kubernetes.io"
+_LEGACY = f"{_CLAIM}/serviceaccount/"
 _EXTRA = "authentication.kubernetes.io/"
 
 
@@ -134,10 +138,27 @@ class TokenIssuer:
         text = jwt.encode(payload, self._key, ALGORITHM, headers={"kid": self._key_id})
         return Token(text, datetime.fromtimestamp(expires, UTC))
 
+    def mint_for_secret(self, account: core_v1.ServiceAccount, secret: core_v1.Secret) -> str:
+        """A token that lives as long as the account and the secret that holds it, with the claims that such ones have.
+
+        ``secret.uid`` is ours: Kubernetes compares the token with the secret's content instead.
+        """
+        identity = Identity(account.metadata.namespace or "", _named(account), secret=_named(secret))
+        claims = {
+            "namespace": identity.namespace,
+            "secret.name": secret.metadata.name,
+            "secret.uid": secret.metadata.uid,
+            "service-account.name": account.metadata.name,
+            "service-account.uid": account.metadata.uid,
+        }
+        payload = {"iss": LEGACY_ISSUER, "sub": identity.username, **{_LEGACY + key: claims[key] for key in claims}}
+        return jwt.encode(payload, self._key, ALGORITHM, headers={"kid": self._key_id})
+
     def is_ours(self, token: str) -> bool:
         """Whether the token names this issuer. Nothing about it has been checked yet."""
         try:
-            return bool(jwt.decode(token, options={"verify_signature": False}).get("iss") == self.issuer)
+            issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
+            return issuer in (self.issuer, LEGACY_ISSUER)
         except jwt.PyJWTError:
             return False
 
@@ -164,13 +185,17 @@ class TokenIssuer:
                 token,
                 self._public,
                 algorithms=[ALGORITHM],
-                issuer=self.issuer,
-                options={"require": ["exp", "iss", "sub", "aud"], "verify_aud": False},
+                issuer=[self.issuer, LEGACY_ISSUER],
+                options={"require": ["iss", "sub"], "verify_aud": False},
             )
         except jwt.ExpiredSignatureError as error:
             raise TokenInvalid("service account token has expired") from error
         except jwt.PyJWTError as error:
             raise TokenInvalid(f"service account token: {error}") from error
+        if payload["iss"] == LEGACY_ISSUER:
+            payload = {"aud": self.audiences, "exp": 0, **payload, _CLAIM: _from_legacy(payload)}
+        if not {"aud", "exp"} <= payload.keys():
+            raise TokenInvalid("service account token: it has no audience, or no end")
         meant = [payload["aud"]] if isinstance(payload["aud"], str) else payload["aud"]
         if not set(meant) & set(wanted):
             raise TokenInvalid(
@@ -286,6 +311,18 @@ def _identity(payload: Mapping[str, Any]) -> Identity:
     if payload["sub"] != identity.username:
         raise TokenInvalid("service account token: its subject and its claims name different accounts")
     return identity
+
+
+def _from_legacy(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims of a secret's token as those of others are."""
+    of = {key.removeprefix(_LEGACY): value for key, value in payload.items() if key.startswith(_LEGACY)}
+    pairs = {"serviceaccount": "service-account", "secret": "secret"}
+    named = {kind: {part: of.get(f"{key}.{part}", "") for part in ("name", "uid")} for kind, key in pairs.items()}
+    return {"namespace": of.get("namespace", ""), **named}
+
+
+def _named(obj: core_v1.ServiceAccount | core_v1.Secret) -> Reference:
+    return Reference(obj.metadata.name or "", obj.metadata.uid or "")
 
 
 def _reference(claim: Mapping[str, Any]) -> Reference:

@@ -1,8 +1,4 @@
-"""Signs what has been approved: CertificateSigningRequests for clients of the API.
-
-The signer is kubernetes.io/kube-apiserver-client; the rules are those of Kubernetes' documentation of its signers
-(https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers).
-"""
+"""Approves the requests that nodes may make by a role, and signs what has been approved; `signers` says what."""
 
 from __future__ import annotations
 
@@ -11,24 +7,37 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from master.controllers.actions import Action, SetStatus
+from master.controllers.actions import Action, RequeueAfter, SetStatus, Update
 from master.controllers.controller import Controller
+from master.controllers.signers import (
+    ENCIPHERMENT,
+    KUBELET_CLIENT,
+    SERVER_AUTH,
+    SIGNATURE,
+    SIGNERS,
+    check,
+    common_name,
+)
 from master.controllers.view import View
 from master.pki import CLIENT_LIFETIME, CsrRefused
+from master.registry.authz.base import Attributes, Decision
+from master.registry.base import User, Verb
+from master.registry.verbs import Registry
 from timonel.api import codec
 from timonel.api import time as api_time
 from timonel.api.types import certificates_v1 as v1
 
-SIGNER = "kubernetes.io/kube-apiserver-client"
-CLIENT_AUTH = "client auth"
-SIGNATURE, ENCIPHERMENT = "digital signature", "key encipherment"
 REFUSED = "SignerValidationFailure"
+ASK_AGAIN = 30.0
+"""Seconds after which a request that nobody may make yet is looked at again: roles may have changed."""
 
 
 class Authority(Protocol):
     """Who signs certificates."""
 
-    def sign_client(self, csr_pem: bytes, lifetime: timedelta, *, signs: bool, enciphers: bool) -> bytes:
+    def sign_client(
+        self, csr_pem: bytes, lifetime: timedelta, *, signs: bool, enciphers: bool, serves: bool = False
+    ) -> bytes:
         """See `Pki.sign_client`."""
 
 
@@ -37,22 +46,21 @@ def certificate_signing(authority: Authority) -> Controller:
 
     def reconcile(request: v1.CertificateSigningRequest, view: View, now: datetime) -> Iterator[Action]:
         """Give an approved request its certificate, or say why it gets none."""
-        spec, state = request.spec, {c.type for c in request.status.conditions if c.status == "True"}
-        if spec.signerName != SIGNER or request.status.certificate or "Approved" not in state:
-            return
-        if state & {"Denied", "Failed"}:
+        spec = request.spec
+        if spec.signerName not in SIGNERS or request.status.certificate or _conditions(request) != {"Approved"}:
             return
         answered = codec.copy(request)
         try:
-            check_usages(spec.usages)
+            check(spec)
             pem = authority.sign_client(
                 base64.b64decode(spec.request),
                 lifetime(spec.expirationSeconds),
                 signs=SIGNATURE in spec.usages,
                 enciphers=ENCIPHERMENT in spec.usages,
+                serves=SERVER_AUTH in spec.usages,
             )
         except CsrRefused as refusal:
-            answered.status.conditions.append(_failed(str(refusal), now))
+            answered.status.conditions.append(_condition("Failed", REFUSED, str(refusal), now))
         else:
             answered.status.certificate = base64.b64encode(pem).decode()
         yield SetStatus(answered)
@@ -60,17 +68,38 @@ def certificate_signing(authority: Authority) -> Controller:
     return Controller("certificate-signing", v1.CertificateSigningRequest, (), reconcile, "certificate-controller")
 
 
-def check_usages(usages: list[str]) -> None:
-    """Whether a client's certificate may be for these uses.
-
-    Raises:
-        CsrRefused: it may not.
+def certificate_approval(registry: Registry) -> Controller:
+    """The controller that approves the client certificates of nodes where the asker may ``create`` the subresource
+    selfnodeclient or nodeclient of certificatesigningrequests.
     """
-    for usage in usages:
-        if usage not in (CLIENT_AUTH, SIGNATURE, ENCIPHERMENT):
-            raise CsrRefused(f"invalid usage for client certificate: {usage}")
-    if CLIENT_AUTH not in usages:
-        raise CsrRefused(f"missing required usage for client certificate: {CLIENT_AUTH}")
+    resource, authorizer = registry.resources.of(v1.CertificateSigningRequest), registry.core.authorizer
+
+    def may_create(user: User, kind: str) -> bool:
+        return authorizer.authorize(Attributes(user, Verb.CREATE, resource, kind)).decision is Decision.ALLOW
+
+    def reconcile(request: v1.CertificateSigningRequest, view: View, now: datetime) -> Iterator[Action]:
+        """Approve what asks for a node's certificate: for oneself, or for another."""
+        spec = request.spec
+        if spec.signerName != KUBELET_CLIENT or request.status.certificate or _conditions(request):
+            return
+        try:
+            wanted = check(spec)
+        except CsrRefused:
+            return
+        user = User(
+            spec.username or "", spec.uid or "", tuple(spec.groups), {k: tuple(v) for k, v in spec.extra.items()}
+        )
+        for itself, kind in ((True, "selfnodeclient"), (False, "nodeclient")):
+            if (not itself or common_name(wanted) == user.name) and may_create(user, kind):
+                approved = codec.copy(request)
+                who = "self kubelet" if itself else "kubelet"
+                why = f"Auto approving {who} client certificate after SubjectAccessReview."
+                approved.status.conditions.append(_condition("Approved", "AutoApproved", why, now))
+                yield Update(approved, subresource="approval")
+                return
+        yield RequeueAfter(ASK_AGAIN)
+
+    return Controller("certificate-approval", v1.CertificateSigningRequest, (), reconcile, "certificate-controller")
 
 
 def lifetime(asked: int | None) -> timedelta:
@@ -78,8 +107,12 @@ def lifetime(asked: int | None) -> timedelta:
     return CLIENT_LIFETIME if asked is None else min(timedelta(seconds=asked), CLIENT_LIFETIME)
 
 
-def _failed(why: str, now: datetime) -> v1.CertificateSigningRequestCondition:
+def _conditions(request: v1.CertificateSigningRequest) -> set[str]:
+    return {condition.type for condition in request.status.conditions if condition.status == "True"}
+
+
+def _condition(kind: str, reason: str, message: str, now: datetime) -> v1.CertificateSigningRequestCondition:
     at = api_time.text(now)
     return v1.CertificateSigningRequestCondition(
-        type="Failed", status="True", reason=REFUSED, message=why, lastUpdateTime=at, lastTransitionTime=at
+        type=kind, status="True", reason=reason, message=message, lastUpdateTime=at, lastTransitionTime=at
     )

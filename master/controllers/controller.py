@@ -57,6 +57,8 @@ class Controller:
         """Who it acts as: what that user's roles do not allow it cannot do."""
         if self.account == API_SERVER:
             return component(API_SERVER)
+        if self.account.startswith("system:"):
+            return User(self.account, groups=("system:authenticated",))
         return service_account("kube-system", self.account or f"{self.name}-controller")
 
 
@@ -73,7 +75,7 @@ def controller(
     """Declare the decorated function ``(obj, view, now) -> actions`` as the controller of ``kind``, under its name.
 
     It acts as the service account ``account`` in kube-system, whose role ``system:controller:ACCOUNT`` is one of the
-    default roles, or as the API server (`API_SERVER`).
+    default roles; as the user of that name if it begins with ``system:``; or as the API server (`API_SERVER`).
 
     It is called with each object of the kind that exists whenever that object, or something that wakes it, has changed.
     It must be pure: equal

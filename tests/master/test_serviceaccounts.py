@@ -11,6 +11,7 @@ from master import serviceaccounts
 from master.pki import Pki
 from master.registry.subresources import TokenClaims
 from master.serviceaccounts import Identity, Reference, RegistryMinter, TokenInvalid, TokenIssuer
+from timonel.api.types import core_v1, meta_v1
 
 IDENTITY = Identity(
     "shop", Reference("web", "sa-uid"), pod=Reference("web-1", "pod-uid"), node=Reference("n1", "node-uid")
@@ -133,3 +134,28 @@ def test_others_verify_with_the_published_keys(issuer: TokenIssuer) -> None:
 def test_lifetimes_have_bounds(issuer: TokenIssuer, asked: int, given: int) -> None:
     claims = jwt.decode(issuer.mint(IDENTITY, seconds=asked).text, options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == given
+
+
+async def test_a_secrets_token_lives_as_long_as_the_secret_and_the_account(issuer: TokenIssuer) -> None:
+    account = core_v1.ServiceAccount(metadata=meta_v1.ObjectMeta(namespace="shop", name="web", uid="sa-uid"))
+    secret = core_v1.Secret(metadata=meta_v1.ObjectMeta(namespace="shop", name="key", uid="secret-uid"))
+    token = issuer.mint_for_secret(account, secret)
+    assert issuer.is_ours(token)
+    objects = Objects({**EXISTING, ("secrets", "shop", "key"): "secret-uid"})
+    assert (await issuer.verify(token, objects)).username == "system:serviceaccount:shop:web"
+    with pytest.raises(TokenInvalid, match="audiences"):
+        await issuer.verify(token, objects, ["vault"])
+    objects.uids["secrets", "shop", "key"] = "of another with the same name"
+    with pytest.raises(TokenInvalid, match="secret UID"):
+        await issuer.verify(token, objects)
+    del objects.uids["secrets", "shop", "key"]
+    with pytest.raises(TokenInvalid, match="invalidated"):
+        await issuer.verify(token, objects)
+
+
+def test_only_secrets_tokens_may_have_no_end(issuer: TokenIssuer) -> None:
+    claims = jwt.decode(issuer.mint(IDENTITY).text, options={"verify_signature": False})
+    del claims["exp"]
+    forever = jwt.encode(claims, issuer._key, serviceaccounts.ALGORITHM)
+    with pytest.raises(TokenInvalid, match="no end"):
+        issuer.read(forever)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from master.controllers.certificate_signing import certificate_signing
+from master.controllers.certificate_signing import certificate_approval, certificate_signing
 from master.controllers.engine import Engine
+from master.controllers.signers import check
+from master.pki import CsrRefused
 from master.registry.base import User, component
 from timonel.api.errors import Forbidden, Invalid
 from timonel.api.types import certificates_v1, rbac_v1
@@ -26,8 +29,10 @@ NAMES = x509.Name(
 SIGNER = "kubernetes.io/kube-apiserver-client"
 
 
-def request(subject: x509.Name = NAMES) -> str:
+def request(subject: x509.Name = NAMES, *names: x509.GeneralName) -> str:
     csr = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    if names:
+        csr = csr.add_extension(x509.SubjectAlternativeName(names), critical=False)
     signed = csr.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
     return base64.b64encode(signed.public_bytes(serialization.Encoding.PEM)).decode()
 
@@ -42,7 +47,9 @@ def manifest(name: str, **spec: Any) -> dict[str, Any]:
 @pytest.fixture
 async def signing(served: Any) -> AsyncIterator[None]:
     """The signer."""
-    engine = Engine(served.registry, controllers=[certificate_signing(served.pki)])
+    engine = Engine(
+        served.registry, controllers=[certificate_approval(served.registry), certificate_signing(served.pki)]
+    )
     await engine.start()
     yield
     await engine.close()
@@ -99,6 +106,60 @@ async def test_what_cannot_be_signed_fails(kubectl: Say, signing: None, status: 
         "invalid usage for client certificate: server auth",
     )
     assert status("jane").certificate is None
+
+
+def node_named(name: str, group: str = "system:nodes") -> x509.Name:
+    return x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group), x509.NameAttribute(NameOID.COMMON_NAME, name)]
+    )
+
+
+NODE = node_named("system:node:n")
+HOST = x509.DNSName("n.example.com")
+SERVING, CLIENT = ["server auth", "digital signature"], ["client auth", "digital signature"]
+
+
+@pytest.mark.parametrize(
+    ("signer", "usages", "wanted", "why"),
+    [
+        ("kubelet-serving", SERVING, request(NODE, HOST), ""),
+        ("kubelet-serving", SERVING, request(NODE), "DNS or IP subjectAltName is required"),
+        ("kubelet-serving", SERVING, request(NAMES, HOST), "subject organization is not system:nodes"),
+        ("kubelet-serving", CLIENT, request(NODE, HOST), "usages did not match [digital signature key enc"),
+        ("kubelet-serving", SERVING, request(NODE, HOST, x509.RFC822Name("a@b.c")), "Email subjectAltNames are not"),
+        ("kube-apiserver-client-kubelet", [*CLIENT, "key encipherment"], request(NODE), ""),
+        ("kube-apiserver-client-kubelet", CLIENT, request(NODE, HOST), "DNS subjectAltNames are not allowed"),
+        ("kube-apiserver-client-kubelet", ["client auth"], request(NODE), "usages did not match [client auth digital"),
+        ("kube-apiserver-client-kubelet", CLIENT, request(node_named("x")), "subject common name does not begin with"),
+    ],
+)
+def test_signers_sign_what_they_are_for(signer: str, usages: list[str], wanted: str, why: str) -> None:
+    spec = certificates_v1.CertificateSigningRequestSpec(
+        signerName=f"kubernetes.io/{signer}", usages=usages, request=wanted
+    )
+    if not why:
+        check(spec)
+        return
+    with pytest.raises(CsrRefused, match=re.escape(why)):
+        check(spec)
+
+
+async def test_nodes_are_approved_by_role(served: Any, signing: None, status: Any, eventually: Any) -> None:
+    asked = manifest(
+        "n", signerName="kubernetes.io/kube-apiserver-client-kubelet", usages=CLIENT, request=request(NODE)
+    )
+    joe = User("joe", groups=("system:authenticated",))
+    await bind(served, "csr", "system:node-bootstrapper")
+    await served.registry.cache(rbac_v1.ClusterRoleBinding).fresh()
+    await create(served, asked, User("jane", groups=("system:authenticated",)))
+    with pytest.raises(Forbidden):
+        await create(served, asked, joe)
+    await create(served, {**asked, "metadata": {"name": "mine"}}, component("node:n"))
+    await eventually(lambda: status("mine").certificate)
+    assert status("mine").conditions[0].message.startswith("Auto approving self kubelet client certificate")
+    await create(served, {**asked, "metadata": {"name": "another's"}})
+    await eventually(lambda: status("another's").certificate)
+    assert not status("n").conditions, "who may ask is not approved for that alone"
 
 
 async def create(served: Any, body: dict[str, Any], who: User | None = None) -> Any:
