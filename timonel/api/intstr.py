@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
-IntOrString = int | str
+import msgspec
+
+IntOrString = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)] | str
 
 _PERCENT = re.compile(r"[0-9]+%")
 

@@ -124,7 +124,10 @@ def schema_of(annotation: Any) -> Schema:
 def _union(choices: list[Any]) -> Schema:
     if len(choices) == 1:
         return schema_of(choices[0])
-    if set(choices) == {int, str}:
+    if {typing.get_args(choice)[0] if typing.get_origin(choice) is Annotated else choice for choice in choices} == {
+        int,
+        str,
+    }:
         return Schema(Shape.INT_OR_STRING, str, format="int-or-string")
     if set(choices) == {int, float}:
         return Schema(Shape.SCALAR, float, format="double")

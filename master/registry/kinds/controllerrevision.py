@@ -27,10 +27,10 @@ class ControllerRevisions(Strategy[apps_v1.ControllerRevision]):
 
     def validate(self, obj: apps_v1.ControllerRevision, old: apps_v1.ControllerRevision | None) -> Iterator[FieldError]:
         """The data is there and never changes."""
-        if obj.data is None:
+        if old:
+            yield from unchanged(obj, old, "data")
+        elif obj.data is None:
             yield required(Path("data"), "data is mandatory")
         elif not isinstance(obj.data, dict):
             yield required(Path("data"), "data must be a valid JSON object")
         yield from not_negative(Path("revision"), obj.revision)
-        if old:
-            yield from unchanged(obj, old, "data")

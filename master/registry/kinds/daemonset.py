@@ -15,6 +15,7 @@ from timonel.api.types import apps_v1
 SPEC = Path("spec")
 ROLLING = "RollingUpdate"
 HISTORY = 10
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
 @kind(apps_v1.DaemonSet, plural="daemonsets", short=["ds"], categories=["all"])
@@ -52,18 +53,25 @@ class DaemonSets(Strategy[apps_v1.DaemonSet]):
     def prepare_create(self, obj: apps_v1.DaemonSet, call: object) -> None:
         """Nothing is known yet."""
         obj.status = apps_v1.DaemonSetStatus()
+        obj.metadata.annotations[TEMPLATE_GENERATION] = "1"
+
+    def prepare_update(self, new: apps_v1.DaemonSet, old: apps_v1.DaemonSet, call: object) -> None:
+        """Count the templates, as of old."""
+        known = old.metadata.annotations.get(TEMPLATE_GENERATION, "")
+        count = int(known) if known.isdecimal() else 1
+        new.metadata.annotations[TEMPLATE_GENERATION] = str(count + (new.spec.template != old.spec.template))
 
     def validate(self, obj: apps_v1.DaemonSet, old: apps_v1.DaemonSet | None) -> Iterator[FieldError]:
         """A workload whose selector never changes, with a rollout that can move."""
         spec = obj.spec
+        if old:
+            yield from unchanged(spec, old.spec, "selector", path=SPEC)
         for field in ("minReadySeconds", "revisionHistoryLimit"):
             yield from not_negative(SPEC.child(field), getattr(spec, field))
         template = old.spec.template if old else None
         yield from validate_workload(spec.selector, spec.template, template, SPEC, "DaemonSet")
         if spec.updateStrategy:
             yield from _strategy(spec.updateStrategy, SPEC.child("updateStrategy"))
-        if old:
-            yield from unchanged(spec, old.spec, "selector", path=SPEC)
 
     def validate_status(self, new: apps_v1.DaemonSet, old: apps_v1.DaemonSet) -> Iterator[FieldError]:
         """Counts are counts."""

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.validation.addresses import is_destination
+from master.registry.validation.addresses import ADDRESS, is_destination
 from master.registry.validation.common import is_label, is_port, is_qualified, is_subdomain, one_of
-from timonel.api.fields import FieldError, Path, required
+from timonel.api.fields import FieldError, Path, invalid, required
 from timonel.api.types import core_v1
 
 SHOWN = 3
@@ -59,7 +59,10 @@ class EndpointsObjects(Strategy[core_v1.Endpoints]):
 
 
 def _address(address: core_v1.EndpointAddress, path: Path) -> Iterator[FieldError]:
-    yield from is_destination(path.child("ip"), address.ip)
+    faults = list(is_destination(path.child("ip"), address.ip))
+    yield from faults
+    if any(fault.detail == ADDRESS for fault in faults):
+        yield invalid(path.child("ip"), address.ip, "must be a valid IP address")
     if address.hostname:
         yield from is_label(path.child("hostname"), address.hostname)
     if address.nodeName is not None:

@@ -72,6 +72,9 @@ class Nodes(Strategy[core_v1.Node]):
         elif obj.spec.podCIDRs and not obj.spec.podCIDR:
             obj.spec.podCIDR = obj.spec.podCIDRs[0]
         if old is None:
+            obj.status.nodeInfo = obj.status.nodeInfo or core_v1.NodeSystemInfo()
+            endpoint = core_v1.NodeDaemonEndpoints(kubeletEndpoint=core_v1.DaemonEndpoint())
+            obj.status.daemonEndpoints = obj.status.daemonEndpoints or endpoint
             _default_allocatable(obj)
 
     def prepare_status(self, new: core_v1.Node, old: core_v1.Node, call: Call) -> None:

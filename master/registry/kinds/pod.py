@@ -13,7 +13,7 @@ from master.registry.podsubresources import Binding, EphemeralContainers, Why
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Connect, Status, proxy
 from master.registry.validation.podchange import validate_pod_update
-from master.registry.validation.podspec import validate_pod
+from master.registry.validation.podspec import SPEC, validate_pod, validate_spec
 from timonel.api.fields import FieldError
 from timonel.api.gvk import GVK
 from timonel.api.podresources import qos_class
@@ -95,6 +95,7 @@ class Pods(Strategy[core_v1.Pod]):
         if old is None:
             yield from validate_pod(obj)
         elif obj.spec != old.spec:
+            yield from validate_spec(obj.spec, SPEC)
             yield from validate_pod_update(obj, old)
 
     def grace(self, obj: core_v1.Pod, options: DeleteOptions) -> int:

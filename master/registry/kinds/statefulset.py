@@ -11,7 +11,7 @@ from master.registry.scale import Scale
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Status
 from master.registry.templates import container_names, images, validate_workload
-from master.registry.validation.common import not_negative
+from master.registry.validation.common import is_label, not_negative
 from master.registry.validation.podspec import validate_template
 from master.registry.validation.rollout import is_zero, share
 from master.registry.volumeclaims import PENDING, default_claim_spec, validate_claim_spec
@@ -55,6 +55,7 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
     def default(self, obj: apps_v1.StatefulSet, old: apps_v1.StatefulSet | None) -> None:
         """One replica, made and rolled in order; claims stay."""
         spec = obj.spec
+        spec.serviceName = spec.serviceName or ""
         spec.podManagementPolicy = spec.podManagementPolicy or IN_ORDER
         spec.updateStrategy = strategy = spec.updateStrategy or apps_v1.StatefulSetUpdateStrategy()
         if not strategy.type:
@@ -84,8 +85,11 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
             yield from not_negative(SPEC.child(field), getattr(spec, field))
         if spec.ordinals:
             yield from not_negative(SPEC.child("ordinals.start"), spec.ordinals.start)
-        template = old.spec.template if old else None
-        for index, claim in enumerate(spec.volumeClaimTemplates):
+        if spec.serviceName and old is None:
+            yield from is_label(SPEC.child("serviceName"), spec.serviceName)
+        same = old is not None and old.spec.volumeClaimTemplates == spec.volumeClaimTemplates
+        template = old.spec.template if old and same else None
+        for index, claim in enumerate(() if old else spec.volumeClaimTemplates):
             yield from validate_claim_spec(claim.spec, SPEC.child("volumeClaimTemplates").index(index).child("spec"))
         rules = partial(_template, spec.volumeClaimTemplates)
         yield from validate_workload(spec.selector, spec.template, template, SPEC, "StatefulSet", rules)

@@ -54,6 +54,11 @@ def validate_autoscaler_status(status: v2.HorizontalPodAutoscalerStatus) -> Iter
 def _reference(reference: v2.CrossVersionObjectReference, path: Path) -> Iterator[FieldError]:
     for field in ("kind", "name"):
         yield from _segment(getattr(reference, field), path.child(field))
+    version = reference.apiVersion or ""
+    if version.count("/") > 1:
+        yield invalid(path.child("apiVersion"), version, f"unexpected GroupVersion string: {version}")
+    elif "/" not in version and version != "v1":
+        yield invalid(path.child("apiVersion"), version, "apiVersion must specify API group")
 
 
 def _segment(text: str, path: Path, why: str = "") -> Iterator[FieldError]:
@@ -66,13 +71,13 @@ def _segment(text: str, path: Path, why: str = "") -> Iterator[FieldError]:
 def _metric(metric: v2.MetricSpec, path: Path) -> Iterator[FieldError]:
     if not metric.type:
         yield required(path.child("type"), "must specify a metric source type")
-    elif metric.type not in SOURCES:
+    if metric.type not in SOURCES:
         yield not_supported(path.child("type"), metric.type, SOURCES)
     given = [field for field in SOURCES.values() if getattr(metric, field) is not None]
     expected = SOURCES.get(metric.type, "")
     if expected and expected not in given:
         yield required(path.child(expected), "must populate information for the given metric source")
-    for field in given:
+    for field in given if expected else ():
         if field != expected:
             yield forbidden(path.child(field), "must populate the given metric source only")
     for field in given:
@@ -139,7 +144,7 @@ def _identifier(metric: v2.MetricIdentifier, path: Path) -> Iterator[FieldError]
 def _target(target: v2.MetricTarget, path: Path) -> Iterator[FieldError]:
     if not target.type:
         yield required(path.child("type"), "must specify a metric target type")
-    elif target.type not in TARGETS:
+    if target.type not in TARGETS:
         yield invalid(path.child("type"), target.type, "must be either Utilization, Value, or AverageValue")
     for field in ("value", "averageValue"):
         amount = getattr(target, field)

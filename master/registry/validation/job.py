@@ -46,6 +46,7 @@ def validate_job(spec: batch_v1.JobSpec, path: Path) -> Iterator[FieldError]:
     yield from validate_job_spec(spec, path)
     if spec.selector is None:
         yield required(path.child("selector"))
+        yield not_selected(spec.template, path)
         return
     faults = list(validate_selector(spec.selector, path.child("selector")))
     yield from faults

@@ -174,6 +174,7 @@ def _keys(keys: Sequence[str], selector: meta_v1.LabelSelector | None, path: Pat
     """Labels whose values are the pod's own."""
     if keys and selector is None:
         yield forbidden(path, "must not be specified when labelSelector is not set")
+        return
     for index, key in enumerate(keys):
         for fault in names.qualified(key):
             yield invalid(path.index(index), key, fault)

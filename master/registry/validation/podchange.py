@@ -5,10 +5,9 @@ from typing import Any
 
 import msgspec
 
-from master.registry.validation.placement import validate_placement, validate_tolerations
-from master.registry.validation.podspec import SPEC, validate_deadline
+from master.registry.validation.podspec import SPEC
 from timonel.api import codec
-from timonel.api.fields import FieldError, forbidden, invalid, required
+from timonel.api.fields import FieldError, forbidden, invalid
 from timonel.api.types import core_v1
 
 FIXED = (
@@ -25,9 +24,6 @@ def validate_pod_update(new: core_v1.Pod, old: core_v1.Pod) -> Iterator[FieldErr
         if len(theirs) != len(ours):
             yield forbidden(SPEC.child(name), "pod updates may not add or remove containers")
             return
-        for index, container in enumerate(theirs):
-            if not container.image:
-                yield required(SPEC.child(name).index(index).child("image"))
     yield from _deadline(new.spec.activeDeadlineSeconds, old.spec.activeDeadlineSeconds)
     yield from _tolerations(new.spec, old.spec)
     yield from _gates(new.spec, old.spec)
@@ -37,7 +33,6 @@ def validate_pod_update(new: core_v1.Pod, old: core_v1.Pod) -> Iterator[FieldErr
 
 def _deadline(new: int | None, old: int | None) -> Iterator[FieldError]:
     path = SPEC.child("activeDeadlineSeconds")
-    yield from validate_deadline(new, path)
     if old is not None and new is None:
         yield invalid(path, new, "must not update from a positive integer to nil value")
     elif old is not None and new is not None and new > old:
@@ -51,7 +46,6 @@ def _tolerations(new: core_v1.PodSpec, old: core_v1.PodSpec) -> Iterator[FieldEr
     times_aside = [_timeless(toleration) for toleration in new.tolerations]
     if any(_timeless(toleration) not in times_aside for toleration in old.tolerations):
         yield forbidden(path, "existing toleration can not be modified except its tolerationSeconds")
-    yield from validate_tolerations(new.tolerations, path)
 
 
 def _timeless(toleration: core_v1.Toleration) -> core_v1.Toleration:
@@ -65,10 +59,7 @@ def _gates(new: core_v1.PodSpec, old: core_v1.PodSpec) -> Iterator[FieldError]:
         if gate.name not in before:
             path = SPEC.child("schedulingGates").index(index).child("name")
             yield forbidden(path, f"only deletion is allowed, but found new scheduling gate {gate.name!r}")
-    if not before:
-        return
-    yield from validate_placement(new, SPEC)
-    for key, value in old.nodeSelector.items():
+    for key, value in old.nodeSelector.items() if before else ():
         if new.nodeSelector.get(key) != value:
             shown = codec.to_dict(new.nodeSelector)
             yield invalid(SPEC.child("nodeSelector"), shown, "only additions to spec.nodeSelector are allowed")

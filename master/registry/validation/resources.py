@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from master.registry.podamounts import asked, container_totals
 from master.registry.validation.common import is_label, is_subdomain
 from master.registry.validation.resourcenames import OF_CONTAINERS, validate_resource_name, validate_resource_of
-from timonel.api.fields import FieldError, Path, duplicate, invalid, not_found, required
+from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, not_found, required
 from timonel.api.quantity import Quantity
 from timonel.api.types import core_v1
 
@@ -26,6 +26,9 @@ def validate_resources(
         yield from _amount(name, request, path.child("requests"))
         yield from _within(name, request, resources.limits.get(name), path)
         yield from _pages(name, request, path.child("requests"))
+    asked_for = {*resources.limits, *resources.requests}
+    if any(name.startswith(HUGE) for name in asked_for) and not asked_for & {"cpu", "memory"}:
+        yield forbidden(path, "HugePages require cpu or memory")
     yield from _claimed(resources.claims, claims, path.child("claims"))
 
 

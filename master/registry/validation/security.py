@@ -27,8 +27,8 @@ def validate_pod_security(
         yield from _seccomp(context.seccompProfile, path.child("seccompProfile"))
     for field, words in (
         ("fsGroupChangePolicy", ("Always", "OnRootMismatch")),
-        ("seLinuxChangePolicy", ("Recursive",)),
         ("supplementalGroupsPolicy", ("Merge", "Strict")),
+        ("seLinuxChangePolicy", ("Recursive",)),
     ):
         yield from one_of(path.child(field), getattr(context, field), words, optional=True)
     if spec.hostPID and spec.shareProcessNamespace:

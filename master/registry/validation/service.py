@@ -71,7 +71,8 @@ def _ports(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
             yield from port_reference(port.targetPort, at.child("targetPort"))
         pair = (port.port, port.protocol)
         if pair in seen:
-            yield duplicate(at, {"port": port.port, "protocol": port.protocol})
+            shown = {"Name": "", "Protocol": port.protocol, "AppProtocol": None, "Port": port.port}
+            yield duplicate(at, shown | {"TargetPort": 0, "NodePort": 0})
         seen.add(pair)
         if port.nodePort:
             yield from _node_port(spec, port, node_ports, at.child("nodePort"))
