@@ -1,5 +1,6 @@
 """Reads request bodies: bounded in size; JSON, YAML or protobuf in, JSON out."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,12 +16,15 @@ READ = (JSON, YAML, PROTOBUF)
 
 MAX_BODY = 3 * 1024 * 1024
 """Bytes of a request's body, as in Kubernetes."""
+BODY_SECONDS = 60.0
+"""How long a body may take to arrive: its request holds one of the seats that all requests share."""
 
 
 async def read(request: web.BaseRequest) -> bytes:
     """The whole body. A client that asks first whether to send it is told to.
 
     Raises:
+        BadRequest: it does not arrive within `BODY_SECONDS`.
         RequestEntityTooLarge: it is larger than `MAX_BODY`; what is too much is never held in memory.
     """
     if (request.content_length or 0) > MAX_BODY:
@@ -30,6 +34,14 @@ async def read(request: web.BaseRequest) -> bytes:
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _whole(request)
+    except TimeoutError:
+        raise BadRequest(f"the request's body did not arrive within {BODY_SECONDS:g} seconds") from None
+
+
+async def _whole(request: web.BaseRequest) -> bytes:
     parts: list[bytes] = []
     size = 0
     while part := await request.content.readany():

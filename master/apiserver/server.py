@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
-from master.apiserver import metrics
+from master.apiserver import connections, metrics
 from master.apiserver.aggregation.aggregator import Aggregator
 from master.apiserver.aggregation.extension import load_pair
 from master.apiserver.audit.record import Auditor
@@ -41,8 +41,6 @@ HOOKS = (
 """What Kubernetes does after its start and tells of in its health; here it is done before the port is bound."""
 BACKLOG = 4096
 """Connections that wait to be accepted: with less, thousands that come at once are lost."""
-MAX_LINE = 64 * 1024
-"""Bytes of a request's first line: selectors and commands of exec are in it."""
 
 
 class ApiServer:
@@ -121,15 +119,7 @@ class ApiServer:
         """
         self._gate.start()
         await self._aggregator.start()
-        server = web.Server(
-            self._front.handle,
-            handler_cancellation=True,
-            access_log=None,
-            max_line_size=MAX_LINE,
-            max_field_size=MAX_LINE,
-            auto_decompress=False,
-            tcp_keepalive=True,
-        )
+        server = connections.Server(self._front.handle, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=5.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._tls, backlog=BACKLOG)

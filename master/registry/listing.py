@@ -19,6 +19,8 @@ FRESH_SECONDS = 3.0
 """How long a read waits for the cache to reach the revision that it asks for."""
 PAGE_READ = 500
 """How many keys one read of a page with selectors takes from the store."""
+_MAX_DIGITS = 19
+"""Of a resourceVersion: those of the largest revision that a store can have."""
 INCONSISTENT = -1
 """The revision in a continue token that goes on at the present state."""
 
@@ -54,7 +56,7 @@ class Token(msgspec.Struct, omit_defaults=True):
             token = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=cls)
         except (ValueError, msgspec.MsgspecError) as error:
             raise BadRequest(f"continue key is not valid: {error}") from None
-        if token.v != cls().v or not token.rv or not token.start:
+        if token.v != cls().v or not token.rv or not -1 <= token.rv < 2**63 or not token.start:
             raise BadRequest("continue key is not valid: incorrect encoded start resourceVersion or key")
         return token
 
@@ -126,8 +128,8 @@ def parse_revision(text: str | None) -> int | None:
     """
     if not text:
         return None
-    if not (text.isascii() and text.isdigit()):
-        raise BadRequest(f"invalid resource version: {text!r}")
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        raise BadRequest(f"invalid resource version: {text[:40]!r}")
     return int(text)
 
 

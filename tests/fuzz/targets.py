@@ -26,7 +26,7 @@ from master.registry.cel.admission import Vocabulary
 from master.registry.cel.failures import CompileError, EvaluationError
 from master.registry.listing import Token
 from timonel.api import codec, cron, jsonpath, managed_fields, parse, selectors, time
-from timonel.api.errors import StatusError
+from timonel.api.errors import StatusError, Unexplained
 from timonel.api.jsonpath import JsonPathError
 from timonel.api.quantity import Quantity
 from timonel.api.types import apps_v1, core_v1
@@ -68,7 +68,7 @@ def target(*refusals: type[Exception]) -> Callable[[Target], Target]:
             try:
                 function(data)
             except StatusError as error:
-                if error.code >= 500:
+                if error.code >= 500 and not isinstance(error, Unexplained):
                     raise ServerFault(str(error)) from error
             except refusals:
                 pass
@@ -147,6 +147,8 @@ def apply(data: bytes) -> None:
     """Two server-side applies of the same manifest by different managers, after one of something else."""
     document = codec.decode_yaml(data)
     codec.convert_strictly(apps_v1.Deployment, document)
+    if not isinstance(document.get("metadata"), dict):
+        return  # refused before, as an object without a name
     live: dict[str, Any] | None = DEPLOYMENT
     for manager in ("one", "two", "one"):
         live = managed_fields.apply(

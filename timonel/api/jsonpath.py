@@ -11,7 +11,13 @@ import operator
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
+
+MAX_DEPTH = 50
+"""Of brackets in each other."""
+MAX_VALUES = 100_000
+"""That a path may lead to."""
 
 
 class JsonPathError(ValueError):
@@ -187,9 +193,9 @@ def _unquote(text: str) -> str:
 
 
 _NAME = re.compile(r"((?:\\.|[^\\ .\[\]{}])+)", re.DOTALL)
-_SLICE = re.compile(r"(-?\d*)(?:(:)(-?\d*))?(?:(:)(-?\d*))?")
+_SLICE = re.compile(r"(-?\d{1,18}|)(?:(:)(-?\d{1,18}|))?(?:(:)(-?\d{1,18}|))?", re.ASCII)
 _FILTER = re.compile(r"([^!<>=]+)([!<>=]+)(.+)", re.DOTALL)
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(?=\Z|\s)")
+_NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d+)?", re.ASCII)
 
 
 class _Reader:
@@ -203,7 +209,7 @@ class _Reader:
         steps: list[Step] = []
         while self.position < len(self.text):
             letter = self.text[self.position]
-            if letter in " @$":
+            if letter in "@$" or letter.isspace():
                 self.position += 1
             elif self.text.startswith("..", self.position):
                 self.position += 2
@@ -234,7 +240,7 @@ class _Reader:
             self.position = len(self.text)
             return Constant(_unquote(rest))
         word = re.split(r"[\s.\[]", rest, maxsplit=1)[0]
-        if _NUMBER.match(rest):
+        if _NUMBER.fullmatch(rest):
             self.position = len(self.text)
             return Constant(float(rest) if "." in rest else int(rest))
         if word in ("true", "false"):
@@ -258,6 +264,8 @@ def _inside(text: str, position: int) -> tuple[str, int]:
             depth += (letter == "[") - (letter == "]")
             if depth == 0:
                 return text[start:position], position + 1
+            if depth > MAX_DEPTH:
+                raise JsonPathError(f"brackets nest deeper than {MAX_DEPTH} levels")
         position += 1
     raise JsonPathError("unterminated array: ] is missing")
 
@@ -276,6 +284,8 @@ def _subscript(text: str) -> Step:
     if not match or not text:
         raise JsonPathError(f"invalid array index {text}")
     start, colon, stop, _, step = match.groups()
+    if step and int(step) == 0:
+        raise JsonPathError(f"the step of {text} must not be zero")
     if not colon:
         return Slice(int(start), single=True)
     return Slice(int(start) if start else None, int(stop) if stop else None, int(step) if step else 1)
@@ -322,10 +332,12 @@ def results(nodes: list[Node], data: Any) -> list[list[Any]]:
 
 
 def find(path: Path, data: Any) -> list[Any]:
-    """The values that a path leads to."""
+    """The values that a path leads to. Raises JsonPathError when they are too many: each `..` multiplies them."""
     values = [data]
     for step in path:
-        values = [found for value in values for found in _take(step, value)]
+        values = list(islice((found for value in values for found in _take(step, value)), MAX_VALUES + 1))
+        if len(values) > MAX_VALUES:
+            raise JsonPathError(f"the path leads to more than {MAX_VALUES} values")
     return values
 
 

@@ -105,6 +105,8 @@ def _parse(text: str) -> Amount:
     base, exponent, format_ = _suffix(letters, exponent_digits)
     if not whole and not fraction:
         raise ValueError(_FORMAT_WRONG)
+    if len(whole) + len(fraction) > _DIGITS:
+        raise ValueError(_NUMBER_WRONG)
     digits = int(whole + fraction)
     if not digits:
         return Amount(0, format_)
@@ -132,7 +134,7 @@ def _suffix(letters: str, digits: str) -> tuple[int, int, Format]:
             return 10, _DECIMAL[letters], "decimal"
         if letters in _BINARY:
             return 2, _BINARY[letters], "binary"
-    elif letters in ("e", "E") and digits not in ("+", "-"):
+    elif letters in ("e", "E") and digits not in ("+", "-") and len(digits) < _DIGITS:
         return 10, int(digits), "exponent"
     raise ValueError(_SUFFIX_WRONG)
 

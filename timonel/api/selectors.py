@@ -41,6 +41,12 @@ _STRUCT_OPERATORS = {
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
+def _number(text: str) -> int | None:
+    """A whole number of 64 bits; None for any other text."""
+    number = int(text) if len(text) < 64 and _INTEGER.fullmatch(text) else None
+    return number if number is not None and -(2**63) <= number < 2**63 else None
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """One condition on one label. `values` are sorted and distinct."""
@@ -61,10 +67,10 @@ class Requirement:
                 return value is not None
             case Operator.MISSING:
                 return value is None
-        if value is None or not _INTEGER.fullmatch(value):
+        number, bound = _number(value or ""), _number(self.values[0])
+        if number is None or bound is None:
             return False
-        bound = int(self.values[0])
-        return int(value) > bound if self.operator is Operator.GREATER else int(value) < bound
+        return number > bound if self.operator is Operator.GREATER else number < bound
 
     def __str__(self) -> str:
         match self.operator:
@@ -86,7 +92,7 @@ class Requirement:
         if self.operator in (Operator.EXISTS, Operator.MISSING) and self.values:
             yield invalid(values, list(self.values), "values set must be empty for exists and does not exist")
         for index, value in enumerate(self.values):
-            if self.operator in _COMPARISONS and not _INTEGER.fullmatch(value):
+            if self.operator in _COMPARISONS and _number(value) is None:
                 yield invalid(values.index(index), value, "for 'Gt', 'Lt' operators, the value must be an integer")
             if faults := names.label_value(value):
                 yield invalid(values.index(index).key(self.key), value, "; ".join(faults))
@@ -160,7 +166,7 @@ def _checked(requirement: Requirement) -> Requirement:
     return requirement
 
 
-_TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+|\Z)")
+_TOKEN = re.compile(r"[ \t\r\n]*(==|!=|[=!(),<>]|[^ \t\r\n=!(),<>]+|\Z)")
 _END = ""
 _SIGNS = {"==", "!=", "=", "!", "(", ")", ",", "<", ">", _END}
 

@@ -79,6 +79,7 @@ PRINTED = {
     "{.nope}": "",
     "{.nope.more[*]}": "",
     "{true}{12}{'x'}": "true12x",
+    "{\n}": "",
 }
 
 REFUSED = {
@@ -87,6 +88,11 @@ REFUSED = {
     "{foo}": "unrecognized identifier foo",
     "{.spec.containers[a]}": "invalid array index a",
     "{.spec.containers[0}": "unterminated array",
+    "{.spec.containers[-]}": "invalid array index -",
+    "{.spec.containers[0:1:0]}": "must not be zero",
+    "{1 [x}": "unrecognized character '1'",
+    "{.spec" + "[?(@" * 200 + ")]" * 200 + "}": "nest deeper than 50 levels",
+    "{" + "..*" * 20 + "}": "more than 100000 values",
     "{end}": "nothing to end",
     "{[0]}": "is no list",
     '{.metadata[?(@.a=="b")]}': "cannot be filtered",

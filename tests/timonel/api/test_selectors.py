@@ -40,6 +40,8 @@ def test_printed_form_is_kubernetes(text: str, printed: str) -> None:
         (",", "found ',', expected: !, identifier, or 'end of string'"),
         ("a,", "found '', expected: identifier after ','"),
         ("a=b c", "found 'c', expected: ',' or 'end of string'"),
+        (f"a>{'9' * 30}", "for 'Gt', 'Lt' operators, the value must be an integer"),
+        ("\u2028", "name part must consist of"),
         ("a>x", "for 'Gt', 'Lt' operators, the value must be an integer"),
         ("-a=b", 'unable to parse requirement: <nil>: Invalid value: "-a": name part must consist of'),
         ("a=-b", 'unable to parse requirement: values[0][a]: Invalid value: "-b": a valid label must be'),
