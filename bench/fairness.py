@@ -1,12 +1,11 @@
 """One greedy client beside a polite one, with priority and fairness and without.
 
-Run it with ``python bench/fairness.py [seconds a figure]``. The server has a process of its own, on the embedded store;
+Run it with ``python -m bench.fairness [seconds a figure]``. The server has a process of its own, on the embedded store;
 the greedy client another: 200 requests at a time, half of them lists of 300 pods, half creations. The polite one asks
 for one thing after the other; how long it waits for each is what is shown.
 """
 
 import asyncio
-import os
 import ssl
 import statistics
 import subprocess
@@ -18,8 +17,8 @@ from pathlib import Path
 
 import aiohttp
 import uvloop
-from _report import show
 
+from bench._report import show
 from master.apiserver.authn.tokens import StaticTokens
 from master.apiserver.fairness.gate import CONCURRENCY
 from master.apiserver.server import ApiServer, server_tls
@@ -146,8 +145,8 @@ def figure(title: str, concurrency: int, seconds: float, *, greedy: bool) -> lis
 
 
 def _process(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, __file__, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."})
+    command = [sys.executable, "-m", "bench.fairness", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def main() -> None:

@@ -29,16 +29,26 @@ def gained(node: Node, value: Any) -> FieldSet:
         if value and isinstance(value, dict):
             return _gained_members(node, value)
     elif node is not LEAF and value and isinstance(value, list):
-        fields: FieldSet = {SELF: {}}
         if isinstance(node, ListMap):
-            child = node.element
-            for item in value:
-                fields[_keyed(node, item)] = {} if child is LEAF else gained(child, item)
-        else:
-            for item in value:
-                fields[_valued(item)] = {}
-        return fields
+            return _gained_items(node, value)
+        return {SELF: {}, **{_valued(item): {} for item in value}}
     return {}
+
+
+def _gained_items(node: ListMap, value: list[Any]) -> FieldSet:
+    """`gained` of a list of maps. Most are all alike: one key, which is a string, and no more than leaves."""
+    fields: FieldSet = {SELF: {}}
+    child = node.element
+    key, start = node.starts[0] if len(node.starts) == 1 else ("", "")
+    plans = child.plans if isinstance(child, Record) else {}
+    for item in value:
+        if start and isinstance(item, dict) and isinstance(name := item.get(key), str):
+            element = f"k:{{{start}{encode_basestring(name)}}}"
+            plan = plans.get(tuple(item))
+            fields[element] = plan[0] if plan and not plan[1] else gained(child, item)
+        else:
+            fields[_keyed(node, item)] = gained(child, item)
+    return fields
 
 
 def _gained_members(node: Record, value: dict[str, Any]) -> FieldSet:

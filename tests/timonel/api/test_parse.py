@@ -87,3 +87,13 @@ def test_bad_yaml_is_refused(raw: bytes, message: str) -> None:
 def test_bad_json_is_refused(raw: bytes) -> None:
     with pytest.raises(BadRequest):
         parse.parse_json(raw)
+
+
+@pytest.mark.parametrize("empty", [b"{}", b"[]", b'"{}"'])
+def test_what_is_empty_does_not_hide_how_deep_the_rest_nests(empty: bytes) -> None:
+    def nested(depth: int) -> bytes:
+        return b'{"e":[%b],"d":%b{}%b}' % (b",".join([empty] * 1000), b'{"a":' * (depth - 2), b"}" * (depth - 2))
+
+    parse.check_depth(nested(parse.MAX_DEPTH))
+    with pytest.raises(BadRequest, match="exceeded max depth"):
+        parse.check_depth(nested(parse.MAX_DEPTH + 1))
