@@ -13,8 +13,9 @@ from master.registry.rbac_bootstrap import bootstrap_rbac
 from master.registry.validation.service import NETWORK
 from master.registry.verbs import Registry
 from timonel.api import codec
+from timonel.api import time as api_time
 from timonel.api.errors import AlreadyExists, NotFound
-from timonel.api.types import core_v1, discovery_v1, meta_v1, scheduling_v1
+from timonel.api.types import core_v1, discovery_v1, meta_v1, networking_v1, scheduling_v1
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ async def bootstrap(registry: Registry, ca_pem: bytes, front_proxy_ca_pem: bytes
             ),
         )
     await _ensure(registry, "default", _service())
+    await _show_network(registry, _service_network())
     await _write(registry, "kube-system", _authority(ca_pem, front_proxy_ca_pem), "data")
     await bootstrap_rbac(registry)
     await bootstrap_flow_control(registry)
@@ -62,6 +64,7 @@ async def bootstrap(registry: Registry, ca_pem: bytes, front_proxy_ca_pem: bytes
 async def publish_api(registry: Registry, addresses: Sequence[str], port: int) -> None:
     """Say where the API is, behind the ``kubernetes`` service: IPv4 addresses that pods can reach, and the port."""
     await _write(registry, "default", _slice(addresses, port), "endpoints", "ports")
+    await _write(registry, "default", _endpoints(addresses, port), "subsets")
 
 
 async def _ensure(registry: Registry, namespace: str, obj: Any) -> None:
@@ -91,6 +94,33 @@ def _slice(addresses: Sequence[str], port: int) -> discovery_v1.EndpointSlice:
     )
 
 
+def _endpoints(addresses: Sequence[str], port: int) -> core_v1.Endpoints:
+    """What `_slice` says, for older clients."""
+    subset = core_v1.EndpointSubset(
+        addresses=[core_v1.EndpointAddress(ip=address) for address in addresses],
+        ports=[core_v1.EndpointPort(name="https", port=port, protocol="TCP")],
+    )
+    labels = {"endpointslice.kubernetes.io/skip-mirror": "true"}
+    metadata = meta_v1.ObjectMeta(name=API_SERVICE, namespace="default", labels=labels)
+    return core_v1.Endpoints(metadata=metadata, subsets=[subset])
+
+
+def _service_network() -> networking_v1.ServiceCIDR:
+    """Where services' addresses come from. It cannot go, as the API's own service has one of them."""
+    ready = meta_v1.Condition(
+        type="Ready",
+        status="True",
+        message="Kubernetes Service CIDR is ready",
+        reason="",
+        lastTransitionTime=api_time.now(),
+    )
+    return networking_v1.ServiceCIDR(
+        metadata=meta_v1.ObjectMeta(name=API_SERVICE, finalizers=["networking.k8s.io/service-cidr-finalizer"]),
+        spec=networking_v1.ServiceCIDRSpec(cidrs=[str(NETWORK)]),
+        status=networking_v1.ServiceCIDRStatus(conditions=[ready]),
+    )
+
+
 def _authority(ca_pem: bytes, front_proxy_ca_pem: bytes) -> core_v1.ConfigMap:
     """How extension servers know who asks them, as Kubernetes' API server publishes it: lists are JSON."""
     front_proxy = {
@@ -105,6 +135,14 @@ def _authority(ca_pem: bytes, front_proxy_ca_pem: bytes) -> core_v1.ConfigMap:
         metadata=meta_v1.ObjectMeta(name="extension-apiserver-authentication", namespace="kube-system"),
         data={"client-ca-file": ca_pem.decode(), **(front_proxy if front_proxy_ca_pem else {})},
     )
+
+
+async def _show_network(registry: Registry, network: networking_v1.ServiceCIDR) -> None:
+    await _ensure(registry, "", network)
+    who, struct = component("apiserver"), networking_v1.ServiceCIDR
+    found = codec.decode(struct, (await registry.get(who, struct, "", API_SERVICE)).raw)
+    if not found.status.conditions:
+        await registry.update(who, struct, "", API_SERVICE, network, subresource="status")
 
 
 async def _write(registry: Registry, namespace: str, wanted: Any, *fields: str) -> None:

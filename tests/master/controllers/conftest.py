@@ -15,7 +15,7 @@ from timonel.api import codec
 from timonel.api import time as api_time
 from timonel.api.gvk import GVK
 from timonel.api.patch import merge_patch
-from timonel.api.types import apps_v1, coordination_v1, core_v1, discovery_v1
+from timonel.api.types import apps_v1, coordination_v1, core_v1, discovery_v1, networking_v1
 
 T = TypeVar("T")
 KINDS: list[type[Any]] = [
@@ -30,8 +30,9 @@ KINDS: list[type[Any]] = [
     apps_v1.Deployment,
     coordination_v1.Lease,
     discovery_v1.EndpointSlice,
+    networking_v1.IPAddress,
 ]
-OF_THE_CLUSTER = {core_v1.Namespace, core_v1.Node}
+OF_THE_CLUSTER = {core_v1.Namespace, core_v1.Node, networking_v1.IPAddress}
 
 
 class World:
