@@ -185,7 +185,10 @@ class Master:
         settings = self._settings
         store = await _open_store(settings)
         self._stack.push_async_callback(store.close)
-        encrypted = EncryptedStore(store, ENCRYPTED, load_keys(settings.data_dir / "encryption.keys"))
+        keys = load_keys(settings.data_dir / "encryption.keys")
+        encrypted = EncryptedStore(store, ENCRYPTED, keys)
+        if len(keys) > 1 and (count := await encrypted.renew()):
+            log.info("wrote %d values again, with the encryption key %s", count, keys[0].name)
         registry = Registry(ObservedStore(encrypted), authz.load())
         registry.use_minter(RegistryMinter(issuer, RegistryObjects(registry.reader)))
         await registry.start()

@@ -33,6 +33,7 @@ from master.store.base import (
 
 _HEADER = b"timonel-aesgcm:"
 _NONCE_BYTES = 12
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Key:
 def load_keys(path: Path) -> list[Key]:
     """The keys in ``path``, one ``name:base64`` a line: the first encrypts, all decrypt. An absent file is made (0600).
 
-    To rotate, put a new line before the old ones, restart, and remove an old line once every value was written again.
+    To rotate, put a new line before the old ones and restart: `EncryptedStore.renew` writes every value again, so that
+    the old lines can go.
 
     Raises:
         Corrupt: the file is not of that form.
@@ -98,6 +100,26 @@ class EncryptedStore(Store):
             return cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], key.encode())
         except (InvalidTag, ValueError) as error:
             raise Corrupt(f"{key} does not decrypt with key {name!r}: the value or the key file has changed") from error
+
+    async def renew(self) -> int:
+        """Write all values again that the first key has not encrypted; how many there were.
+
+        What somebody else changes meanwhile is left to them. Nobody else may lack the first key.
+
+        Raises:
+            Corrupt: a value cannot be decrypted.
+        """
+        count = 0
+        for prefix in self._prefixes:
+            after, more = "", True
+            while more:
+                page = await self._inner.list(prefix, limit=_PAGE, after=after)
+                for item in page.items:
+                    if not item.value.startswith(self._header):
+                        put = Put(item.key, self._open(item.key, item.value))
+                        count += isinstance(await self.txn([Guard(item.key, item.revision)], [put]), Committed)
+                after, more = page.items[-1].key if page.items else "", page.more
+        return count
 
     def _open_one(self, item: KeyValue) -> KeyValue:
         return replace(item, value=self._open(item.key, item.value)) if item.key.startswith(self._prefixes) else item

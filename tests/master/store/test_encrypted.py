@@ -3,6 +3,7 @@
 import stat
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,21 @@ async def test_keys_rotate_and_plain_values_are_taken_over(store: EmbeddedStore)
     await rotated.txn([], [Put(key, value) for key, value in values])
     only_new = EncryptedStore(store, [SECRETS], [NEW])
     assert [(item.key, item.value) for item in (await only_new.list(SECRETS)).items] == values
+
+
+async def test_all_that_older_keys_encrypted_is_written_again(store: EmbeddedStore, monkeypatch: Any) -> None:
+    monkeypatch.setattr("master.store.encrypted._PAGE", 2)
+    await store.txn([], [Put(OTHER, b"{}"), Put(PLAIN, b"shown")])
+    written = [Put(f"{SECRETS}d/{number}", b"hidden") for number in range(5)]
+    await EncryptedStore(store, [SECRETS], [OLD]).txn([], written)
+    rotated = EncryptedStore(store, [SECRETS], [NEW, OLD])
+    await rotated.txn([], [Put(SECRET, b"new already")])
+    assert await rotated.renew() == 6
+    revision = await store.revision()
+    assert await rotated.renew() == 0
+    assert await store.revision() == revision
+    only_new = {item.key: item.value for item in (await EncryptedStore(store, [SECRETS], [NEW]).list(SECRETS)).items}
+    assert only_new == {OTHER: b"{}", SECRET: b"new already", **{put.key: b"hidden" for put in written}}
 
 
 async def test_a_wrong_key_or_a_moved_value_is_corrupt(store: EmbeddedStore) -> None:
