@@ -101,9 +101,10 @@ def _fixed(event: events_v1.Event, old: events_v1.Event) -> Iterator[FieldError]
     event.deprecatedSource = event.deprecatedSource or core_v1.EventSource()
     for field in FIXED:
         ours = THEIRS.get(field, field)
-        value = getattr(event, ours) or ""
-        if value != (getattr(old, ours) or ""):
-            yield invalid(Path(field), value, IMMUTABLE)
+        value = getattr(event, ours) or None
+        if value != (getattr(old, ours) or None):
+            empty = None if field in ("eventTime", "related") else ""
+            yield invalid(Path(field), value or empty, IMMUTABLE)
 
 
 def _new(event: events_v1.Event) -> Iterator[FieldError]:

@@ -41,14 +41,14 @@ class IngressClasses(Strategy[networking_v1.IngressClass]):
 
     def validate(self, obj: networking_v1.IngressClass, old: networking_v1.IngressClass | None) -> Iterator[FieldError]:
         """A controller, always the same, and perhaps parameters."""
-        controller = obj.spec.controller or ""
+        controller = obj.spec.controller = obj.spec.controller or ""
+        if old:
+            yield from unchanged(obj.spec, old.spec, "controller", path=SPEC)
         if len(controller) > LONGEST_CONTROLLER:
             yield too_long(SPEC.child("controller"), LONGEST_CONTROLLER)
         yield from is_domain_path(SPEC.child("controller"), controller)
         if obj.spec.parameters:
             yield from _reference(obj.spec.parameters, SPEC.child("parameters"))
-        if old:
-            yield from unchanged(obj.spec, old.spec, "controller", path=SPEC)
 
 
 def _reference(reference: networking_v1.IngressClassParametersReference, path: Path) -> Iterator[FieldError]:

@@ -45,8 +45,9 @@ class PriorityClasses(Strategy[scheduling_v1.PriorityClass]):
                 yield forbidden(Path("metadata.name"), f"{why}{name} is not a known system priority class")
         elif obj.value > HIGHEST_FOR_USERS:
             yield forbidden(Path("value"), f"maximum allowed value of a user defined priority is {HIGHEST_FOR_USERS}")
-        yield from one_of(Path("preemptionPolicy"), obj.preemptionPolicy, (PREEMPT, "Never"))
         if old and obj.value != old.value:
             yield forbidden(Path("value"), "may not be changed in an update.")
         if old:
             yield from unchanged(obj, old, "preemptionPolicy")
+        else:
+            yield from one_of(Path("preemptionPolicy"), obj.preemptionPolicy, (PREEMPT, "Never"))

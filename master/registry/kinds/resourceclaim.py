@@ -41,10 +41,10 @@ class ResourceClaims(Strategy[v1.ResourceClaim]):
 
     def validate(self, obj: v1.ResourceClaim, old: v1.ResourceClaim | None) -> Iterator[FieldError]:
         """See `validation.devices`; the spec stays."""
-        if obj.spec.devices:
-            yield from validate_claim(obj.spec.devices, Path("spec.devices"))
         if old:
             yield from unchanged(obj, old, "spec")
+        elif obj.spec.devices:
+            yield from validate_claim(obj.spec.devices, Path("spec.devices"))
 
     def validate_status(self, new: v1.ResourceClaim, old: v1.ResourceClaim) -> Iterator[FieldError]:
         """Who uses the claim is known; what is allocated stays while somebody does."""

@@ -32,11 +32,11 @@ class VolumeAttributesClasses(Strategy[storage_v1.VolumeAttributesClass]):
         self, obj: storage_v1.VolumeAttributesClass, old: storage_v1.VolumeAttributesClass | None
     ) -> Iterator[FieldError]:
         """A driver and its parameters, which never change."""
+        if old:
+            for field in ("driverName", "parameters"):
+                yield from immutable(obj, old, field, why=f"updates to {field} are forbidden.")
         if not obj.driverName:
             yield required(Path("driverName"))
         else:
             yield from is_qualified(Path("driverName"), obj.driverName.lower())
         yield from validate_parameters(obj.parameters, Path("parameters"), needed=True)
-        if old:
-            for field in ("driverName", "parameters"):
-                yield from immutable(obj, old, field, why=f"updates to {field} are forbidden.")

@@ -123,7 +123,13 @@ async def test_what_is_refused(examples: Any, name: str, change: Any, message: s
 CHANGED = [
     ("ingressclass", {"spec": {"controller": "other.com/x"}}, "spec.controller: Invalid value"),
     ("ipaddress", {"spec": {"parentRef": {"name": "x"}}}, "spec.parentRef: Invalid value"),
-    ("servicecidr", {"spec": {"cidrs": ["10.0.0.0/8"]}}, "spec.cidrs: Invalid value"),
+    ("servicecidr", {"spec": {"cidrs": ["10.0.0.0/8"]}}, 'spec.cidrs[0]: Invalid value: "10.0.0.0/8": field is immut'),
+    ("servicecidr", {"spec": {"cidrs": []}}, "spec.cidrs: Invalid value: []: field is immutable"),
+    (
+        "servicecidr",
+        {"spec": {"cidrs": ["10.112.0.0/16", "10.0.0.0/8"]}},
+        "may specify no more than one IP for each IP",
+    ),
 ]
 
 
@@ -131,6 +137,13 @@ CHANGED = [
 async def test_what_stays(examples: Any, name: str, change: Any, message: str) -> None:
     await examples.create(name)
     assert message in await examples.change_refusal(name, change)
+
+
+async def test_a_network_gets_one_of_the_other_family(examples: Any) -> None:
+    await examples.create("servicecidr")
+    both = ["10.112.0.0/16", "fd00::/64"]
+    assert (await examples.change("servicecidr", {"spec": {"cidrs": both}}))["spec"]["cidrs"] == both
+    assert "spec.cidrs: Invalid" in await examples.change_refusal("servicecidr", {"spec": {"cidrs": both[:1]}})
 
 
 async def test_defaults(examples: Any) -> None:
