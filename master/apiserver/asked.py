@@ -16,6 +16,8 @@ def verb_of(http: web.BaseRequest, target: Target | None) -> str:
     """The verb of a request, as rules name it; of a path that is no resource, the method."""
     if target is None:
         return http.method.lower()
+    if target.watch and http.method == "GET":
+        return "watch"
     if target.name:
         return _ITEM.get(http.method, http.method.lower())
     verb = _COLLECTION.get(http.method, http.method.lower())

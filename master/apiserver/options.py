@@ -49,7 +49,7 @@ def list_options(query: Query) -> ListOptions:
     return ListOptions(
         label_selector=query.get("labelSelector", ""),
         field_selector=query.get("fieldSelector", ""),
-        limit=integer(query, "limit") or 0,
+        limit=max(0, integer(query, "limit") or 0),
         continue_token=query.get("continue", ""),
         resource_version=query.get("resourceVersion"),
         resource_version_match=query.get("resourceVersionMatch", ""),

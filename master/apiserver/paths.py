@@ -19,6 +19,8 @@ class Target:
     subresource: str = ""
     rest: str = ""
     """What follows the subresource, as it came: `/some/path` of `pods/x/proxy/some/path`, `/` of `pods/x/proxy/`."""
+    watch: bool = False
+    """Whether it is a path of the old kind that only watches: `/api/v1/watch/pods`."""
 
 
 def parse(raw_path: str) -> Target | None:
@@ -34,6 +36,8 @@ def parse(raw_path: str) -> Target | None:
             start = 3
         case _:
             return None
+    watch = raw[start] == "watch" and len(raw) > start + 1
+    start += watch
     namespace = ""
     match raw[start:]:
         case ["namespaces", _, kind, *_] if kind and unquote(kind) not in NAMESPACE_SUBRESOURCES:
@@ -48,4 +52,4 @@ def parse(raw_path: str) -> Target | None:
         return None
     resource, name, subresource = [*parts, "", ""][:3]
     rest = "/" + "/".join(raw[end:]) if len(raw) > end else ""
-    return Target(unquote(group), unquote(version), resource, namespace, name, subresource, rest)
+    return Target(unquote(group), unquote(version), resource, namespace, name, subresource, rest, watch)

@@ -31,7 +31,7 @@ from master.registry.bodies import APPLY_PATCH, PATCH_TYPES
 from master.registry.verbs import Registry
 from master.registry.watching import Frame, WatchFrames
 from timonel.api import codec, fields
-from timonel.api.errors import BadRequest, Invalid, MethodNotAllowed, NoSuchPath, NotAcceptable
+from timonel.api.errors import BadRequest, MethodNotAllowed, NoSuchPath, NotAcceptable
 from timonel.api.types import meta_v1
 
 ONE = frozenset({Form.PLAIN, Form.TABLE, Form.METADATA})
@@ -85,8 +85,10 @@ class ResourceApi:
         Raises:
             MethodNotAllowed: it stands for none there.
         """
+        if target.watch and http.method == "GET" and not target.subresource:
+            return Verb.WATCH
         table = _ITEM_VERBS if target.name else _COLLECTION_VERBS
-        verb = table.get(http.method)
+        verb = None if target.watch else table.get(http.method)
         if target.name and not target.subresource and verb is Verb.CREATE:
             verb = None
         if target.subresource and verb is Verb.DELETE:
@@ -150,6 +152,8 @@ class ResourceApi:
         offered = offers(ONE, has_protobuf=self._has_protobuf(asked), watch=True)
         choice = negotiate(asked.http, offered, suffix=STREAM)
         wanted = options.list_options(asked.http.query)
+        if asked.target.name:
+            wanted = replace(wanted, field_selector=f"metadata.name={asked.target.name}")
         seconds = watching.lifetime(wanted.timeout_seconds)
         frames = self._frames(asked, choice, replace(wanted, timeout_seconds=seconds))
         return await watching.serve(asked.http, frames, choice.media_type, seconds, self._lifetimes)
@@ -279,10 +283,10 @@ class ResourceApi:
         return await responses.answer(asked.http, raw, code=code, media_type=choice.media_type, warnings=warnings)
 
     def _table_writer(self, asked: Asked, choice: Choice) -> TableWriter:
-        include = asked.http.query.get("includeObject", "Metadata")
+        include = asked.http.query.get("includeObject") or "Metadata"
         if include not in INCLUDE_OBJECT:
-            problem = fields.not_supported("includeObject", include, INCLUDE_OBJECT)
-            raise Invalid("TableOptions.meta.k8s.io", "", [problem])
+            problem = fields.invalid("includeObject", include, "must be 'Metadata', 'Object', 'None', or empty")
+            raise BadRequest(f"Unable to convert to Table as requested: {problem}")
         strategy = self._registry.strategy(asked.resource)
         decode = partial(codec.decode_stored, asked.resource.struct or dict)
         return TableWriter(strategy.columns, decode, TableOptions(choice.version, include), self._registry.core.clock)

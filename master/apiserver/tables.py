@@ -60,7 +60,7 @@ class TableWriter:
             "kind": "Table",
             "apiVersion": f"meta.k8s.io/{self._options.version}",
             "metadata": list_meta,
-            "columnDefinitions": self._definitions() if headers else [],
+            "columnDefinitions": self._definitions() if headers else None,
             "rows": [self._row(raw, now) for raw in objects],
         }
         return msgspec.json.encode(document)

@@ -30,13 +30,14 @@ def test_list_options_distinguish_absent_from_empty() -> None:
     assert options.list_options(query()).resource_version is None
     assert options.list_options(query(("resourceVersion", ""))).resource_version == ""
     assert options.list_options(query(("timeoutSeconds", "7"))).timeout_seconds == 7.0
+    assert options.list_options(query(("limit", "-1"))).limit == 0
 
 
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([("dryRun", "Some")], 'dryRun: Unsupported value: "Some": supported values: "All"'),
-        ([("fieldValidation", "Loose")], 'supported values: "Ignore", "Strict", "Warn"'),
+        ([("dryRun", "Some")], 'dryRun: Unsupported value: ["Some"]: supported values: "All"'),
+        ([("fieldValidation", "Loose")], 'supported values: "", "Ignore", "Strict", "Warn"'),
         ([("fieldManager", "x" * 129)], "fieldManager: Too long: may not be more than 128 bytes"),
         ([("fieldManager", "a\nb")], "should only contain printable characters"),
         ([("force", "true")], "force: Forbidden: may not be specified for non-apply patch"),

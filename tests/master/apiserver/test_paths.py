@@ -23,6 +23,8 @@ from master.apiserver.paths import Target, parse
         ("/api/v1/nodes/n/status", Target("", "v1", "nodes", name="n", subresource="status")),
         ("/apis/apps/v1/namespaces/a/deployments/d/scale", Target("apps", "v1", "deployments", "a", "d", "scale")),
         ("/apis/a.b/v1/namespaces/n/xs/x%2Fy", Target("a.b", "v1", "xs", "n", "x/y")),
+        ("/api/v1/watch/pods", Target("", "v1", "pods", watch=True)),
+        ("/apis/apps/v1/watch/namespaces/a/deployments/d", Target("apps", "v1", "deployments", "a", "d", watch=True)),
     ],
 )
 def test_resource_paths(path: str, expected: Target) -> None:

@@ -107,6 +107,16 @@ async def test_tables(http: aiohttp.ClientSession, client: Client, config_map: M
         assert table["metadata"]["resourceVersion"]
 
 
+async def test_what_a_table_carries_is_one_of_three(http: aiohttp.ClientSession) -> None:
+    async with http.get(MAPS, headers={"Accept": TABLE}, params={"includeObject": "All"}) as response:
+        status = await response.json()
+    assert (status["code"], status["reason"]) == (400, "BadRequest")
+    assert status["message"] == (
+        'Unable to convert to Table as requested: includeObject: Invalid value: "All": '
+        "must be 'Metadata', 'Object', 'None', or empty"
+    )
+
+
 async def test_metadata_only(http: aiohttp.ClientSession, client: Client, config_map: Make) -> None:
     await client.kind(core_v1.ConfigMap).create(config_map("a", x="1"))
     accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"

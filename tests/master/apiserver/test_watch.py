@@ -92,6 +92,20 @@ async def test_tables_have_headers_once(http: aiohttp.ClientSession, client: Cli
     assert [event["object"]["rows"][0]["cells"][0] for event in events] == ["a", "b"]
 
 
+async def test_paths_of_the_old_kind_watch(http: aiohttp.ClientSession, client: Client, config_map: Make) -> None:
+    maps = client.kind(core_v1.ConfigMap)
+    for name in ("a", "b"):
+        await maps.create(config_map(name))
+    for path, names in (("configmaps", ["a", "b"]), ("configmaps/b", ["b"])):
+        async with (
+            asyncio.timeout(5),
+            http.get(f"/api/v1/watch/namespaces/default/{path}", params={"timeoutSeconds": "1"}) as response,
+        ):
+            assert [event["object"]["metadata"]["name"] async for event in events_of(response)] == names
+    async with http.delete("/api/v1/watch/namespaces/default/configmaps/b") as response:
+        assert response.status == 405
+
+
 async def test_a_watch_has_no_yaml(http: aiohttp.ClientSession) -> None:
     async with http.get(MAPS, params={"watch": "1"}, headers={"Accept": "application/yaml"}) as response:
         assert response.status == 406
