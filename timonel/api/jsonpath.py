@@ -209,7 +209,7 @@ class _Reader:
         steps: list[Step] = []
         while self.position < len(self.text):
             letter = self.text[self.position]
-            if letter in "@$" or letter.isspace():
+            if letter in " @$":
                 self.position += 1
             elif self.text.startswith("..", self.position):
                 self.position += 2
@@ -247,7 +247,7 @@ class _Reader:
             self.position += len(word)
             return Constant(word == "true")
         raise JsonPathError(
-            f"unrecognized identifier {word}" if word[:1].isalpha() else f"unrecognized character {rest[0]!r}"
+            f"unrecognized identifier {word}" if word[:1].isalpha() else f"unrecognized character {rest[:1]!r}"
         )
 
 

@@ -79,7 +79,6 @@ PRINTED = {
     "{.nope}": "",
     "{.nope.more[*]}": "",
     "{true}{12}{'x'}": "true12x",
-    "{\n}": "",
 }
 
 REFUSED = {
@@ -92,7 +91,8 @@ REFUSED = {
     "{.spec.containers[0:1:0]}": "must not be zero",
     "{1 [x}": "unrecognized character '1'",
     "{.spec" + "[?(@" * 200 + ")]" * 200 + "}": "nest deeper than 50 levels",
-    "{" + "..*" * 20 + "}": "more than 100000 values",
+    "{" + ".." * 40 + "}": "more than 100000 values",
+    "{\n}": "unrecognized character",
     "{end}": "nothing to end",
     "{[0]}": "is no list",
     '{.metadata[?(@.a=="b")]}': "cannot be filtered",
