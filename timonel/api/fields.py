@@ -108,9 +108,9 @@ def not_found(path: str, value: object, detail: str = "") -> FieldError:
     return FieldError(ErrorType.NOT_FOUND, path, value, detail)
 
 
-def duplicate(path: str, value: object) -> FieldError:
+def duplicate(path: str, value: object, detail: str = "") -> FieldError:
     """The value must be unique and is not."""
-    return FieldError(ErrorType.DUPLICATE, path, value)
+    return FieldError(ErrorType.DUPLICATE, path, value, detail)
 
 
 def not_supported(path: str, value: object, supported: Iterable[str]) -> FieldError:

@@ -61,7 +61,7 @@ class HorizontalPodAutoscalers(Strategy[v2.HorizontalPodAutoscaler]):
 
 
 def _default_rules(rules: v2.HPAScalingRules, *policies: tuple[str, int]) -> None:
-    rules.selectPolicy = rules.selectPolicy or "Max"
+    rules.selectPolicy = "Max" if rules.selectPolicy is None else rules.selectPolicy
     rules.policies = rules.policies or [
         v2.HPAScalingPolicy(type=kind, value=value, periodSeconds=PERIOD) for kind, value in policies
     ]

@@ -9,8 +9,8 @@ from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Status
 from master.registry.templates import container_names, images, selector_text
 from master.registry.validation.common import not_negative
-from master.registry.validation.job import FAILED, NON_INDEXED, validate_job, validate_job_change
-from timonel.api import time
+from master.registry.validation.job import FAILED, INDEXED, NON_INDEXED, validate_job, validate_job_change
+from timonel.api import names, time
 from timonel.api.fields import FieldError, Path, forbidden, invalid, required
 from timonel.api.types import batch_v1, meta_v1
 
@@ -73,12 +73,10 @@ class Jobs(Strategy[batch_v1.Job]):
 
     def default(self, obj: batch_v1.Job, old: batch_v1.Job | None) -> None:
         """Once, one pod at a time, with six further tries."""
-        if old is None:
-            obj.metadata.labels = obj.metadata.labels or dict(obj.spec.template.metadata.labels)
         default_job(obj.spec)
 
     def prepare_create(self, obj: batch_v1.Job, call: object) -> None:
-        """Label the pods to be as this Job's, unless the caller cares for that."""
+        """Label the pods to be as this Job's, unless the caller cares for that; the Job gets their labels."""
         obj.status = batch_v1.JobStatus()
         if not obj.spec.manualSelector:
             _select_own(obj)
@@ -94,6 +92,8 @@ class Jobs(Strategy[batch_v1.Job]):
             yield from validate_job(obj.spec, SPEC)
         if old is None and not obj.spec.manualSelector:
             yield from _own_selector(obj)
+        if old is None and obj.spec.completionMode == INDEXED and obj.spec.completions is not None:
+            yield from _host_names(obj.metadata.name or "", obj.spec.completions)
         if old:
             yield from validate_job_change(obj, old)
 
@@ -131,7 +131,7 @@ def default_job(spec: batch_v1.JobSpec) -> None:
     spec.parallelism = 1 if spec.parallelism is None else spec.parallelism
     if spec.backoffLimit is None:
         spec.backoffLimit = MOST if spec.backoffLimitPerIndex is not None else BACKOFF
-    spec.completionMode = spec.completionMode or NON_INDEXED
+    spec.completionMode = NON_INDEXED if spec.completionMode is None else spec.completionMode
     spec.suspend = bool(spec.suspend)
     spec.manualSelector = bool(spec.manualSelector)
     if spec.podReplacementPolicy is None:
@@ -150,6 +150,13 @@ def _select_own(job: batch_v1.Job) -> None:
     if job.spec.selector is None:
         job.spec.selector = meta_v1.LabelSelector()
     job.spec.selector.matchLabels.setdefault(UID_LABEL, uid)
+
+
+def _host_names(name: str, completions: int) -> Iterator[FieldError]:
+    """The pod of each index is called after the Job."""
+    last = f"{name}-{completions - 1}"
+    if names.label(last):
+        yield invalid(Path("metadata.name"), name, f"will not able to create pod with invalid DNS label: {last}")
 
 
 def _own_selector(job: batch_v1.Job) -> Iterator[FieldError]:

@@ -67,8 +67,8 @@ class Nodes(Strategy[core_v1.Node]):
 
     def default(self, obj: core_v1.Node, old: core_v1.Node | None) -> None:
         """The first pod network stands in both fields."""
-        if obj.spec.podCIDR and not obj.spec.podCIDRs:
-            obj.spec.podCIDRs = [obj.spec.podCIDR]
+        if obj.spec.podCIDR:
+            obj.spec.podCIDRs = [obj.spec.podCIDR, *obj.spec.podCIDRs[1:]]
         elif obj.spec.podCIDRs and not obj.spec.podCIDR:
             obj.spec.podCIDR = obj.spec.podCIDRs[0]
         if old is None:
@@ -83,12 +83,13 @@ class Nodes(Strategy[core_v1.Node]):
 
     def validate(self, obj: core_v1.Node, old: core_v1.Node | None) -> Iterator[FieldError]:
         """Taints are well formed and not given twice; networks are networks and stay."""
-        yield from _taints(obj.spec.taints, SPEC.child("taints"))
+        yield from _taints(obj.spec.taints, Path("metadata.taints"))
         for index, cidr in enumerate(obj.spec.podCIDRs):
             yield from is_network(cidr, SPEC.child("podCIDRs").index(index))
-        if obj.spec.podCIDRs and obj.spec.podCIDR != obj.spec.podCIDRs[0]:
-            why = "must match podCIDR and the first entry of podCIDRs"
-            yield invalid(SPEC.child("podCIDRs").index(0), obj.spec.podCIDRs[0], why)
+        families = [":" in cidr for cidr in obj.spec.podCIDRs]
+        if len(set(families)) < len(families):
+            why = "may specify no more than one CIDR for each IP family"
+            yield invalid(SPEC.child("podCIDRs"), obj.spec.podCIDRs, why)
         if old and old.spec.podCIDRs and obj.spec.podCIDRs != old.spec.podCIDRs:
             why = 'node updates may not change podCIDR except from "" to valid'
             yield forbidden(SPEC.child("podCIDRs"), why)
@@ -115,7 +116,8 @@ def _taints(taints: list[core_v1.Taint], path: Path) -> Iterator[FieldError]:
         else:
             yield from one_of(at.child("effect"), taint.effect, EFFECTS)
         if (taint.key, taint.effect) in seen:
-            yield duplicate(at, f"{taint.key}={taint.value or ''}:{taint.effect}")
+            shown = {"Key": taint.key, "Value": taint.value or "", "Effect": taint.effect, "TimeAdded": taint.timeAdded}
+            yield duplicate(at, shown, "taints must be unique by key and effect pair")
         seen.add((taint.key, taint.effect))
 
 

@@ -50,7 +50,10 @@ class Services(Strategy[core_v1.Service]):
         spec = obj.spec
         spec.type = spec.type or CLUSTER_IP
         spec.sessionAffinity = spec.sessionAffinity or "None"
-        if spec.sessionAffinity == "ClientIP" and spec.sessionAffinityConfig is None:
+        client = spec.sessionAffinityConfig.clientIP if spec.sessionAffinityConfig else None
+        if spec.sessionAffinity == "None":
+            spec.sessionAffinityConfig = None
+        elif spec.sessionAffinity == "ClientIP" and (client is None or client.timeoutSeconds is None):
             client = core_v1.ClientIPConfig(timeoutSeconds=AFFINITY_SECONDS)
             spec.sessionAffinityConfig = core_v1.SessionAffinityConfig(clientIP=client)
         for port in spec.ports:
@@ -59,7 +62,7 @@ class Services(Strategy[core_v1.Service]):
                 port.targetPort = port.port
         if spec.type == EXTERNAL_NAME:
             return
-        spec.internalTrafficPolicy = spec.internalTrafficPolicy or "Cluster"
+        spec.internalTrafficPolicy = "Cluster" if spec.internalTrafficPolicy is None else spec.internalTrafficPolicy
         if spec.type in WITH_NODE_PORTS or spec.externalIPs:
             spec.externalTrafficPolicy = spec.externalTrafficPolicy or "Cluster"
         if spec.type == LOAD_BALANCER and spec.allocateLoadBalancerNodePorts is None:
@@ -194,7 +197,8 @@ def _complete_addresses(spec: core_v1.ServiceSpec) -> None:
         return
     # Whoever writes the endpoints of a service by hand may do so in either family.
     both = HEADLESS in (spec.clusterIP, *spec.clusterIPs) and not spec.selector and not spec.ipFamilies
-    spec.ipFamilyPolicy = spec.ipFamilyPolicy or ("RequireDualStack" if both else "SingleStack")
+    if spec.ipFamilyPolicy is None:
+        spec.ipFamilyPolicy = "RequireDualStack" if both else "SingleStack"
     spec.ipFamilies = spec.ipFamilies or (["IPv4", "IPv6"] if both else ["IPv4"])
     if spec.clusterIP and not spec.clusterIPs:
         spec.clusterIPs = [spec.clusterIP]
@@ -217,7 +221,10 @@ def _drop_what_the_type_has_not(spec: core_v1.ServiceSpec, old: core_v1.ServiceS
                 port.nodePort = None
         if spec.externalTrafficPolicy == old.externalTrafficPolicy and not spec.externalIPs:
             spec.externalTrafficPolicy = None
-        spec.allocateLoadBalancerNodePorts = None
+    if spec.type != LOAD_BALANCER:
+        for field in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
+            if getattr(spec, field) == getattr(old, field):
+                setattr(spec, field, None)
 
 
 def _external(service: core_v1.Service) -> str:

@@ -55,6 +55,8 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
     def default(self, obj: apps_v1.StatefulSet, old: apps_v1.StatefulSet | None) -> None:
         """One replica, made and rolled in order; claims stay."""
         spec = obj.spec
+        if spec.ordinals:
+            spec.ordinals.start = spec.ordinals.start or 0
         spec.serviceName = spec.serviceName or ""
         spec.podManagementPolicy = spec.podManagementPolicy or IN_ORDER
         spec.updateStrategy = strategy = spec.updateStrategy or apps_v1.StatefulSetUpdateStrategy()
@@ -81,7 +83,7 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
         """A workload of which little may change."""
         spec = obj.spec
         yield from _policies(spec)
-        for field in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
+        for field in ("replicas", "minReadySeconds"):
             yield from not_negative(SPEC.child(field), getattr(spec, field))
         if spec.ordinals:
             yield from not_negative(SPEC.child("ordinals.start"), spec.ordinals.start)
@@ -155,7 +157,8 @@ def _policies(spec: apps_v1.StatefulSetSpec) -> Iterator[FieldError]:
                 if rolling.maxUnavailable is not None:
                     yield from _unavailable(rolling, at.child("rollingUpdate.maxUnavailable"))
         case other:
-            yield invalid(at, other, "must be 'RollingUpdate' or 'OnDelete'")
+            parts = rolling and {"Partition": rolling.partition, "MaxUnavailable": rolling.maxUnavailable}
+            yield invalid(at, {"Type": other, "RollingUpdate": parts}, "must be 'RollingUpdate' or 'OnDelete'")
     policy = spec.persistentVolumeClaimRetentionPolicy
     for field in ("whenDeleted", "whenScaled"):
         value = getattr(policy, field) if policy else RETAIN

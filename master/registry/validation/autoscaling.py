@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from master.registry.validation.common import not_negative
+from master.registry.validation.common import is_label, not_negative
+from master.registry.validation.resourcenames import OF_CONTAINERS, validate_resource_of
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
 from timonel.api.types import autoscaling_v2 as v2
@@ -35,7 +36,7 @@ def validate_autoscaler(spec: v2.HorizontalPodAutoscalerSpec) -> Iterator[FieldE
         yield invalid(SPEC.child("maxReplicas"), most, "must be greater than 0")
     if least is not None and most < least:
         yield invalid(SPEC.child("maxReplicas"), most, "must be greater than or equal to `minReplicas`")
-    yield from _reference(spec.scaleTargetRef, SPEC.child("scaleTargetRef"))
+    yield from _scaled(spec.scaleTargetRef, SPEC.child("scaleTargetRef"))
     for index, metric in enumerate(spec.metrics):
         yield from _metric(metric, SPEC.child("metrics").index(index))
     if spec.behavior:
@@ -54,6 +55,10 @@ def validate_autoscaler_status(status: v2.HorizontalPodAutoscalerStatus) -> Iter
 def _reference(reference: v2.CrossVersionObjectReference, path: Path) -> Iterator[FieldError]:
     for field in ("kind", "name"):
         yield from _segment(getattr(reference, field), path.child(field))
+
+
+def _scaled(reference: v2.CrossVersionObjectReference, path: Path) -> Iterator[FieldError]:
+    yield from _reference(reference, path)
     version = reference.apiVersion or ""
     if version.count("/") > 1:
         yield invalid(path.child("apiVersion"), version, f"unexpected GroupVersion string: {version}")
@@ -89,7 +94,7 @@ def _object(source: v2.ObjectMetricSource, path: Path) -> Iterator[FieldError]:
     yield from _identifier(source.metric, path.child("metric"))
     yield from _target(source.target, path.child("target"))
     if source.target.value is None and source.target.averageValue is None:
-        yield required(path.child("target", "averageValue"), "must set either a target raw value or a target average")
+        yield required(path.child("target", "averageValue"), "must set either a target value or averageValue")
 
 
 def _external(source: v2.ExternalMetricSource, path: Path) -> Iterator[FieldError]:
@@ -113,14 +118,25 @@ def _pods(source: v2.PodsMetricSource, path: Path) -> Iterator[FieldError]:
 
 
 def _container(source: v2.ContainerResourceMetricSource, path: Path) -> Iterator[FieldError]:
-    yield from _segment(source.container, path.child("container"), "must specify a container")
-    yield from _resource(source, path)
-
-
-def _resource(source: v2.ResourceMetricSource | v2.ContainerResourceMetricSource, path: Path) -> Iterator[FieldError]:
+    at = path.child("container")
     if not source.name:
         yield required(path.child("name"), "must specify a resource name")
-    at, target = path.child("target"), source.target
+    else:
+        yield from validate_resource_of("containers", OF_CONTAINERS, source.name, path.child("name"))
+    if not source.container:
+        yield required(at, "must specify a container")
+    else:
+        yield from is_label(at, source.container)
+    yield from _amount(source.target, path.child("target"))
+
+
+def _resource(source: v2.ResourceMetricSource, path: Path) -> Iterator[FieldError]:
+    if not source.name:
+        yield required(path.child("name"), "must specify a resource name")
+    yield from _amount(source.target, path.child("target"))
+
+
+def _amount(target: v2.MetricTarget, at: Path) -> Iterator[FieldError]:
     yield from _target(target, at)
     if target.averageUtilization is None and target.averageValue is None:
         yield required(at.child("averageUtilization"), "must set either a target raw value or a target utilization")

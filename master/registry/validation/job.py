@@ -15,6 +15,7 @@ from timonel.api.fields import (
     duplicate,
     invalid,
     not_supported,
+    quoted,
     required,
     too_long,
     too_many,
@@ -86,10 +87,10 @@ def _completion(spec: batch_v1.JobSpec, path: Path) -> Iterator[FieldError]:
         if (spec.parallelism or 0) > MAX_PARALLEL:
             why = f"must be less than or equal to {MAX_PARALLEL} when completion mode is {INDEXED}"
             yield invalid(path.child("parallelism"), spec.parallelism, why)
-    elif spec.backoffLimitPerIndex is not None:
+    elif mode == NON_INDEXED and spec.backoffLimitPerIndex is not None:
         yield invalid(path.child("backoffLimitPerIndex"), spec.backoffLimitPerIndex, "requires indexed completion mode")
     if spec.maxFailedIndexes is not None:
-        if mode != INDEXED:
+        if mode == NON_INDEXED:
             yield invalid(path.child("maxFailedIndexes"), spec.maxFailedIndexes, "requires indexed completion mode")
         if spec.backoffLimitPerIndex is None:
             yield required(path.child("backoffLimitPerIndex"), "when maxFailedIndexes is specified")
@@ -126,7 +127,7 @@ def _failure_policy(spec: batch_v1.JobSpec, policy: batch_v1.PodFailurePolicy, p
 def _rule(spec: batch_v1.JobSpec, rule: batch_v1.PodFailurePolicyRule, path: Path) -> Iterator[FieldError]:
     at = path.child("action")
     if not rule.action:
-        yield required(at, f"valid values: {list(ACTIONS)}")
+        yield required(at, f"valid values: [{' '.join(quoted(action) for action in ACTIONS)}]")
     elif rule.action not in ACTIONS:
         yield not_supported(at, rule.action, ACTIONS)
     elif rule.action == "FailIndex" and spec.backoffLimitPerIndex is None:
@@ -150,7 +151,7 @@ def _exit_codes(
     template: core_v1.PodTemplateSpec, codes: batch_v1.PodFailurePolicyOnExitCodesRequirement, path: Path
 ) -> Iterator[FieldError]:
     if not codes.operator:
-        yield required(path.child("operator"), "valid values: [In NotIn]")
+        yield required(path.child("operator"), 'valid values: ["In" "NotIn"]')
     elif codes.operator not in ("In", "NotIn"):
         yield not_supported(path.child("operator"), codes.operator, ("In", "NotIn"))
     containers = {container.name for container in (*template.spec.containers, *template.spec.initContainers)}
@@ -159,7 +160,7 @@ def _exit_codes(
         yield invalid(path.child("containerName"), codes.containerName, why)
     at = path.child("values")
     if not codes.values:
-        yield invalid(at, codes.values, "at least one value is required")
+        yield invalid(at, None, "at least one value is required")
     if len(codes.values) > MAX_EXIT_CODES:
         yield too_many(at, len(codes.values), MAX_EXIT_CODES)
     for index, value in enumerate(codes.values):
@@ -184,10 +185,42 @@ def _success_policy(spec: batch_v1.JobSpec, policy: batch_v1.SuccessPolicy, path
         here = at.index(index)
         if rule.succeededCount is None and rule.succeededIndexes is None:
             yield required(here, "at least one of succeededCount or succeededIndexes must be specified")
+        listed = None
+        if rule.succeededIndexes is not None:
+            listed, why = count_indexes(rule.succeededIndexes, spec.completions or 0)
+            if why:
+                why = f"error parsing succeededIndexes: {why}"
+                yield invalid(here.child("succeededIndexes"), rule.succeededIndexes, why)
         yield from not_negative(here.child("succeededCount"), rule.succeededCount)
         if rule.succeededCount is not None and spec.completions is not None and rule.succeededCount > spec.completions:
             why = f"must be less than or equal to {spec.completions} (the number of specified completions)"
             yield invalid(here.child("succeededCount"), rule.succeededCount, why)
+        if rule.succeededCount is not None and listed is not None and rule.succeededCount > listed:
+            whole = "the number of indexes in the specified succeededIndexes field"
+            why = f"must be less than or equal to {listed} ({whole})"
+            yield invalid(here.child("succeededCount"), rule.succeededCount, why)
+
+
+def count_indexes(text: str, completions: int) -> tuple[int, str]:
+    """How many indexes a text such as ``0,2-5`` lists, and what is wrong with it; then it lists none."""
+    total, before = 0, -1
+    for part in text.split(",") if text else ():
+        ends = part.split("-")
+        if len(ends) > 2:
+            rule = "an index interval can have at most two parts separated by '-'"
+            return 0, f"the fragment {quoted(part)} violates the requirement that {rule}"
+        for end in ends:
+            if not end.isdecimal():
+                return 0, f"cannot convert string to integer for index: {quoted(end)}"
+            if int(end) >= completions:
+                return 0, f"too large index: {quoted(end)}"
+        first, last = int(ends[0]), int(ends[-1])
+        if first <= before:
+            return 0, f"non-increasing order, previous: {before}, current: {first}"
+        if len(ends) == 2 and last <= first:
+            return 0, f"non-increasing order, previous: {first}, current: {last}"
+        total, before = total + last - first + 1, last
+    return total, ""
 
 
 def validate_job_change(new: batch_v1.Job, old: batch_v1.Job) -> Iterator[FieldError]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from master.registry.validation.addresses import NETWORK as CIDR
 from master.registry.validation.addresses import is_destination, network_of
-from master.registry.validation.common import is_label, is_subdomain, one_of
+from master.registry.validation.common import is_label, is_qualified, is_subdomain, one_of
 from master.registry.validation.handlers import port_reference
 from master.registry.validation.meta import validate_labels
 from master.registry.validation.podspec import is_address
@@ -18,6 +18,7 @@ TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 NODE_PORTS = range(30000, 32768)
 NETWORK = ipaddress.IPv4Network("10.96.0.0/16")
+FAMILIES = ("IPv4", "IPv6")
 LONGEST_AFFINITY = 86400
 
 
@@ -69,13 +70,15 @@ def _ports(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
         yield from one_of(at.child("protocol"), port.protocol, ("SCTP", "TCP", "UDP"))
         if port.targetPort is not None:
             yield from port_reference(port.targetPort, at.child("targetPort"))
+        if port.appProtocol is not None:
+            yield from is_qualified(at.child("appProtocol"), port.appProtocol)
+        if port.nodePort:
+            yield from _node_port(spec, port, node_ports, at.child("nodePort"))
         pair = (port.port, port.protocol)
         if pair in seen:
             shown = {"Name": "", "Protocol": port.protocol, "AppProtocol": None, "Port": port.port}
             yield duplicate(at, shown | {"TargetPort": 0, "NodePort": 0})
         seen.add(pair)
-        if port.nodePort:
-            yield from _node_port(spec, port, node_ports, at.child("nodePort"))
 
 
 def _node_port(
@@ -104,13 +107,18 @@ def _of_type(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
     elif spec.type != "ClusterIP" and spec.clusterIP == "None":
         yield invalid(SPEC.child("clusterIPs").index(0), "None", f"may not be set to 'None' for {spec.type} services")
     if spec.type != "LoadBalancer":
-        for field in ("loadBalancerClass", "loadBalancerSourceRanges", "allocateLoadBalancerNodePorts"):
-            if getattr(spec, field):
-                yield forbidden(SPEC.child(field), "may only be used when `type` is 'LoadBalancer'")
+        why = "may only be used when `type` is 'LoadBalancer'"
+        if spec.loadBalancerSourceRanges:
+            yield forbidden(SPEC.child("LoadBalancerSourceRanges"), why)
+        for field in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
+            if getattr(spec, field) is not None:
+                yield forbidden(SPEC.child(field), why)
+    elif spec.loadBalancerClass is not None:
+        yield from is_qualified(SPEC.child("loadBalancerClass"), spec.loadBalancerClass)
     for index, text in enumerate(spec.loadBalancerSourceRanges):
         if network_of(text.strip()) is None:
             yield invalid(SPEC.child("LoadBalancerSourceRanges").index(index), text, CIDR)
-    if spec.trafficDistribution and spec.trafficDistribution not in DISTRIBUTIONS:
+    if spec.trafficDistribution is not None and spec.trafficDistribution not in DISTRIBUTIONS:
         yield not_supported(SPEC.child("trafficDistribution"), spec.trafficDistribution, DISTRIBUTIONS)
     external = spec.type in ("NodePort", "LoadBalancer") or bool(spec.externalIPs)
     if spec.externalTrafficPolicy and not external:
@@ -135,7 +143,11 @@ def _addresses(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
             SPEC.child("ipFamilyPolicy"), spec.ipFamilyPolicy, "this cluster is not configured for dual-stack services"
         )
     for index, family in enumerate(spec.ipFamilies):
-        if family != "IPv4" and not by_hand:
+        if family not in FAMILIES:
+            yield not_supported(SPEC.child("ipFamilies").index(index), family, FAMILIES)
+        elif family in spec.ipFamilies[:index]:
+            yield duplicate(SPEC.child("ipFamilies").index(index), family)
+        elif family != "IPv4" and not by_hand:
             at = SPEC.child("ipFamilies").index(index)
             yield invalid(at, family, "not configured on this cluster")
     for index, address in enumerate(spec.clusterIPs):
