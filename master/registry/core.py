@@ -13,6 +13,7 @@ from master.registry.admission.base import Chain
 from master.registry.authz.base import Attributes, Authorizer, Decision, refusal
 from master.registry.base import Resource
 from master.registry.objects import Call, Sources, T
+from master.registry.remarks import remark
 from master.registry.resources import Resources
 from master.registry.strategy import AnyStrategy
 from master.registry.subresources import TokenMinter, TokenVerifier
@@ -23,6 +24,9 @@ from timonel.api import codec, time
 from timonel.api.errors import NoSuchPath, ServiceUnavailable
 
 log = logging.getLogger(__name__)
+
+DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
+"""What the audit log tells of the authorisation."""
 
 Clock = Callable[[], datetime]
 AnyCache = WatchCache[Any]
@@ -150,6 +154,8 @@ class Core:
             Forbidden: with the reasons.
         """
         verdict = self.authorizer.authorize(asked)
+        remark(DECISION, "allow" if verdict.decision is Decision.ALLOW else "forbid")
+        remark(REASON, verdict.reason)
         if verdict.decision is not Decision.ALLOW:
             raise refusal(asked, verdict.reason)
 

@@ -44,7 +44,9 @@ class Record:
         self._event["impersonatedUser"] = _user(user)
 
     def body(self, body: bytes) -> None:
-        """Remember the request's object."""
+        """Remember the request's object, and its name where the path says none."""
+        if "objectRef" in self._event:
+            self._event["objectRef"] = {**_named(body), **self._event["objectRef"]}
         if self._judgement.level >= Level.REQUEST:
             self._keep("requestObject", body)
 
@@ -61,8 +63,6 @@ class Record:
         """The answer has been made, or a long one has ended."""
         body = _content(response)
         self._event["responseStatus"] = _status(response.status, body)
-        decision = "forbid" if response.status == 403 else "allow"
-        self._event["annotations"] = {**self._remarks, "authorization.k8s.io/decision": decision}
         if body and self._judgement.level >= Level.REQUEST_RESPONSE:
             self._keep("responseObject", body)
         self._write(Stage.RESPONSE_COMPLETE)
@@ -85,6 +85,8 @@ class Record:
         if stage in self._judgement.omitted:
             return
         self._event["stage"] = stage.value
+        if self._remarks:
+            self._event["annotations"] = self._remarks
         self._event["stageTimestamp"] = time.now_micro()
         _written.value += 1
         self._file.write(msgspec.json.encode(self._event))
@@ -211,17 +213,40 @@ def _content(response: web.StreamResponse) -> bytes:
     return zlib.decompress(body, _GZIP) if response.headers.get("Content-Encoding") == "gzip" else body
 
 
-class _Failure(msgspec.Struct):
+class _Metadata(msgspec.Struct, omit_defaults=True):
+    name: str = ""
+    uid: str = ""
+    resourceVersion: str = ""
+
+
+class _Object(msgspec.Struct):
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+
+
+def _named(body: bytes) -> Document:
+    """What a request's object says of which one it is; nothing of one that is no JSON object."""
+    try:
+        return dict(msgspec.to_builtins(msgspec.json.decode(body, type=_Object).metadata))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+
+
+class _AnyAnswer(msgspec.Struct):
+    kind: str = ""
+
+
+class _Status(msgspec.Struct):
     status: str = ""
     message: str = ""
     reason: str = ""
+    details: Document | None = None
 
 
 def _status(code: int, body: bytes) -> Mapping[str, Any]:
     status: Document = {"metadata": {}, "code": code}
-    if code >= 400 and body:
-        failure = msgspec.json.decode(body, type=_Failure)
-        status |= {key: value for key, value in msgspec.structs.asdict(failure).items() if value}
+    if body and msgspec.json.decode(body, type=_AnyAnswer).kind == "Status":
+        told = msgspec.json.decode(body, type=_Status)
+        status |= {key: value for key, value in msgspec.structs.asdict(told).items() if value}
     return status
 
 

@@ -51,7 +51,8 @@ class NodeRule:
         if struct is core_v1.Node:
             return _own_node(node, asked)
         if struct is coordination_v1.Lease:
-            return asked.namespace == LEASES and (asked.name == node or asked.verb == "create")
+            own = asked.name == node and asked.verb in ("get", "update", "patch", "delete")
+            return asked.namespace == LEASES and (own or asked.verb == "create")
         if struct is core_v1.Pod:
             return _own_pods(node, asked, reader)
         if struct in USED_BY_PODS:
@@ -91,7 +92,7 @@ def _used(node: str, struct: type[Any] | None, asked: Attributes, reader: Reader
 
 def _runs_as(node: str, asked: Attributes, reader: Reader) -> bool:
     """Whether a pod of the node runs as the account; only then the node may read it and ask for its tokens."""
-    if asked.verb == "create" and asked.subresource != "token":
+    if (asked.verb == "create") != (asked.subresource == "token"):
         return False
     return any(pod.spec.serviceAccountName == asked.name for pod in _pods(node, asked.namespace, reader))
 

@@ -150,7 +150,8 @@ async def test_requests_are_written_down(audited: Any) -> None:
     assert (line["stage"], line["verb"], line["auditID"]) == ("ResponseComplete", "create", audit_id)
     assert line["requestURI"] == "/api/v1/namespaces/default/configmaps?dryRun=All"
     assert line["user"]["username"] == "kubernetes-admin"
-    assert line["objectRef"] == {"resource": "configmaps", "namespace": "default", "apiVersion": "v1"}
+    about = {"resource": "configmaps", "namespace": "default", "apiVersion": "v1", "name": "c"}
+    assert line["objectRef"] == about, "the name is the object's, as the path has none"
     assert line["responseStatus"]["code"] == 201
     assert line["requestObject"] == body
     assert line["responseObject"]["data"] == {"a": "b"}
@@ -168,7 +169,10 @@ async def test_refusals_and_impersonation_are_written_down(audited: Any) -> None
     assert complete["level"] == "Metadata"
     assert complete["impersonatedUser"] == {"username": "jane", "groups": ["system:authenticated"]}
     assert complete["responseStatus"]["reason"] == "Forbidden"
-    assert complete["annotations"] == {"authorization.k8s.io/decision": "forbid"}
+    assert complete["responseStatus"]["details"] == {"kind": "pods"}
+    reason = "authorization.k8s.io/reason"
+    assert complete["annotations"] == {"authorization.k8s.io/decision": "forbid", reason: ""}
+    assert "annotations" not in received
     assert "requestObject" not in complete
 
 
