@@ -127,8 +127,13 @@ def path_segment(name: str) -> list[str]:
     return [f"may not contain '{part}'" for part in ("/", "%") if part in name]
 
 
-@lru_cache(maxsize=8192)
 def _matches(text: str, pattern: str) -> bool:
+    return _match(text, pattern) if len(text) <= SUBDOMAIN_MAX else re.fullmatch(pattern, text) is not None
+
+
+@lru_cache(maxsize=8192)
+def _match(text: str, pattern: str) -> bool:
+    """Remembered, but for texts that are too long anyway: thousands of them could fill the memory."""
     return re.fullmatch(pattern, text) is not None
 
 

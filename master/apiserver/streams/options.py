@@ -9,6 +9,8 @@ from timonel.api import fields, time
 from timonel.api.errors import BadRequest, Invalid
 from timonel.api.fields import FieldError
 
+MAX_PORTS = 128
+"""Of one connection: each has two channels, whose number is a byte."""
 LOG_STREAMS = ("All", "Stderr", "Stdout")
 
 
@@ -67,13 +69,15 @@ def ports(query: Query) -> list[int]:
     """The ports to forward, in order.
 
     Raises:
-        BadRequest: there is none, or one is no port.
+        BadRequest: there is none, there are too many, or one is no port.
     """
     texts = [text for value in query.getall("ports", []) for text in value.split(",")]
     if not texts:
         raise BadRequest('query parameter "ports" is required')
+    if len(texts) > MAX_PORTS:
+        raise BadRequest(f"at most {MAX_PORTS} ports can be forwarded over one connection, not {len(texts)}")
     for text in texts:
-        if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
             raise BadRequest(f"unable to parse {fields.quoted(text)} as a port")
     return [int(text) for text in texts]
 

@@ -237,7 +237,9 @@ async def test_port_forward(served: Any, eventually: Eventually, http: aiohttp.C
     await eventually(lambda: all(stream.closed for stream in served.nodes.streams))
 
 
-@pytest.mark.parametrize("query", ["", "?ports=0", "?ports=x", "?ports=70000"])
+@pytest.mark.parametrize(
+    "query", ["", "?ports=0", "?ports=x", "?ports=70000", f"?ports={'9' * 5000}", f"?ports={'80,' * 128}80"]
+)
 async def test_bad_ports(http: aiohttp.ClientSession, running_pod: Pod, query: str) -> None:
     await running_pod("p")
     async with http.get(path("p", "portforward") + query) as response:
