@@ -45,7 +45,8 @@ class CSIDrivers(Strategy[storage_v1.CSIDriver]):
         spec.attachRequired = True if spec.attachRequired is None else spec.attachRequired
         for field in ("podInfoOnMount", "storageCapacity", "requiresRepublish", "seLinuxMount"):
             setattr(spec, field, bool(getattr(spec, field)))
-        spec.fsGroupPolicy = spec.fsGroupPolicy or GROUP_POLICY
+        if spec.fsGroupPolicy is None:
+            spec.fsGroupPolicy = GROUP_POLICY
         spec.volumeLifecycleModes = spec.volumeLifecycleModes or [PERSISTENT]
 
     def validate(self, obj: storage_v1.CSIDriver, old: storage_v1.CSIDriver | None) -> Iterator[FieldError]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
 from master.registry.validation.addresses import is_destination
-from master.registry.validation.common import is_subdomain, one_of, unchanged
+from master.registry.validation.common import is_label, is_qualified, is_subdomain, one_of, unchanged
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, invalid, not_supported, required, too_many
 from timonel.api.types import discovery_v1
@@ -67,6 +67,7 @@ class EndpointSlices(Strategy[discovery_v1.EndpointSlice]):
             yield too_many(path, len(obj.endpoints), MAX_ENDPOINTS)
         for index, endpoint in enumerate(obj.endpoints):
             yield from _addresses(endpoint.addresses, obj.addressType, path.index(index).child("addresses"))
+            yield from _place(endpoint, path.index(index))
         yield from _port_rules(obj.ports, Path("ports"))
         if old:
             yield from unchanged(obj, old, "addressType")
@@ -88,6 +89,22 @@ def _addresses(addresses: list[str], type_: str, path: Path) -> Iterator[FieldEr
                 yield invalid(at, address, f"must be an {type_} address")
 
 
+def _place(endpoint: discovery_v1.Endpoint, path: Path) -> Iterator[FieldError]:
+    if endpoint.nodeName is not None:
+        yield from is_subdomain(path.child("nodeName"), endpoint.nodeName)
+    if endpoint.hostname is not None:
+        yield from is_label(path.child("hostname"), endpoint.hostname)
+    hints = endpoint.hints or discovery_v1.EndpointHints()
+    places = {"forZones": [zone.name for zone in hints.forZones], "forNodes": [node.name for node in hints.forNodes]}
+    for field, found in places.items():
+        for index, name in enumerate(found):
+            at = path.child("hints", field).index(index).child("name")
+            if name in found[:index]:
+                yield duplicate(at, name)
+            for fault in names.label_value(name) if field == "forZones" else names.subdomain(name):
+                yield invalid(at, name, fault)
+
+
 def _port_rules(ports: list[discovery_v1.EndpointPort], path: Path) -> Iterator[FieldError]:
     if len(ports) > MAX_PORTS:
         yield too_many(path, len(ports), MAX_PORTS)
@@ -103,3 +120,5 @@ def _port_rules(ports: list[discovery_v1.EndpointPort], path: Path) -> Iterator[
                 yield invalid(at.child("name"), name, fault)
         if port.protocol not in PROTOCOLS:
             yield not_supported(at.child("protocol"), port.protocol, PROTOCOLS)
+        if port.appProtocol is not None:
+            yield from is_qualified(at.child("appProtocol"), port.appProtocol)

@@ -36,8 +36,8 @@ class IngressClasses(Strategy[networking_v1.IngressClass]):
 
     def default(self, obj: networking_v1.IngressClass, old: networking_v1.IngressClass | None) -> None:
         """Parameters are the cluster's."""
-        if obj.spec.parameters:
-            obj.spec.parameters.scope = obj.spec.parameters.scope or CLUSTER
+        if obj.spec.parameters and obj.spec.parameters.scope is None:
+            obj.spec.parameters.scope = CLUSTER
 
     def validate(self, obj: networking_v1.IngressClass, old: networking_v1.IngressClass | None) -> Iterator[FieldError]:
         """A controller, always the same, and perhaps parameters."""
@@ -52,7 +52,7 @@ class IngressClasses(Strategy[networking_v1.IngressClass]):
 
 
 def _reference(reference: networking_v1.IngressClassParametersReference, path: Path) -> Iterator[FieldError]:
-    if reference.apiGroup:
+    if reference.apiGroup is not None:
         yield from is_subdomain(path.child("apiGroup"), reference.apiGroup)
     for field in ("kind", "name"):
         text = getattr(reference, field)
@@ -63,7 +63,7 @@ def _reference(reference: networking_v1.IngressClassParametersReference, path: P
     at = path.child("namespace")
     match reference.scope:
         case "Namespace":
-            if not reference.namespace:
+            if reference.namespace is None:
                 yield required(at, "`parameters.scope` is set to 'Namespace'")
             else:
                 yield from is_label(at, reference.namespace)

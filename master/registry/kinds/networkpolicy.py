@@ -34,7 +34,8 @@ class NetworkPolicies(Strategy[networking_v1.NetworkPolicy]):
             spec.podSelector = meta_v1.LabelSelector()
         for ports in (*(rule.ports for rule in spec.ingress), *(rule.ports for rule in spec.egress)):
             for port in ports:
-                port.protocol = port.protocol or "TCP"
+                if port.protocol is None:
+                    port.protocol = "TCP"
         if not spec.policyTypes:
             spec.policyTypes = [INGRESS, EGRESS] if spec.egress else [INGRESS]
 

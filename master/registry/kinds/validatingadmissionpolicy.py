@@ -37,4 +37,4 @@ class ValidatingAdmissionPolicies(Strategy[v1.ValidatingAdmissionPolicy]):
         self, obj: v1.ValidatingAdmissionPolicy, old: v1.ValidatingAdmissionPolicy | None
     ) -> Iterator[FieldError]:
         """See `validation.policies`."""
-        yield from validate_validating_policy(obj.spec)
+        yield from validate_validating_policy(obj.spec, obj.metadata.name or "")

@@ -29,6 +29,9 @@ EXACT = "ExactCount"
 ALL = "All"
 EFFECTS = ("NoExecute", "NoSchedule", "None")
 ONE_PLACE = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
+UNKNOWN_REQUEST = (
+    "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
+)
 ONE_REQUEST = "exactly one of `exactly` or `firstAvailable` is required"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 IDENTIFIER = (
@@ -178,9 +181,7 @@ def _known_requests(asked: Sequence[str], known: set[str], path: Path) -> Iterat
     for index, name in enumerate(asked):
         at = path.index(index)
         if name not in known:
-            yield invalid(
-                at, name, "must be the name of a request in the claim or the name of a request and a subrequest"
-            )
+            yield invalid(at, name, UNKNOWN_REQUEST)
         if name in asked[:index]:
             yield duplicate(at, name)
 
@@ -194,7 +195,7 @@ def _opaque(config: v1.OpaqueDeviceConfiguration | None, path: Path) -> Iterator
     if config.parameters is None:
         yield required(at.child("parameters"))
     elif not isinstance(config.parameters, dict):
-        yield invalid(at.child("parameters"), "<value omitted>", "must be a JSON object")
+        yield invalid(at.child("parameters"), "<value omitted>", "must be a valid JSON object")
 
 
 def is_driver(name: str, path: Path) -> Iterator[FieldError]:

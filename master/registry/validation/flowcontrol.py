@@ -52,6 +52,11 @@ def _rule(rule: v1.PolicyRulesWithSubjects, path: Path) -> Iterator[FieldError]:
         yield from _words(plain.verbs, VERBS, at.child("verbs"), "verbs")
         needed = "nonResourceURLs must contain at least one value"
         yield from _words(plain.nonResourceURLs, (), at.child("nonResourceURLs"), "non-resource URLs", needed)
+        for number, url in enumerate(plain.nonResourceURLs):
+            if not url:
+                yield invalid(at.child("nonResourceURLs").index(number), url, "must not be empty")
+            elif url != "*" and not url.startswith("/"):
+                yield invalid(at.child("nonResourceURLs").index(number), url, "must start with slash")
 
 
 def _subject(subject: v1.Subject, path: Path) -> Iterator[FieldError]:

@@ -101,7 +101,7 @@ def _backend(backend: networking_v1.IngressBackend, path: Path) -> Iterator[Fiel
 
 
 def _resource(reference: core_v1.TypedLocalObjectReference, path: Path) -> Iterator[FieldError]:
-    if reference.apiGroup:
+    if reference.apiGroup is not None:
         yield from is_subdomain(path.child("apiGroup"), reference.apiGroup)
     for field in ("kind", "name"):
         text = getattr(reference, field)

@@ -56,8 +56,8 @@ def default_policy(spec: Any) -> None:
         default_match(spec.matchConstraints)
 
 
-def validate_validating_policy(spec: v1.ValidatingAdmissionPolicySpec) -> Iterator[FieldError]:
-    """What a policy judges, and how."""
+def validate_validating_policy(spec: v1.ValidatingAdmissionPolicySpec, name: str) -> Iterator[FieldError]:
+    """What the policy of that name judges, and how."""
     expressions = Expressions(params=spec.paramKind is not None)
     yield from _common(spec, expressions)
     if not spec.validations and not spec.auditAnnotations:
@@ -65,7 +65,7 @@ def validate_validating_policy(spec: v1.ValidatingAdmissionPolicySpec) -> Iterat
         yield required(SPEC.child("auditAnnotations"), NOTHING)
     for index, validation in enumerate(spec.validations):
         yield from _validation(validation, SPEC.child("validations").index(index), expressions)
-    yield from _audit(spec.auditAnnotations, SPEC.child("auditAnnotations"), expressions)
+    yield from _audit(spec.auditAnnotations, name, SPEC.child("auditAnnotations"), expressions)
 
 
 def validate_mutating_policy(spec: v1beta1.MutatingAdmissionPolicySpec) -> Iterator[FieldError]:
@@ -134,6 +134,12 @@ def _param_kind(kind: Any, path: Path) -> Iterator[FieldError]:
         yield required(at)
     elif version.count("/") > 1:
         yield invalid(at, version, f"unexpected GroupVersion string: {version}")
+    else:
+        group, slash, number = version.rpartition("/")
+        if slash:
+            yield from is_subdomain(at, group)
+        for fault in names.label_1035(number):
+            yield invalid(at, version, fault)
     if not kind.kind:
         yield required(path.child("kind"))
     else:
@@ -174,16 +180,18 @@ def _validation(validation: v1.Validation, path: Path, expressions: Expressions)
         yield not_supported(path.child("reason"), validation.reason, REASONS)
 
 
-def _audit(annotations: Sequence[v1.AuditAnnotation], path: Path, expressions: Expressions) -> Iterator[FieldError]:
+def _audit(
+    annotations: Sequence[v1.AuditAnnotation], policy: str, path: Path, expressions: Expressions
+) -> Iterator[FieldError]:
     if len(annotations) > MAX_ANNOTATIONS:
         yield too_many(path, len(annotations), MAX_ANNOTATIONS)
     seen: set[str] = set()
     for index, annotation in enumerate(annotations):
         at = path.index(index)
-        if not annotation.key:
-            yield required(at.child("key"))
+        if policy:
+            yield from is_qualified(at.child("key"), f"{policy}/{annotation.key}")
         else:
-            yield from is_qualified(at.child("key"), annotation.key)
+            yield invalid(at.child("key"), annotation.key, "requires metadata.name be non-empty")
         if annotation.key in seen:
             yield duplicate(at.child("key"), annotation.key)
         seen.add(annotation.key)
@@ -236,7 +244,7 @@ def _param_ref(reference: Any, path: Path) -> Iterator[FieldError]:
     if not reference.parameterNotFoundAction:
         yield required(at)
     elif reference.parameterNotFoundAction not in ("Allow", "Deny"):
-        yield not_supported(at, reference.parameterNotFoundAction, ("Allow", "Deny"))
+        yield not_supported(at, reference.parameterNotFoundAction, ("Deny", "Allow"))
 
 
 def param_kind_text(kind: Any) -> str:

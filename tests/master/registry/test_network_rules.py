@@ -25,6 +25,10 @@ def port(**fields: Any) -> dict[str, Any]:
     return {"spec": {"ingress": [{"ports": [fields]}]}}
 
 
+def endpoint(**fields: Any) -> dict[str, Any]:
+    return {"endpoints": [{"addresses": ["192.0.2.1"], **fields}]}
+
+
 def subset(ip: str = "192.0.2.1", **fields: Any) -> dict[str, Any]:
     return {"subsets": [{"addresses": [{"ip": ip}], **fields}]}
 
@@ -82,6 +86,12 @@ CREATED = [
         {"spec": {"parameters": {"kind": "K", "name": "n", "scope": "Namespace"}}},
         "spec.parameters.namespace: Required value: `parameters.scope` is set to 'Namespace'",
     ),
+    ("ingressclass", {"spec": {"parameters": {"kind": "K", "name": "n", "scope": ""}}}, 'scope: Unsupported value: ""'),
+    ("networkpolicy", port(protocol=""), 'protocol: Unsupported value: ""'),
+    ("endpointslice", endpoint(hostname="A"), 'endpoints[0].hostname: Invalid value: "A"'),
+    ("endpointslice", endpoint(nodeName=""), 'endpoints[0].nodeName: Invalid value: ""'),
+    ("endpointslice", endpoint(hints={"forZones": [{"name": "a"}] * 2}), "forZones[1].name: Duplicate value"),
+    ("endpointslice", {"ports": [{"port": 1, "appProtocol": ""}]}, "ports[0].appProtocol: Invalid value"),
     ("networkpolicy", {"spec": {"policyTypes": ["Odd"]}}, 'supported values: "Ingress", "Egress"'),
     ("networkpolicy", {"spec": {"policyTypes": ["Ingress"] * 3}}, "may not specify more than two policyTypes"),
     ("networkpolicy", peers({}), "spec.ingress[0].from[0]: Required value: must specify a peer"),
