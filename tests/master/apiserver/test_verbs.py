@@ -287,7 +287,7 @@ async def test_nothing_acceptable(http: aiohttp.ClientSession) -> None:
         ("application/json-patch+json", b'[{"op":"replace","path":"/data/absent/x","value":1}]', 422),
         ("application/json-patch+json", b"{}", 400),
         ("application/merge-patch+json", b"[", 400),
-        ("application/strategic-merge-patch+json", b'{"data":7}', 400),
+        ("application/strategic-merge-patch+json", b'{"data":7}', 422),
         ("application/json", b"{}", 415),
     ],
 )
