@@ -118,7 +118,8 @@ def _list(item: ServedResource, subject: str) -> Operation:
     struct: AnyStruct | None = scheme.lookup(item.resource.list_gvk)
     if struct is None and kind is not None and issubclass(kind, CustomObject):
         struct = ListOf(kind, item.resource.list_gvk.kind)
-    return Operation("get", "list", subject, struct, parameters.LISTING, action="list", gvk=gvk)
+    options = parameters.LISTING if "watch" in item.verbs else parameters.LISTING_ONLY
+    return Operation("get", "list", subject, struct, options, action="list", gvk=gvk)
 
 
 def _create(subject: str, gvk: GVK, struct: AnyStruct | None) -> Operation:

@@ -45,6 +45,8 @@ LISTING: tuple[Parameter, ...] = (
     Parameter("timeoutSeconds", INTEGER, "Seconds after which the server ends the call."),
     Parameter("watch", BOOLEAN, "Answer with a stream of changes in place of a list."),
 )
+_OF_WATCHES = ("allowWatchBookmarks", "sendInitialEvents", "watch")
+LISTING_ONLY = tuple(each for each in LISTING if each.name not in _OF_WATCHES)
 DELETING: tuple[Parameter, ...] = (
     DRY_RUN,
     Parameter("gracePeriodSeconds", INTEGER, "Seconds before the object goes; 0 is at once."),
