@@ -164,7 +164,7 @@ def differences(ours: Json, theirs: Json, path: str = "") -> Iterator[str]:
     """Where two values differ, a line for each place."""
     words = [] if path else [_in_a_word(answer) for answer in (ours, theirs)]
     if words and words[0] != words[1]:
-        yield from differences(*words, "(answer)")
+        yield from differences(words[0], words[1], "(answer)")
     elif isinstance(ours, dict) and isinstance(theirs, dict):
         for key in sorted(ours.keys() | theirs.keys()):
             yield from differences(ours.get(key), theirs.get(key), f"{path}.{key}")
@@ -222,12 +222,15 @@ async def compare(
             found[difference].append(case.change)
 
     stored = []
-    if replacing:
-        stored = [(each, await each.store(manifest)) for each in (ours, theirs)]
     try:
+        if replacing:
+            for each in (ours, theirs):
+                stored.append((each, await each.store(manifest)))  # noqa: PERF401  # what was stored is to be dropped
         async with asyncio.TaskGroup() as group:
             for case in cases(manifest):
                 group.create_task(one(case))
+    except (LookupError, StatusError) as error:
+        found[f"(not stored) {error}"].append("as it is")
     finally:
         for each, path in stored:
             await each.drop(path)
@@ -240,6 +243,8 @@ def manifests(files: Iterable[Path]) -> Iterator[tuple[str, dict[str, Json]]]:
         for document in yaml.safe_load_all(file.read_text()):
             if document:
                 document["metadata"].pop("namespace", None)
+                for subject in {"involvedObject", "regarding"} & document.keys():  # which an event has to be beside
+                    document[subject]["namespace"] = NAMESPACE
                 yield file.stem, document
 
 
