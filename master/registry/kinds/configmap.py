@@ -15,7 +15,7 @@ MAX_SIZE = 1 << 20
 class ConfigMaps(Strategy[core_v1.ConfigMap]):
     """Configuration as keys and texts."""
 
-    columns = [Column("Data", lambda cm: len(cm.data) + len(cm.binaryData), "integer"), age()]
+    columns = [Column("Data", lambda cm: len(cm.data) + len(cm.binaryData)), age()]
 
     def validate(self, obj: core_v1.ConfigMap, old: core_v1.ConfigMap | None) -> Iterator[FieldError]:
         """Keys are file names, are not given twice, and all values together are bounded; immutable means it."""

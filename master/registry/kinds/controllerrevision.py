@@ -21,7 +21,7 @@ class ControllerRevisions(Strategy[apps_v1.ControllerRevision]):
 
     columns = [
         Column("Controller", _controller),
-        Column("Revision", lambda revision: revision.revision, "integer"),
+        Column("Revision", lambda revision: revision.revision),
         age(),
     ]
 

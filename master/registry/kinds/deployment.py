@@ -31,8 +31,8 @@ class Deployments(Strategy[apps_v1.Deployment]):
     has_generation = True
     columns = [
         Column("Ready", _ready),
-        Column("Up-to-date", lambda d: d.status.updatedReplicas or 0, "integer"),
-        Column("Available", lambda d: d.status.availableReplicas or 0, "integer"),
+        Column("Up-to-date", lambda d: d.status.updatedReplicas or 0),
+        Column("Available", lambda d: d.status.availableReplicas or 0),
         age(),
         Column("Containers", lambda d: container_names(d.spec.template), priority=1),
         Column("Images", lambda d: images(d.spec.template), priority=1),

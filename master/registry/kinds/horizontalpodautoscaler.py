@@ -25,8 +25,8 @@ class HorizontalPodAutoscalers(Strategy[v2.HorizontalPodAutoscaler]):
         Column("Reference", lambda hpa: f"{hpa.spec.scaleTargetRef.kind}/{hpa.spec.scaleTargetRef.name}"),
         Column("Targets", lambda hpa: _targets(hpa.spec.metrics, hpa.status.currentMetrics)),
         Column("MinPods", lambda hpa: "<unset>" if hpa.spec.minReplicas is None else str(hpa.spec.minReplicas)),
-        Column("MaxPods", lambda hpa: hpa.spec.maxReplicas, "integer"),
-        Column("Replicas", lambda hpa: hpa.status.currentReplicas or 0, "integer"),
+        Column("MaxPods", lambda hpa: hpa.spec.maxReplicas),
+        Column("Replicas", lambda hpa: hpa.status.currentReplicas or 0),
         age(),
     ]
     subresources = [Status()]

@@ -22,7 +22,7 @@ class LimitRanges(Strategy[core_v1.LimitRange]):
     """How much one pod, container or claim of a namespace may ask for, and what it gets that asks for nothing."""
 
     create_on_update = True
-    columns = [Column("Created At", lambda limits: limits.metadata.creationTimestamp or "")]
+    columns = [Column("Created At", lambda limits: limits.metadata.creationTimestamp or "", "date")]
 
     def default(self, obj: core_v1.LimitRange, old: core_v1.LimitRange | None) -> None:
         """A container's default limit is the maximum, its default request that or the minimum; any name will do."""

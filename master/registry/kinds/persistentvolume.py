@@ -70,7 +70,6 @@ class PersistentVolumes(Strategy[core_v1.PersistentVolume]):
         age(),
         Column("VolumeMode", lambda volume: volume.spec.volumeMode or "<unset>", priority=1),
     ]
-    selectable = {"name": lambda volume: volume.metadata.name or ""}
     subresources = [Status()]
 
     def default(self, obj: core_v1.PersistentVolume, old: core_v1.PersistentVolume | None) -> None:

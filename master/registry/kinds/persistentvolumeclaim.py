@@ -51,7 +51,6 @@ class PersistentVolumeClaims(Strategy[core_v1.PersistentVolumeClaim]):
         age(),
         Column("VolumeMode", lambda claim: claim.spec.volumeMode or "<unset>", priority=1),
     ]
-    selectable = {"name": lambda claim: claim.metadata.name or ""}
     subresources = [Status()]
 
     def default(self, obj: core_v1.PersistentVolumeClaim, old: core_v1.PersistentVolumeClaim | None) -> None:

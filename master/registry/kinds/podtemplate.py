@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from master.registry.columns import Column, age
+from master.registry.columns import Column
 from master.registry.poddefaults import default_spec
 from master.registry.strategy import Strategy, kind
 from master.registry.templates import container_names, images, labels_text
@@ -20,7 +20,6 @@ class PodTemplates(Strategy[core_v1.PodTemplate]):
         Column("Containers", lambda pt: container_names(pt.template)),
         Column("Images", lambda pt: images(pt.template)),
         Column("Pod Labels", lambda pt: labels_text(pt.template.metadata.labels)),
-        age(),
     ]
 
     def counted(self, obj: core_v1.PodTemplate) -> object:

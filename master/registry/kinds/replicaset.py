@@ -29,7 +29,6 @@ class ReplicaSets(Strategy[apps_v1.ReplicaSet]):
         Column("Images", lambda rs: images(rs.spec.template), priority=1),
         Column("Selector", lambda rs: selector_text(rs.spec.selector), priority=1),
     ]
-    selectable = {"status.replicas": lambda rs: str(rs.status.replicas)}
     subresources = [Status(), Scale()]
 
     def default(self, obj: apps_v1.ReplicaSet, old: apps_v1.ReplicaSet | None) -> None:

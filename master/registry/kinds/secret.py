@@ -34,7 +34,7 @@ class Secrets(Strategy[core_v1.Secret]):
 
     columns = [
         Column("Type", lambda secret: secret.type),
-        Column("Data", lambda secret: len(secret.data), "integer"),
+        Column("Data", lambda secret: len(secret.data)),
         age(),
     ]
     selectable = {"type": lambda secret: secret.type or ""}

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from master.registry.authz.node import node_name
-from master.registry.columns import Column, age
 from master.registry.objects import APIObject, Call
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Action, Actor, TokenClaims
@@ -110,5 +109,4 @@ def _plain_claims(account: core_v1.ServiceAccount, spec: authentication_v1.Token
 class ServiceAccounts(Strategy[core_v1.ServiceAccount]):
     """Who pods are, towards the API."""
 
-    columns = [Column("Secrets", lambda account: len(account.secrets), "integer"), age()]
     subresources = [Token()]
