@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 NAMESPACE = "kube-system"
 SECRET_TYPE = "bootstrap.kubernetes.io/token"
 USES_LEFT = "timonel.io/uses-left"
+BOOTSTRAPPERS = "system:bootstrappers"
+"""The group of all bearers."""
 DEFAULT_LIFETIME = timedelta(hours=24)
 
 _NAME_PREFIX = "bootstrap-token-"
 _ALPHABET = string.ascii_lowercase + string.digits
+_GROUP = re.compile(BOOTSTRAPPERS + r":[a-z0-9:-]{0,255}[a-z0-9]")
 _FORM = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})")
 
 
@@ -123,6 +126,30 @@ def check(token: BootstrapToken, secret: core_v1.Secret | None, now: datetime) -
         raise TokenExpired(f'bootstrap token "{token.id}" expired at {expiration}: make a new one')
     if uses_left(secret) == 0:
         raise TokenUsedUp(f'bootstrap token "{token.id}" has been used up: make a new one')
+
+
+def groups(secret: core_v1.Secret | None) -> tuple[str, ...]:
+    """The groups that the bearer is in.
+
+    Raises:
+        TokenRefused: the Secret names one that is none of bootstrappers.
+    """
+    named = _values(secret).get("auth-extra-groups", "")
+    extra = [group.strip() for group in named.split(",")] if named else []
+    for group in extra:
+        if not _GROUP.fullmatch(group):
+            raise TokenNotForJoining(f'a bootstrap token\'s extra groups begin with "{BOOTSTRAPPERS}:", not "{group}"')
+    return (BOOTSTRAPPERS, *extra)
+
+
+def ends(secret: core_v1.Secret) -> datetime | None:
+    """When a token's Secret is over; None for those without an end, and for other Secrets."""
+    text = _values(secret).get("expiration", "") if secret.type == SECRET_TYPE else ""
+    try:
+        end = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return end if end.tzinfo else None
 
 
 def uses_left(secret: core_v1.Secret) -> int | None:

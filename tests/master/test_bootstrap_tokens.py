@@ -103,3 +103,22 @@ def test_new_tokens_have_the_form_and_differ() -> None:
 def test_what_has_not_the_form_is_refused(text: str) -> None:
     with pytest.raises(TokenUnknown, match="has the form"):
         BootstrapToken.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("named", "groups"),
+    [
+        ("", ("system:bootstrappers",)),
+        ("system:bootstrappers:a, system:bootstrappers:b:c", ("system:bootstrappers:a", "system:bootstrappers:b:c")),
+        ("system:masters", None),
+        ("system:bootstrappers:", None),
+    ],
+)
+def test_extra_groups_are_of_bootstrappers_only(named: str, groups: tuple[str, ...] | None) -> None:
+    secret = bootstrap_tokens.to_secret(TOKEN, NOW)
+    secret.data["auth-extra-groups"] = base64.b64encode(named.encode()).decode()
+    if groups is None:
+        with pytest.raises(TokenRefused):
+            bootstrap_tokens.groups(secret)
+    else:
+        assert bootstrap_tokens.groups(secret) == tuple(dict.fromkeys(("system:bootstrappers", *groups)))

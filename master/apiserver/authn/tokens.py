@@ -15,8 +15,6 @@ from master.serviceaccounts import RegistryObjects, TokenInvalid, TokenIssuer
 from timonel.api.errors import Unauthorized
 from timonel.api.types import core_v1
 
-BOOTSTRAPPERS = "system:bootstrappers"
-
 
 class ServiceAccountTokens:
     """JWTs that this cluster's key signed, while everything that they name exists."""
@@ -51,9 +49,10 @@ class BootstrapTokens:
         secret = await self._reader.current(core_v1.Secret, bootstrap_tokens.NAMESPACE, token.secret_name)
         try:
             bootstrap_tokens.check(token, secret, datetime.now(UTC))
+            groups = bootstrap_tokens.groups(secret)
         except TokenRefused:
             raise Unauthorized from None
-        return User(f"system:bootstrap:{token.id}", groups=(BOOTSTRAPPERS,))
+        return User(f"system:bootstrap:{token.id}", groups=groups)
 
 
 class StaticTokens:
