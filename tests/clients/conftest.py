@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_in_process import cluster, etcd
 
 from master.master import KUBECONFIG, Master, Settings
-from tests.integration.conftest import cluster, etcd  # noqa: F401  # fixtures
+
+__all__ = ["cluster", "definition", "etcd", "eventually", "kubeconfig"]
 
 DEADLINE = 20.0
 

@@ -14,13 +14,13 @@ import kubectl as installed
 import pytest
 import pytest_asyncio
 import yaml
+from cluster_in_process import running
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from node_agent.runtimes.fake import Behaviour
-from tests.integration.conftest import running
 
 VERBS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("kubectl.yaml").read_text())
 ELSEWHERE = {"attach", "completion", "cp", "debug", "edit", "exec", "plugin", "port-forward", "proxy"}
