@@ -1,13 +1,11 @@
-"""The rules of dynamic resource allocation (Kubernetes' apis/resource/validation).
-
-CEL expressions are looked at for being there; whether they compile is the business of who evaluates them.
-"""
+"""The rules of dynamic resource allocation (Kubernetes' apis/resource/validation)."""
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from master.registry.validation.common import is_label, is_qualified, is_subdomain
+from master.registry.validation.expressions import device_expression_faults
 from master.registry.validation.placement import validate_node_selector
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, invalid, not_supported, required, too_long, too_many
@@ -151,6 +149,8 @@ def validate_selectors(selectors: Sequence[v1.DeviceSelector], path: Path) -> It
             yield required(at)
         elif not selector.cel.expression.strip():
             yield required(at.child("expression"))
+        else:
+            yield from device_expression_faults(selector.cel.expression, at.child("expression"))
 
 
 def _constraint(constraint: v1.DeviceConstraint, known: set[str], path: Path) -> Iterator[FieldError]:

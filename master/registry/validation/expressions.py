@@ -1,4 +1,4 @@
-"""Whether the expressions of webhooks and policies compile, and to what."""
+"""Whether the expressions of webhooks, policies and device selectors compile, and to what."""
 
 from __future__ import annotations
 
@@ -56,6 +56,16 @@ class Expressions:
         if self._vocabulary is None:
             self._vocabulary = Vocabulary(params=self._params, namespace=self._namespace)
         return self._vocabulary
+
+
+def device_expression_faults(expression: str, path: Path) -> Iterator[FieldError]:
+    """What is wrong with an expression that chooses devices; what a device has is known when one is there."""
+    from master.registry.cel.environment import Environment
+
+    try:
+        Environment({"device": None}).compile(expression)
+    except CompileError as error:
+        yield invalid(path, expression, f"compilation failed: {error}")
 
 
 def _sort_faults(found: str, expression: str, path: Path, sorts: tuple[str, ...]) -> Iterator[FieldError]:

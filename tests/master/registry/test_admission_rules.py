@@ -239,6 +239,11 @@ DEVICES = [
     ("resourceslice", {"spec": {"pool": {"resourceSliceCount": 0}}}, "spec.pool.resourceSliceCount: Invalid value: 0"),
     ("resourceslice", {"spec": {"driver": ""}}, "spec.driver: Required value"),
     ("resourceslice", devices({"name": "d"}, {"name": "d"}), 'spec.devices[1]: Duplicate value: "d"'),
+    (
+        "deviceclass",
+        spec(selectors=[{"cel": {"expression": "a b"}}]),
+        'expression: Invalid value: "a b": compilation failed',
+    ),
     ("resourceslice", devices({"name": "d", "attributes": {"a": {}}}), 'attributes[a]: Invalid value: "": exactly one'),
     ("resourceslice", devices({"name": "d", "attributes": {"a": {"version": "x"}}}), "compatible with semver.org spec"),
     ("resourceslice", devices({"name": "d", "attributes": {"a": {}}}), "exactly one value must be specified"),
