@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -33,6 +34,7 @@ TEXTS: Offers = {JSON: frozenset({Form.PLAIN}), YAML: frozenset({Form.PLAIN})}
 OBJECTS: Offers = {**TEXTS, PROTOBUF: frozenset({Form.PLAIN})}
 
 
+@cache
 def offers(forms: frozenset[Form], *, has_protobuf: bool = True, watch: bool = False) -> Offers:
     """What an endpoint of a resource has when it knows `forms`.
 

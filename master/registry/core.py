@@ -192,8 +192,10 @@ class Core:
     def all_cached(self, kind: type[T], namespace: str = "") -> Iterator[T]:
         """See `Reader`."""
         resource = self.resources.of(kind)
-        items: Sequence[AnyItem] = self._caches[resource].list(f"{resource.prefix}{namespace}/" if namespace else "")
-        return (item.object for item in items)
+        cache = self._caches[resource]
+        if not cache.count:  # as it is with most that admission asks for at every write
+            return iter(())
+        return (item.object for item in cache.list(f"{resource.prefix}{namespace}/" if namespace else ""))
 
     def stored(self) -> Iterator[Resource]:
         """See `Reader`."""

@@ -45,6 +45,8 @@ class StreamApi:
 
     def serves(self, resource: Resource, target: Target) -> bool:
         """Whether a path names a stream."""
+        if not target.subresource:
+            return False
         subresources = self._registry.strategy(resource).subresources
         return any(isinstance(sub, Connect) and sub.name == target.subresource for sub in subresources)
 

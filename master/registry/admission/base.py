@@ -39,14 +39,16 @@ class Attributes:
     """Changed copies of other objects, written in one transaction with this one: all of them, if all are as they were.
     Only for plugins that validate."""
 
-    @property
-    def operation(self) -> Verb:
-        """CREATE, UPDATE or DELETE: what happens to the object, whatever verb asked for it; or CONNECT, for streams."""
+    operation: Verb = field(init=False)
+    """CREATE, UPDATE or DELETE: what happens to the object, whatever verb asked for it; or CONNECT, for streams."""
+
+    def __post_init__(self) -> None:
         if self.call.verb is Verb.CONNECT:
-            return Verb.CONNECT
-        if self.object is None:
-            return Verb.DELETE
-        return Verb.CREATE if self.old is None else Verb.UPDATE
+            self.operation = Verb.CONNECT
+        elif self.object is None:
+            self.operation = Verb.DELETE
+        else:
+            self.operation = Verb.CREATE if self.old is None else Verb.UPDATE
 
     def may(self, verb: str, resource: Resource, name: str, namespace: str = "") -> bool:
         """Whether the caller may also do this, for a write that needs more than its own verb."""
