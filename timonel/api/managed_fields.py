@@ -283,7 +283,7 @@ def _as_written(struct: type[Any]) -> Document:
     empty: Document = codec.to_dict(struct())
     for part, name in _ALWAYS_WRITTEN if not issubclass(struct, CustomObject) else ():
         _, node = tree(struct).fields.get(part, ("", None))
-        if isinstance(node, Record) and name in node.fields:
+        if isinstance(node, Record) and isinstance(node.fields.get(name, ("", None))[1], Record):
             empty.setdefault(part, {}).setdefault(name, {})
     return empty
 

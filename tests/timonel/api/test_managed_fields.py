@@ -10,7 +10,7 @@ import pytest
 
 from timonel.api import codec, managed_fields
 from timonel.api.errors import ApplyConflict, BadRequest, Unexplained
-from timonel.api.types import apps_v1, core_v1
+from timonel.api.types import apps_v1, coordination_v1, core_v1
 
 Doc = dict[str, Any]
 Kind = type[apps_v1.Deployment | apps_v1.ControllerRevision | core_v1.Pod | core_v1.ConfigMap]
@@ -601,3 +601,8 @@ def test_results_are_valid_objects() -> None:
     decoded = codec.convert(apps_v1.Deployment, live)
     assert decoded.metadata.managedFields[0].manager == "me"
     assert codec.to_dict(decoded) == live
+
+
+def test_a_lease_s_strategy_is_a_text() -> None:
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "x"}, "spec": {}}
+    assert apply(None, lease, kind=coordination_v1.Lease)["spec"] == {}
