@@ -83,7 +83,7 @@ CLUSTER_FAULTS = [
     (
         core_v1.Node,
         {"spec": {"taints": [{"key": "a", "effect": "Never"}]}},
-        'spec.taints[0].effect: Unsupported value: "Never"',
+        'metadata.taints[0].effect: Unsupported value: "Never"',
     ),
     (core_v1.Node, {"spec": {"podCIDR": "x"}}, "spec.podCIDRs[0]: Invalid value"),
     (scheduling_v1.PriorityClass, {"value": 2_000_000_000}, "maximum allowed value of a user defined priority"),
