@@ -42,11 +42,10 @@ def _field(strategy: AnyStrategy, name: str) -> Callable[[Any], str]:
     """
     if name == "metadata.name":
         return lambda obj: obj.metadata.name or ""
-    if name == "metadata.namespace" and strategy.resource.namespaced:
+    if name == "metadata.namespace" and (strategy.resource.namespaced or not strategy.selectable):
         return lambda obj: obj.metadata.namespace or ""
     if name in strategy.selectable:
         return strategy.selectable[name]
     if strategy.selectable:
         raise BadRequest(f"field label not supported: {name}")
-    known = '"metadata.name", "metadata.namespace"' if strategy.resource.namespaced else '"metadata.name"'
-    raise BadRequest(f'"{name}" is not a known field selector: only {known}')
+    raise BadRequest(f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"')

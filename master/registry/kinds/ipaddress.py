@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from master.registry.columns import Column, age
+from master.registry.columns import Column
 from master.registry.strategy import Strategy, kind
 from master.registry.validation.addresses import is_canonical_address
 from master.registry.validation.common import is_subdomain, unchanged
@@ -23,8 +23,7 @@ def _parent(address: networking_v1.IPAddress) -> str:
 class IPAddresses(Strategy[networking_v1.IPAddress]):
     """Whose an address is; the address is the name."""
 
-    columns = [Column("ParentRef", _parent), age()]
-    selectable = {"metadata.name": lambda address: address.metadata.name or ""}
+    columns = [Column("ParentRef", _parent)]
 
     def validate(self, obj: networking_v1.IPAddress, old: networking_v1.IPAddress | None) -> Iterator[FieldError]:
         """A name that is an address, and an owner that stays."""

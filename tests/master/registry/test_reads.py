@@ -8,7 +8,7 @@ import pytest
 from master.registry import listing
 from master.registry.base import ListOptions
 from timonel.api.errors import BadRequest, Expired, Invalid, Timeout
-from timonel.api.types import core_v1
+from timonel.api.types import core_v1, networking_v1
 
 CM = core_v1.ConfigMap
 
@@ -43,7 +43,7 @@ async def test_selectors(api: Any) -> None:
     assert await api.names(CM, label_selector="odd=1") == ["n01", "n03"]
     assert await api.names(CM, label_selector="odd notin (1)", field_selector="metadata.name!=n00") == ["n02"]
     assert await api.names(CM, field_selector="metadata.name=n03") == ["n03"]
-    with pytest.raises(BadRequest, match="field label not supported: data"):
+    with pytest.raises(BadRequest, match='"data" is not a known field selector'):
         await api.names(CM, field_selector="data=x")
     with pytest.raises(BadRequest, match="expected: ',' or 'end of string'"):
         await api.names(CM, label_selector="a=b=c=d")
@@ -113,3 +113,15 @@ async def test_options_that_mean_nothing(api: Any, options: dict[str, Any], mess
 async def test_tokens_that_are_not_ours(api: Any, token: str) -> None:
     with pytest.raises(BadRequest, match="continue key is not valid"):
         await api.names(CM, continue_token=token)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (networking_v1.IngressClass, '"x" is not a known field selector: only "metadata.name", "metadata.namespace"'),
+        (core_v1.Pod, "field label not supported: x"),
+    ],
+)
+async def test_unknown_fields_cannot_be_selected(api: Any, kind: type[Any], message: str) -> None:
+    with pytest.raises(BadRequest, match=message):
+        await api.names(kind, "", field_selector="x=1")
