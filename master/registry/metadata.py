@@ -1,11 +1,13 @@
 """What happens to an object's metadata in a write; the same for every kind."""
 
 from collections.abc import Callable
+from itertools import compress
 from typing import Any
 
 from master.registry.base import Preconditions, Resource, Verb
 from master.registry.objects import APIObject, Call
 from master.registry.strategy import AnyStrategy
+from master.registry.validation.common import repeats
 from timonel.api import meta as metas
 from timonel.api.errors import BadRequest, Conflict, Unexplained
 from timonel.api.fields import Path, quoted
@@ -115,7 +117,7 @@ def dedupe_owners(meta: ObjectMeta, call: Call) -> None:
     if len(owners) == len(meta.ownerReferences):
         return
     uids = [owner.uid for owner in meta.ownerReferences]
-    again = ", ".join(uid for at, uid in enumerate(uids) if uid in uids[:at])
+    again = ", ".join(compress(uids, repeats(uids)))
     call.warn(
         ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
         f"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {again}"

@@ -33,9 +33,18 @@ from master.store.base import (
     OutcomeUnknown,
     Store,
     StoreError,
+    TooLarge,
     Unavailable,
 )
-from timonel.api.errors import Expired, InternalError, MethodNotAllowed, NotFound, ServiceUnavailable, Timeout
+from timonel.api.errors import (
+    Expired,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    Timeout,
+)
 
 Kind = Resource | type[Any]
 
@@ -390,5 +399,7 @@ def in_api_words() -> Iterator[None]:
         raise ServiceUnavailable(f"nothing was written: {error}, then try again") from error
     except Unavailable as error:
         raise ServiceUnavailable(f"the store cannot be reached: {error}") from error
+    except TooLarge as error:
+        raise RequestEntityTooLarge(str(error)) from error
     except (Corrupt, StoreError) as error:
         raise InternalError(str(error)) from error

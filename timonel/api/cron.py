@@ -20,6 +20,8 @@ DESCRIPTORS = {
     "@hourly": "0 * * * *",
 }
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST = 2**63 / 1e9
+"""Seconds that Go's durations can count."""
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
@@ -95,6 +97,8 @@ def _duration(text: str, whole: str) -> timedelta:
     if not found or "".join(number + unit for number, unit in found) != text:
         raise ValueError(f"failed to parse duration {whole}: time: invalid duration {quoted(text)}")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in found)
+    if seconds >= _LONGEST:
+        raise ValueError(f"failed to parse duration {whole}: time: invalid duration {quoted(text)}")
     return timedelta(seconds=max(1, int(seconds)))
 
 
@@ -145,7 +149,7 @@ def _number(text: str, bounds: _Bounds) -> int:
     word = text.lower()
     if word in bounds.words:
         return bounds.words.index(word) + bounds.low
-    if not re.fullmatch(r"[+-]?[0-9]+", text):
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
         raise ValueError(f"failed to parse int from {text}: strconv.Atoi: parsing {quoted(text)}: invalid syntax")
     number = int(text)
     if number < 0:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.validation.common import is_qualified, not_negative
+from master.registry.validation.common import is_qualified, not_negative, repeats
 from master.registry.validation.storage import is_driver
 from timonel.api.fields import FieldError, Path, duplicate, invalid, required
 from timonel.api.types import storage_v1
@@ -45,11 +45,12 @@ def _driver(driver: storage_v1.CSINodeDriver, path: Path) -> Iterator[FieldError
         yield invalid(path.child("nodeID"), driver.nodeID, f"must be {LONGEST_ID} characters or less")
     if driver.allocatable:
         yield from not_negative(path.child("allocatable", "count"), driver.allocatable.count)
+    again = repeats(driver.topologyKeys)
     for index, key in enumerate(driver.topologyKeys):
         if not key:
             yield required(path)
         yield from is_qualified(path, key)
-        if key in driver.topologyKeys[:index]:
+        if again[index]:
             yield duplicate(path, key)
 
 

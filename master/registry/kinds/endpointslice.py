@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
 from master.registry.validation.addresses import is_destination
-from master.registry.validation.common import is_label, is_qualified, is_subdomain, one_of, unchanged
+from master.registry.validation.common import is_label, is_qualified, is_subdomain, one_of, repeats, unchanged
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, invalid, not_supported, required, too_many
 from timonel.api.types import discovery_v1
@@ -97,9 +97,10 @@ def _place(endpoint: discovery_v1.Endpoint, path: Path) -> Iterator[FieldError]:
     hints = endpoint.hints or discovery_v1.EndpointHints()
     places = {"forZones": [zone.name for zone in hints.forZones], "forNodes": [node.name for node in hints.forNodes]}
     for field, found in places.items():
+        again = repeats(found)
         for index, name in enumerate(found):
             at = path.child("hints", field).index(index).child("name")
-            if name in found[:index]:
+            if again[index]:
                 yield duplicate(at, name)
             for fault in names.label_value(name) if field == "forZones" else names.subdomain(name):
                 yield invalid(at, name, fault)

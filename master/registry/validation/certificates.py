@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from cryptography import x509
 
-from master.registry.validation.common import base64_size
+from master.registry.validation.common import base64_size, repeats
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 from timonel.api.types import certificates_v1 as v1
@@ -41,10 +41,11 @@ def validate_spec(spec: v1.CertificateSigningRequestSpec) -> Iterator[FieldError
     usages = _SPEC.child("usages")
     if not spec.usages:
         yield required(usages)
+    again = repeats(spec.usages)
     for index, usage in enumerate(spec.usages):
         if usage not in USAGES:
             yield not_supported(usages.index(index), usage, sorted(USAGES))
-        elif usage in spec.usages[:index]:
+        elif again[index]:
             yield duplicate(usages.index(index), usage)
     if spec.signerName == LEGACY:
         why = "the legacy signerName is not allowed via this API version"

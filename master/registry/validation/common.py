@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from typing import Any
 
 from timonel.api import names
@@ -33,6 +33,16 @@ class Nowhere(Path):
 
 
 NOWHERE = Nowhere()
+
+
+def repeats(values: Iterable[Hashable]) -> list[bool]:
+    """Of each value, whether an equal one stands before it: found in one pass, as lists may be as long as a body."""
+    seen: set[Hashable] = set()
+    result = []
+    for value in values:
+        result.append(value in seen)
+        seen.add(value)
+    return result
 
 
 def keys_are_valid(path: Path, keys: Iterable[str]) -> Iterator[FieldError]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from master.registry.custom.rules import field_path_steps
 from master.registry.custom.schemarules import schema_faults
-from master.registry.validation.common import is_port, one_of, unchanged
+from master.registry.validation.common import is_port, one_of, repeats, unchanged
 from timonel.api import codec, names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required, too_many
 from timonel.api.types import apiextensions_v1 as v1
@@ -293,8 +293,9 @@ def _conversion_faults(conversion: v1.CustomResourceConversion | None, path: Pat
         yield required(at)
     elif not set(versions) & set(REVIEW_VERSIONS):
         yield invalid(at, versions, f"must include at least one of {', '.join(REVIEW_VERSIONS)}")
+    again = repeats(versions)
     for index, version in enumerate(versions):
-        if version in versions[:index]:
+        if again[index]:
             yield invalid(at.index(index), version, "duplicate version")
         for fault in names.label_1035(version):
             yield invalid(at.index(index), version, fault)

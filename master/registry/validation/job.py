@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from master.registry.templates import not_selected, selects
-from master.registry.validation.common import is_domain_path, is_qualified, not_negative
+from master.registry.validation.common import is_domain_path, is_qualified, not_negative, repeats
 from master.registry.validation.placement import validate_selector
 from master.registry.validation.podspec import validate_template
 from timonel.api.fields import (
@@ -163,10 +163,11 @@ def _exit_codes(
         yield invalid(at, None, "at least one value is required")
     if len(codes.values) > MAX_EXIT_CODES:
         yield too_many(at, len(codes.values), MAX_EXIT_CODES)
+    again = repeats(codes.values)
     for index, value in enumerate(codes.values):
         if codes.operator == "In" and value == 0:
             yield invalid(at.index(index), value, "must not be 0 for the In operator")
-        if value in codes.values[:index]:
+        if again[index]:
             yield duplicate(at.index(index), value)
     if sorted(codes.values) != codes.values:
         yield invalid(at, codes.values, "must be ordered")

@@ -186,6 +186,7 @@ def _weight(weight: int, path: Path) -> Iterator[FieldError]:
 
 
 def _spread(constraints: Sequence[core_v1.TopologySpreadConstraint], path: Path) -> Iterator[FieldError]:
+    last = {(each.topologyKey, each.whenUnsatisfiable): index for index, each in enumerate(constraints)}
     for index, constraint in enumerate(constraints):
         at = path.index(index)
         if constraint.maxSkew <= 0:
@@ -195,7 +196,7 @@ def _spread(constraints: Sequence[core_v1.TopologySpreadConstraint], path: Path)
         if constraint.whenUnsatisfiable not in SPREADING:
             yield not_supported(at.child("whenUnsatisfiable"), constraint.whenUnsatisfiable, SPREADING)
         pair = (constraint.topologyKey, constraint.whenUnsatisfiable)
-        if pair in [(other.topologyKey, other.whenUnsatisfiable) for other in constraints[index + 1 :]]:
+        if last[pair] > index:
             yield duplicate(at.child("{topologyKey, whenUnsatisfiable}"), f"{{{', '.join(pair)}}}")
         if constraint.minDomains is not None:
             if constraint.minDomains <= 0:

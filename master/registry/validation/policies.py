@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from master.registry.validation.common import is_qualified, is_subdomain
+from master.registry.validation.common import is_qualified, is_subdomain, repeats
 from master.registry.validation.expressions import Expressions
 from master.registry.validation.placement import validate_selector
 from master.registry.validation.webhooks import (
@@ -220,10 +220,11 @@ def validate_actions(actions: Sequence[str]) -> Iterator[FieldError]:
     path = SPEC.child("validationActions")
     if not actions:
         yield required(path, "at least one validation action is required")
+    again = repeats(actions)
     for index, action in enumerate(actions):
         if action not in ACTIONS:
             yield not_supported(path.index(index), action, ACTIONS)
-        if action in actions[:index]:
+        if again[index]:
             yield duplicate(path.index(index), action)
     if {"Deny", "Warn"} <= set(actions):
         yield invalid(path, list(actions), BOTH_ACTIONS)

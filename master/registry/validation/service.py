@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from master.registry.validation.addresses import NETWORK as CIDR
 from master.registry.validation.addresses import is_destination, network_of
-from master.registry.validation.common import is_label, is_qualified, is_subdomain, one_of
+from master.registry.validation.common import is_label, is_qualified, is_subdomain, one_of, repeats
 from master.registry.validation.handlers import port_reference
 from master.registry.validation.meta import validate_labels
 from master.registry.validation.podspec import is_address
@@ -142,10 +142,11 @@ def _addresses(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
         yield invalid(
             SPEC.child("ipFamilyPolicy"), spec.ipFamilyPolicy, "this cluster is not configured for dual-stack services"
         )
+    again = repeats(spec.ipFamilies)
     for index, family in enumerate(spec.ipFamilies):
         if family not in FAMILIES:
             yield not_supported(SPEC.child("ipFamilies").index(index), family, FAMILIES)
-        elif family in spec.ipFamilies[:index]:
+        elif again[index]:
             yield duplicate(SPEC.child("ipFamilies").index(index), family)
         elif family != "IPv4" and not by_hand:
             at = SPEC.child("ipFamilies").index(index)

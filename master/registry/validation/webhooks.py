@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from master.registry.validation.common import is_qualified
+from master.registry.validation.common import is_qualified, repeats
 from master.registry.validation.expressions import Expressions
 from master.registry.validation.placement import validate_selector
 from timonel.api import names
@@ -99,8 +99,9 @@ def _review_versions(versions: Sequence[str], path: Path) -> Iterator[FieldError
     if not versions:
         yield required(path, f"must specify one of {known}")
         return
+    again = repeats(versions)
     for index, version in enumerate(versions):
-        if version in versions[:index]:
+        if again[index]:
             yield invalid(path.index(index), version, "duplicate version")
         for fault in names.label_1035(version):
             yield invalid(path.index(index), version, fault)

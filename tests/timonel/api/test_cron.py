@@ -55,6 +55,10 @@ def test_descriptors() -> None:
         ("x * * * *", 'failed to parse int from x: strconv.Atoi: parsing "x": invalid syntax'),
         ("* * * foo *", 'failed to parse int from foo: strconv.Atoi: parsing "foo": invalid syntax'),
         ("@never", "unrecognized descriptor: @never"),
+        (
+            "@every 9999999999999999h",
+            'failed to parse duration @every 9999999999999999h: time: invalid duration "9999999999999999h"',
+        ),
         ("@every x", 'failed to parse duration @every x: time: invalid duration "x"'),
     ],
 )
