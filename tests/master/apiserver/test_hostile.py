@@ -139,6 +139,12 @@ FORGED = {"k:no json": {}, "f:data": {"v:{": {}, "k:[]": {}}}
 ENTRY = {"manager": "x", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": FORGED}
 post("forged managed fields", 201, config_map("forged", {"managedFields": [ENTRY]}, data={"a": "b"}))
 
+CONTAINERS = '"containers":[{"name":"c","image":"i"}]'
+SPREAD = ",".join(f'{{"maxSkew":0,"topologyKey":"k{n}","whenUnsatisfiable":"DoNotSchedule"}}' for n in range(20_000))
+post("20,000 constraints", 422, POD % (1, f'{CONTAINERS},"topologySpreadConstraints":[{SPREAD}]'), PODS)
+SECRETS = ",".join(f'{{"name":"s{number}"}}' for number in range(100_000))
+post("more than can be stored", 413, POD % (1, f'{CONTAINERS},"imagePullSecrets":[{SECRETS}]'), PODS)
+
 # YAML, protobuf, media types
 
 post("a YAML bomb", 400, BOMB, media=YAML)
