@@ -164,8 +164,8 @@ async def watch(target: Target, count: int) -> list[Connection]:
     version = json.loads(await first.call("GET", MAPS_PATH))["metadata"]["resourceVersion"]
     first.close()
     watchers: list[Connection] = []
-    for start in range(0, count, 50):
-        some = await asyncio.gather(*(Connection.open(target) for _ in range(min(50, count - start))))
+    for start in range(0, count, 200):
+        some = await asyncio.gather(*(Connection.open(target) for _ in range(min(200, count - start))))
         path = f"{MAPS_PATH}?watch=1&resourceVersion={version}&timeoutSeconds=3000"
         await asyncio.gather(*(watcher.begin("GET", path) for watcher in some))
         watchers += some

@@ -1,4 +1,8 @@
-"""Ten thousand watches that have nothing to tell, on one process, over TLS."""
+"""Ten thousand watches that have nothing to tell, on one process, over TLS.
+
+It computes for some 45 s, nine tenths of it for the two sides of ten thousand TLS handshakes, and takes twice as long
+and more beside other work. Sessions cannot be resumed instead: asyncio and uvloop take none for a new connection.
+"""
 
 from __future__ import annotations
 
