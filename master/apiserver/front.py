@@ -26,6 +26,10 @@ from timonel.api.errors import BadRequest, InternalError, StatusError, Unauthori
 
 log = logging.getLogger(__name__)
 
+OPEN_TO_ANYONE = frozenset({"/healthz", "/livez", "/readyz", "/version"})
+"""Where who proves nothing is system:anonymous; elsewhere it is nobody, whatever roles say. Kubernetes' configuration of
+anonymous authentication with conditions can say the same."""
+
 
 class Front:
     """The one handler of the HTTP server."""
@@ -121,7 +125,7 @@ class Front:
         """The sender of a request.
 
         Raises:
-            Unauthorized: the credentials are bad.
+            Unauthorized: the credentials are bad, or there are none and the path needs some.
         """
         certificate, der = _certificate(http)
         bearer = bearer_token(http.headers.get("Authorization", ""))
@@ -131,6 +135,8 @@ class Front:
             metrics.not_authenticated()
             raise Unauthorized from None  # Why a token is bad is for token reviews, not for who sends it.
         if user is None:
+            if http.path not in OPEN_TO_ANYONE:
+                raise Unauthorized
             return ANONYMOUS
         metrics.authenticated(user.name)
         return user

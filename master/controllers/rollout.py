@@ -93,7 +93,7 @@ def proportional(sets: Sequence[Size], limits: Bounds) -> dict[str, int]:
     """The sizes that change when a Deployment is scaled in the middle of a rollout: each set grows or shrinks by its
     share.
 
-    `sets` newest first. What rounding leaves over goes to the largest.
+    `sets` newest first. What rounding leaves over goes to the largest, and to the next where that has no more to give.
     """
     to_add = (limits.most if limits.replicas else 0) - sum(size.wanted for size in sets)
     oldest_first = list(reversed(sets))
@@ -105,9 +105,10 @@ def proportional(sets: Sequence[Size], limits: Bounds) -> dict[str, int]:
         part = min(share, to_add - added) if to_add > 0 else max(share, to_add - added)
         sizes[size.name] = max(size.wanted + part, 0)
         added += part
-    if ordered and to_add != added:
-        largest = ordered[0].name
-        sizes[largest] = max(sizes[largest] + to_add - added, 0)
+    for size in ordered:
+        left = max(to_add - added, -sizes[size.name])
+        sizes[size.name] += left
+        added += left
     return {size.name: sizes[size.name] for size in sets if sizes[size.name] != size.wanted}
 
 

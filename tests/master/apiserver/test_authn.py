@@ -48,8 +48,8 @@ async def test_health_and_version_are_for_all(anonymous: aiohttp.ClientSession, 
 @pytest.mark.parametrize(
     "path", ["/", "/api", "/apis", "/api/v1", PODS, "/metrics", "/openapi/v2", "/nowhere", "/versions", "/livez/ping"]
 )
-async def test_everything_else_is_forbidden_to_who_is_unknown(anonymous: aiohttp.ClientSession, path: str) -> None:
-    assert await code(anonymous, path) == 403
+async def test_everything_else_asks_who_one_is(anonymous: aiohttp.ClientSession, path: str) -> None:
+    assert await code(anonymous, path) == 401
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "abcdef.0123456789abcdef", "eyJhbGciOiJub25lIn0.e30."])

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from master.controllers.deployment import deployment, replicas
@@ -93,6 +93,7 @@ def test_no_step_leaves_the_bounds(
     assert all(0 <= changes[size.name] < size.wanted for size in sets if size.name in changes)
 
 
+@example([1, 1, 1, 1, 1], 3, 0)
 @given(st.lists(st.integers(1, 20), min_size=2, max_size=5), st.integers(0, 40), st.integers(0, 10))
 def test_proportional_scaling_reaches_the_total(wanted: list[int], replicas: int, surge: int) -> None:
     limits = Bounds(replicas, surge, 0)
