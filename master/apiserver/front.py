@@ -27,8 +27,8 @@ from timonel.api.errors import BadRequest, InternalError, StatusError, Unauthori
 log = logging.getLogger(__name__)
 
 OPEN_TO_ANYONE = frozenset({"/healthz", "/livez", "/readyz", "/version"})
-"""Where who proves nothing is system:anonymous; elsewhere it is nobody, whatever roles say. Kubernetes' configuration of
-anonymous authentication with conditions can say the same."""
+"""Where who proves nothing is system:anonymous; elsewhere it is nobody, whatever roles say. The same can be had of
+Kubernetes by anonymous authentication with conditions."""
 
 
 class Front:
