@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import accumulate, islice
 from typing import Any
 
@@ -85,7 +86,13 @@ def _no_constant(name: str) -> Any:
 
 
 def parse_yaml(raw: bytes) -> Any:
-    """The only document of a YAML text, every mapping an `Object`. Raises BadRequest as `parse_yaml_all` does."""
+    """The only document of a YAML text, every mapping an `Object`. Raises BadRequest as `parse_yaml_all` does.
+
+    JSON, which clients send where YAML is asked for, is read as such: that is many times faster.
+    """
+    if raw.startswith(b"{"):
+        with suppress(BadRequest):
+            return parse_json(raw)
     documents = list(islice(parse_yaml_all(raw), 2))
     if len(documents) > 1:
         raise BadRequest("yaml parse error: expected a single document, found more")
