@@ -172,6 +172,8 @@ async def test_an_informer_outlives_its_master(cluster: Any, api: official.ApiCl
         await cluster.start_master()
         await create("late")
         await eventually(lambda: knows("early", "late"))
+        await create("latest")  # it comes by the new watch, without which the informer would not stop
+        await eventually(lambda: knows("early", "late", "latest"))
     finally:
         await asyncio.to_thread(informer.stop)
 
