@@ -13,11 +13,11 @@ from master.apiserver.health import Check
 from master.apiserver.negotiation import JSON, OBJECTS, TEXTS, Offers, accepts_gzip, parse_accept
 from master.apiserver.openapi import gnostic
 from master.apiserver.openapi.serving import OpenApi, Stored
-from master.apiserver.resource_api import method_not_allowed, negotiate
+from master.apiserver.resource_api import negotiate
 from master.apiserver.served import GroupVersion, Served
 from master.metrics import Metric
 from master.serviceaccounts import TokenIssuer
-from timonel.api.errors import NoSuchPath, NotAcceptable
+from timonel.api.errors import NoSuchMethod, NoSuchPath, NotAcceptable
 
 Page = Callable[[web.BaseRequest, list[str]], Awaitable[web.StreamResponse]]
 
@@ -56,14 +56,14 @@ class Pages:
 
         Raises:
             NoSuchPath: there is no such page.
-            MethodNotAllowed: pages can only be read.
+            NoSuchMethod: pages can only be read.
         """
         segments = http.path.strip("/").split("/")
         page = self._pages.get(segments[0])
         if page is None:
             raise NoSuchPath
         if http.method not in ("GET", "HEAD"):
-            raise method_not_allowed()
+            raise NoSuchMethod
         return await page(http, segments)
 
     async def _root(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:

@@ -31,7 +31,7 @@ from master.registry.bodies import APPLY_PATCH, PATCH_TYPES
 from master.registry.verbs import Registry
 from master.registry.watching import Frame, WatchFrames
 from timonel.api import codec, fields
-from timonel.api.errors import BadRequest, MethodNotAllowed, NoSuchPath, NotAcceptable
+from timonel.api.errors import BadRequest, NoSuchMethod, NoSuchPath, NotAcceptable
 from timonel.api.types import meta_v1
 
 ONE = frozenset({Form.PLAIN, Form.TABLE, Form.METADATA})
@@ -83,7 +83,7 @@ class ResourceApi:
         """The verb that a method stands for at a path.
 
         Raises:
-            MethodNotAllowed: it stands for none there.
+            NoSuchMethod: it stands for none there.
         """
         if target.watch and http.method == "GET" and not target.subresource:
             return Verb.WATCH
@@ -96,7 +96,7 @@ class ResourceApi:
         if resource.namespaced and not target.namespace and verb in (Verb.CREATE, Verb.DELETECOLLECTION):
             verb = None
         if verb is None:
-            raise method_not_allowed()
+            raise NoSuchMethod
         if verb is Verb.LIST and options.boolean(http.query, "watch"):
             return Verb.WATCH
         return verb
@@ -302,13 +302,6 @@ def negotiate(http: web.BaseRequest, offered: Offers = OBJECTS, *, suffix: str =
     if choice is None:
         raise NotAcceptable(name + suffix for name in offered)
     return choice
-
-
-def method_not_allowed() -> MethodNotAllowed:
-    """The error for a method that stands for no verb at a path."""
-    error = MethodNotAllowed("", "")
-    error.message = "the server does not allow this method on the requested resource"
-    return error
 
 
 def list_meta(result: ListResult) -> dict[str, Any]:

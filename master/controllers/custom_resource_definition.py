@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from master.controllers import conditions
 from master.controllers.actions import Action, Delete, Patch, RequeueAfter, SetStatus
 from master.controllers.controller import API_SERVER, Key, Wake, controller, key_of
 from master.controllers.view import View
@@ -15,7 +16,6 @@ from master.registry.custom.serving import served_versions
 from master.registry.kinds.customresourcedefinition import CLEANUP
 from master.registry.validation.customresourcedefinition import APPROVAL, NEEDS_APPROVAL, PROTECTED, SEE_APPROVAL
 from timonel.api import codec
-from timonel.api import time as api_time
 from timonel.api.types import apiextensions_v1 as v1
 
 LOOK_AGAIN = 0.5
@@ -137,12 +137,6 @@ def _holds(definition: v1.CustomResourceDefinition, kind: str) -> bool:
 def _set(
     definition: v1.CustomResourceDefinition, now: datetime, kind: str, status: str, reason: str, message: str
 ) -> None:
-    """Put a condition into the status; its time is that of its last change."""
-    conditions = definition.status.conditions
-    known = next((each for each in conditions if each.type == kind), None)
-    if known is None:
-        known = v1.CustomResourceDefinitionCondition(type=kind)
-        conditions.append(known)
-    if known.status != status:
-        known.lastTransitionTime = api_time.text(now)
-    known.status, known.reason, known.message = status, reason, message
+    """Put a condition into the status."""
+    told = v1.CustomResourceDefinitionCondition(type=kind, status=status, reason=reason, message=message)
+    conditions.put(definition.status.conditions, told, now)

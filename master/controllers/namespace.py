@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
+from master.controllers import conditions
 from master.controllers.actions import Action, Delete, RequeueAfter, SetStatus, Update
 from master.controllers.controller import controller
 from master.controllers.view import View
 from timonel.api import codec
-from timonel.api import time as api_time
 from timonel.api.types import core_v1
 
 FINALIZER = "kubernetes"
 LOOK_AGAIN = 0.5
 """Seconds between looks while something is left: waking on every object of every kind would cost all namespaces."""
 
-_CONTENT = "NamespaceContentRemaining"
-_FINALIZERS = "NamespaceFinalizersRemaining"
+_NOTHING_FAILED = {
+    "NamespaceDeletionDiscoveryFailure": ("ResourcesDiscovered", "All resources successfully discovered"),
+    "NamespaceDeletionGroupVersionParsingFailure": (
+        "ParsedGroupVersions",
+        "All legacy kube types successfully parsed",
+    ),
+    "NamespaceDeletionContentFailure": (
+        "ContentDeleted",
+        "All content successfully deleted, may be waiting on finalization",
+    ),
+}
+"""Conditions that tools wait for although here nothing can make them true: a kind that is served can be emptied."""
 
 
 @controller(core_v1.Namespace)
@@ -34,48 +46,31 @@ def namespace(ns: core_v1.Namespace, view: View, now: datetime) -> Iterator[Acti
         yield Update(released, subresource="finalize")
         return
     yield RequeueAfter(LOOK_AGAIN)
-    counts: dict[str, int] = {}
-    blockers: dict[str, int] = {}
-    for obj in left:
-        counts[obj.kind] = counts.get(obj.kind, 0) + 1
-        for finalizer in obj.metadata.finalizers:
-            blockers[finalizer] = blockers.get(finalizer, 0) + 1
-    conditions = [
-        _condition(
-            ns,
-            _CONTENT,
-            "SomeResourcesRemain",
-            "Some resources are remaining: "
-            + ", ".join(f"{kind} has {count} resource instances" for kind, count in sorted(counts.items())),
-            now,
-        )
-    ]
+    staying = [obj for obj in left if obj.metadata.deletionTimestamp or obj.metadata.finalizers]
+    if staying:
+        told = codec.copy(ns)
+        _tell(told.status, staying, view, now)
+        if told.status != ns.status:
+            yield SetStatus(told)
+
+
+def _tell(status: core_v1.NamespaceStatus, staying: Sequence[Any], view: View, now: datetime) -> None:
+    """Put into the status what stays in a namespace after all of it was deleted, and for which finalizers."""
+
+    def put(kind: str, value: str, reason: str, message: str) -> None:
+        told = core_v1.NamespaceCondition(type=kind, status=value, reason=reason, message=message)
+        conditions.put(status.conditions, told, now)
+
+    for kind, (reason, message) in _NOTHING_FAILED.items():
+        put(kind, "False", reason, message)
+    counts = Counter(f"{view.plural(type(obj))}.{obj.gvk.group}" for obj in staying)
+    text = ", ".join(f"{resource} has {count} resource instances" for resource, count in sorted(counts.items()))
+    put("NamespaceContentRemaining", "True", "SomeResourcesRemain", f"Some resources are remaining: {text}")
+    blockers = Counter(finalizer for obj in staying for finalizer in obj.metadata.finalizers)
     if blockers:
         text = ", ".join(f"{finalizer} in {count} resource instances" for finalizer, count in sorted(blockers.items()))
-        conditions.append(
-            _condition(
-                ns,
-                _FINALIZERS,
-                "SomeFinalizersRemain",
-                f"Some content in the namespace has finalizers remaining: {text}",
-                now,
-            )
-        )
-    if [_shown(c) for c in conditions] != [_shown(c) for c in ns.status.conditions]:
-        told = codec.copy(ns)
-        told.status.conditions = conditions
-        yield SetStatus(told)
-
-
-def _condition(
-    ns: core_v1.Namespace, kind: str, reason: str, message: str, now: datetime
-) -> core_v1.NamespaceCondition:
-    known = next((c for c in ns.status.conditions if c.type == kind and c.status == "True"), None)
-    since = known.lastTransitionTime if known else api_time.text(now)
-    return core_v1.NamespaceCondition(
-        type=kind, status="True", reason=reason, message=message, lastTransitionTime=since
-    )
-
-
-def _shown(condition: core_v1.NamespaceCondition) -> tuple[str, str | None]:
-    return condition.type, condition.message
+        message = f"Some content in the namespace has finalizers remaining: {text}"
+        put("NamespaceFinalizersRemaining", "True", "SomeFinalizersRemain", message)
+    else:
+        message = "All content-preserving finalizers finished"
+        put("NamespaceFinalizersRemaining", "False", "ContentHasNoFinalizers", message)

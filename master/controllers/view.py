@@ -73,6 +73,9 @@ class View(Protocol):
     def namespaced(self, kind: type[Any]) -> bool:
         """Whether objects of a kind are in namespaces."""
 
+    def plural(self, kind: type[Any]) -> str:
+        """The name of a kind's objects in paths: ``pods``."""
+
 
 def owned(view: View, owner: APIObject, kind: type[T]) -> Sequence[T]:
     """The objects of ``kind`` whose controlling owner is ``owner``."""
@@ -167,6 +170,10 @@ class CacheView:
     def namespaced(self, kind: type[Any]) -> bool:
         """Whether objects of a kind are in namespaces."""
         return self._registry.resources.of(kind).namespaced
+
+    def plural(self, kind: type[Any]) -> str:
+        """The name of a kind's objects in paths."""
+        return self._registry.resources.of(kind).plural
 
     def _is_loaded(self, resource: Resource) -> bool:
         """Whether a kind's objects are known: those of a custom kind may still be on their way."""

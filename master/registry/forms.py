@@ -26,7 +26,7 @@ from master.registry.subresources import (
 )
 from master.registry.write import Make, Plan, Writer, manager_of, refuse
 from timonel.api import codec, managed_fields
-from timonel.api.errors import BadRequest, Invalid, MethodNotAllowed, NoSuchPath, UnsupportedMediaType
+from timonel.api.errors import BadRequest, Invalid, NoSuchMethod, NoSuchPath, UnsupportedMediaType
 from timonel.api.fields import Path, required
 
 
@@ -43,12 +43,12 @@ class Forms:
 
         Raises:
             NoSuchPath: the kind has none of that name.
-            MethodNotAllowed: it does not know the verb.
+            NoSuchMethod: it does not know the verb.
         """
         for found in self._core.strategy(resource).subresources:
             if found.name == name:
                 if verb not in found.verbs:
-                    raise MethodNotAllowed(f"{resource.group_resource}/{name}", verb)
+                    raise NoSuchMethod
                 return found
         raise NoSuchPath
 
@@ -61,7 +61,7 @@ class Forms:
             return Result(codec.encode(sub.report(self._core.sources, item.object)), item.revision)
         if sub is None or isinstance(sub, Part):
             return Result(raw, item.revision)
-        raise MethodNotAllowed(f"{call.resource.group_resource}/{call.subresource}", call.verb)
+        raise NoSuchMethod
 
     async def create(self, call: Call, body: Body, options: WriteOptions) -> Result:
         """Create an object, or carry out an action."""
@@ -69,7 +69,7 @@ class Forms:
         if sub is None:
             return await self._create(call, body, options)
         if not isinstance(sub, Action) or sub.struct is None:
-            raise MethodNotAllowed(f"{call.resource.group_resource}/{call.subresource}", call.verb)
+            raise NoSuchMethod
         wanted = bodies.decode(body, sub.struct, call, options)
         await self._admit(call, wanted)
         done = await sub.run(self, call, wanted)
@@ -206,7 +206,7 @@ class Forms:
     def _part(self, call: Call, sub: Subresource | None) -> Part[Any] | None:
         if sub is None or isinstance(sub, Part):
             return sub
-        raise MethodNotAllowed(f"{call.resource.group_resource}/{call.subresource}", call.verb)
+        raise NoSuchMethod
 
     async def _project(self, call: Call, sub: Projection[Any, Any], make_view: Make, options: WriteOptions) -> Result:
         """Change the object through another kind's eyes."""
@@ -234,7 +234,7 @@ def _struct(call: Call, sub: Subresource | None) -> type[Any]:
     """The Struct of the request's bodies."""
     struct = (sub.struct if sub else None) or (call.face.resource if call.face else call.resource).struct
     if struct is None or isinstance(sub, Action | Connect):
-        raise MethodNotAllowed(f"{call.resource.group_resource}/{call.subresource}", call.verb)
+        raise NoSuchMethod
     return struct
 
 

@@ -39,7 +39,7 @@ from master.store.base import (
 from timonel.api.errors import (
     Expired,
     InternalError,
-    MethodNotAllowed,
+    NoSuchMethod,
     NotFound,
     RequestEntityTooLarge,
     ServiceUnavailable,
@@ -352,7 +352,7 @@ class Registry:
         strategy = self.core.strategy(resource)
         sub = self._forms.subresource(resource, subresource, verb) if subresource else None
         if sub is None and verb not in strategy.verbs:
-            raise MethodNotAllowed(resource.group_resource, verb)
+            raise NoSuchMethod
         return Call(
             user=who,
             verb=verb,

@@ -4,7 +4,7 @@ from master.registry.base import ListOptions, ListResult
 from master.registry.core import Core
 from master.registry.objects import Call
 from timonel.api import codec, selectors
-from timonel.api.errors import MethodNotAllowed, NotFound
+from timonel.api.errors import NoSuchMethod, NotFound
 
 
 class Virtuals:
@@ -17,7 +17,7 @@ class Virtuals:
         """One object as wire bytes."""
         source = self._core.strategy(call.resource).virtual
         if source is None:
-            raise MethodNotAllowed(call.resource.group_resource, call.verb)
+            raise NoSuchMethod
         found = source.read(self._core.sources, call.namespace, call.name)
         if found is None:
             raise NotFound(call.resource.group_resource, call.name)
@@ -27,7 +27,7 @@ class Virtuals:
         """All objects that the label selector chooses; paging does not apply."""
         source = self._core.strategy(call.resource).virtual
         if source is None:
-            raise MethodNotAllowed(call.resource.group_resource, call.verb)
+            raise NoSuchMethod
         wanted = selectors.parse_labels(options.label_selector)
         found = [
             obj for obj in source.read_all(self._core.sources, call.namespace) if wanted.matches(obj.metadata.labels)

@@ -140,13 +140,13 @@ class Writer:
         value = encode(obj, None)
         key = resource.key(call.namespace, call.name)
         if options.dry_run:
-            if core.cache(resource).get(key) or await core.store_of(resource).get(key):
-                raise AlreadyExists(resource.group_resource, call.name)
+            if present := await core.read(resource, key):
+                raise _already_exists(call, present)
             return Result(value, created=True, warnings=tuple(call.warnings))
         intent = Intent(key, 0, value, strategy.claims(obj), beside=self._beside(attributes))
         outcome = await self._commit(strategy, intent, obj, asked)
         if isinstance(outcome, Lost):
-            raise AlreadyExists(resource.group_resource, call.name)
+            raise _already_exists(call, core.item(resource, outcome.current) if outcome.current else None)
         return Result(with_revision(value, outcome), outcome, created=True, warnings=tuple(call.warnings))
 
     async def _create_absent(self, call: Call, plan: Plan, options: WriteOptions) -> Result:
@@ -327,3 +327,8 @@ def _faults(strategy: AnyStrategy, plan: Plan, new: Any, old: Any) -> Iterable[F
     if plan.part is None:
         return strategy.validate(new, old)
     return strategy.validate_status(new, old) if isinstance(plan.part, Status) else plan.part.validate(new, old)
+
+
+def _already_exists(call: Call, present: AnyItem | None) -> AlreadyExists:
+    goes = present is not None and present.object.metadata.deletionTimestamp is not None
+    return AlreadyExists(call.resource.group_resource, call.name, goes=goes)

@@ -116,6 +116,13 @@ class MethodNotAllowed(StatusError):
         super().__init__(f"{action} is not supported on resources of kind {quoted(resource)}", resource=resource)
 
 
+class NoSuchMethod(MethodNotAllowed):
+    """405: the method stands for no verb at this URL."""
+
+    def __init__(self) -> None:
+        StatusError.__init__(self, "the server does not allow this method on the requested resource")
+
+
 class NotAcceptable(StatusError):
     """406: none of the media types that the client accepts can be served."""
 
@@ -127,13 +134,14 @@ class NotAcceptable(StatusError):
 
 
 class AlreadyExists(StatusError):
-    """409: an object of this name exists."""
+    """409: an object of this name exists; ``goes`` says that it is being deleted."""
 
     code = 409
     reason = "AlreadyExists"
 
-    def __init__(self, resource: str, name: str) -> None:
-        super().__init__(f"{resource} {quoted(name)} already exists", resource=resource, name=name)
+    def __init__(self, resource: str, name: str, *, goes: bool = False) -> None:
+        going = "object is being deleted: " if goes else ""
+        super().__init__(f"{going}{resource} {quoted(name)} already exists", resource=resource, name=name)
 
 
 class Conflict(StatusError):

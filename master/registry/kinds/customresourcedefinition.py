@@ -83,9 +83,19 @@ class CustomResourceDefinitions(Strategy[v1.CustomResourceDefinition]):
         return bool(obj.metadata.finalizers) or obj.metadata.deletionTimestamp is None
 
     def prepare_delete(self, obj: v1.CustomResourceDefinition) -> None:
-        """The objects go first."""
+        """The objects go first, which takes no grace period, not even one of nought."""
+        obj.metadata.deletionGracePeriodSeconds = None
         if CLEANUP not in obj.metadata.finalizers:
             obj.metadata.finalizers.append(CLEANUP)
+        if all(each.type != "Terminating" for each in obj.status.conditions):
+            told = v1.CustomResourceDefinitionCondition(
+                type="Terminating",
+                status="True",
+                reason="InstanceDeletionPending",
+                message="CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+                lastTransitionTime=obj.metadata.deletionTimestamp,
+            )
+            obj.status.conditions.append(told)
 
 
 def _note_storage(obj: v1.CustomResourceDefinition) -> None:

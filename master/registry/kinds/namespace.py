@@ -7,8 +7,9 @@ from master.registry.columns import Column, age
 from master.registry.objects import Call
 from master.registry.strategy import ALL_VERBS, Strategy, kind
 from master.registry.subresources import Part, Status
+from master.registry.validation.meta import validate_finalizer
 from timonel.api import names
-from timonel.api.fields import FieldError, Path, invalid
+from timonel.api.fields import FieldError, Path
 from timonel.api.types import core_v1
 
 FINALIZER = "kubernetes"
@@ -26,6 +27,11 @@ class Finalize(Part[core_v1.Namespace]):
     def prepare(self, new: core_v1.Namespace, old: core_v1.Namespace, call: Call) -> None:
         """Keep the status."""
         new.status = old.status
+
+    def validate(self, new: core_v1.Namespace, old: core_v1.Namespace) -> Iterator[FieldError]:
+        """Its finalizers are Kubernetes' own or fully qualified."""
+        for index, finalizer in enumerate(new.spec.finalizers):
+            yield from validate_finalizer(finalizer, Path("spec.finalizers").index(index))
 
 
 @kind(core_v1.Namespace, plural="namespaces", short=["ns"], namespaced=False)
@@ -54,7 +60,8 @@ class Namespaces(Strategy[core_v1.Namespace]):
         new.spec = old.spec
 
     def prepare_delete(self, obj: core_v1.Namespace) -> None:
-        """Say it in the phase."""
+        """Say it in the phase. What is emptied first has no grace period, not even of nought."""
+        obj.metadata.deletionGracePeriodSeconds = None
         obj.status.phase = TERMINATING
 
     def held(self, obj: core_v1.Namespace) -> bool:
@@ -62,11 +69,9 @@ class Namespaces(Strategy[core_v1.Namespace]):
         return bool(obj.metadata.finalizers or obj.spec.finalizers)
 
     def validate(self, obj: core_v1.Namespace, old: core_v1.Namespace | None) -> Iterator[FieldError]:
-        """Finalizers are qualified names."""
-        for index, finalizer in enumerate(obj.spec.finalizers):
-            if finalizer != FINALIZER:
-                for fault in names.qualified(finalizer):
-                    yield invalid(Path("spec.finalizers").index(index), finalizer, fault)
+        """Finalizers are Kubernetes' own or fully qualified; here they are not told apart by their index."""
+        for finalizer in obj.spec.finalizers if old is None else ():
+            yield from validate_finalizer(finalizer, Path("spec.finalizers"))
 
     def validate_name(self, name: str) -> Sequence[str]:
         """A label: it is a part of DNS names."""

@@ -110,15 +110,18 @@ def _owners(owners: Sequence[OwnerReference], path: Path) -> Iterator[FieldError
         )
 
 
+def validate_finalizer(finalizer: str, path: Path) -> Iterator[FieldError]:
+    """The faults of one finalizer: it is one of Kubernetes' own or a fully qualified name."""
+    for fault in names.qualified(finalizer):
+        yield invalid(path, finalizer, fault)
+    if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
+        yield invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")
+
+
 def _finalizers(finalizers: Sequence[str], path: Path) -> Iterator[FieldError]:
     seen: set[str] = set()
     for index, finalizer in enumerate(finalizers):
-        for fault in names.qualified(finalizer):
-            yield invalid(path.index(index), finalizer, fault)
-        if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
-            yield invalid(
-                path.index(index), finalizer, "name is neither a standard finalizer name nor is it fully qualified"
-            )
+        yield from validate_finalizer(finalizer, path.index(index))
         if finalizer in seen:
             yield duplicate(path.index(index), finalizer)
         seen.add(finalizer)

@@ -67,6 +67,9 @@ class World:
     def namespaced(self, kind: type[Any]) -> bool:
         return kind not in OF_THE_CLUSTER
 
+    def plural(self, kind: type[Any]) -> str:
+        return f"{kind.__name__.lower()}s"
+
     # Changes.
 
     def add(self, obj: Any) -> Any:

@@ -82,6 +82,7 @@ def test_orphaning_frees_the_dependents(world: Any) -> None:
 
 def test_a_namespace_goes_when_it_is_empty(world: Any) -> None:
     ns = core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="d", finalizers=["test/api"]))
+    ns.status.conditions.append(core_v1.NamespaceCondition(type="Theirs", status="True"))
     ns.spec.finalizers = ["kubernetes"]
     ns = world.add(ns)
     world.add(config("one"))
@@ -95,11 +96,20 @@ def test_a_namespace_goes_when_it_is_empty(world: Any) -> None:
     ns = world.get(core_v1.Namespace, "", "d")
     world.apply(namespace(ns, world, world.now))
     ns = world.get(core_v1.Namespace, "", "d")
-    assert {c.type: c.message for c in ns.status.conditions} == {
-        "NamespaceContentRemaining": "Some resources are remaining: ConfigMap has 1 resource instances",
-        "NamespaceFinalizersRemaining": (
-            "Some content in the namespace has finalizers remaining: test/hold in 1 resource instances"
-        ),
+    told = {c.type: (c.status, c.message) for c in ns.status.conditions}
+    assert told.pop("Theirs") == ("True", None), "the conditions of others stay"
+    assert told.pop("NamespaceContentRemaining") == (
+        "True",
+        "Some resources are remaining: configmaps. has 1 resource instances",
+    )
+    assert told.pop("NamespaceFinalizersRemaining") == (
+        "True",
+        "Some content in the namespace has finalizers remaining: test/hold in 1 resource instances",
+    )
+    assert {kind: status for kind, (status, _) in told.items()} == {
+        "NamespaceDeletionDiscoveryFailure": "False",
+        "NamespaceDeletionGroupVersionParsingFailure": "False",
+        "NamespaceDeletionContentFailure": "False",
     }
     assert ns.spec.finalizers == ["kubernetes"]
     two = world.get(core_v1.ConfigMap, "d", "two")
