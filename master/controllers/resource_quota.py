@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from master.controllers.actions import Action, Patch
+from master.controllers.actions import Action, SetStatus
 from master.controllers.controller import Key, Wake, controller, key_of
 from master.controllers.view import View
 from master.registry.quota.usage import COUNTED
+from timonel.api import codec
 from timonel.api.types import core_v1
 
 ALWAYS = (core_v1.Pod, core_v1.Service, core_v1.PersistentVolumeClaim)
@@ -30,7 +31,11 @@ def _quotas(obj: Any, view: View) -> Iterator[Key]:
 def resourcequota(quota: core_v1.ResourceQuota, view: View, now: datetime) -> Iterator[Action]:
     """Say that the quota as it is specified holds; what is used is counted as that is written, see `admission.quota`.
 
-    Nothing is written where the count is what it was. A patch, because busy quotas change all the time.
+    Nothing is written where the count is what it was.
     """
-    gone = dict.fromkeys(quota.status.hard.keys() - quota.spec.hard.keys())
-    yield Patch(quota, {"status": {"hard": {**gone, **quota.spec.hard}}}, subresource="status")
+    changed = codec.copy(quota)
+    changed.metadata.resourceVersion = (
+        None  # Busy quotas change all the time, and what is used is counted in the write.
+    )
+    changed.status.hard = quota.spec.hard
+    yield SetStatus(changed)
