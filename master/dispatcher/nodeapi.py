@@ -14,7 +14,7 @@ from master.registry.base import DeleteOptions, Preconditions, User
 from master.registry.verbs import Registry
 from timonel.api import codec
 from timonel.api import time as api_time
-from timonel.api.errors import AlreadyExists, BadRequest, Conflict, Forbidden, NotFound
+from timonel.api.errors import AlreadyExists, Conflict, Forbidden, NotFound, Unexplained
 from timonel.api.types import authentication_v1, coordination_v1, core_v1, meta_v1
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class NodeApi:
                 self._lease = await self._write_lease(lease, owner)
             except (Conflict, AlreadyExists):
                 continue
-            except (NotFound, BadRequest):
+            except (NotFound, Unexplained):
                 # An update of a Lease that is gone would create it, which the resourceVersion that it names forbids.
                 if lease is None:
                     raise

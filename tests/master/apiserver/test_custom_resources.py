@@ -154,7 +154,10 @@ async def test_both_openapi_documents_have_it(http: aiohttp.ClientSession, cront
 async def test_a_deprecated_version_warns(http: aiohttp.ClientSession, kubectl: Any, crontabs: None) -> None:
     await ok(kubectl, "apply", "-f", "-", stdin=TAB)
     async with http.get("/apis/stable.example.com/v1beta1/crontabs") as response:
-        assert response.headers["Warning"] == '299 - "stable.example.com/v1beta1 CronTab is deprecated"'
+        assert (
+            response.headers["Warning"]
+            == '299 - "stable.example.com/v1beta1 CronTab is deprecated; use stable.example.com/v1 CronTab"'
+        )
         items = (await response.json())["items"]
     assert [item["apiVersion"] for item in items] == ["stable.example.com/v1beta1"]
 

@@ -119,5 +119,6 @@ async def test_remarks_are_in_the_audit_log(kubectl: Kubectl, served: Any, port:
     await api.close()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     noted, plain = (line["annotations"] for line in lines if line["stage"] == "ResponseComplete")
-    assert noted == {"change.example.com/by": "the test", "authorization.k8s.io/decision": "allow"}
-    assert plain == {"authorization.k8s.io/decision": "allow"}, "the connection is the same, the request another"
+    allowed = {"authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": ""}
+    assert noted == {"change.example.com/by": "the test", **allowed}
+    assert plain == allowed, "the connection is the same, the request another"

@@ -189,7 +189,7 @@ async def test_the_audit_log_has_the_level_and_what_breaks_the_audited_one(api: 
     remarks = collect()
     await api.create(core_v1.Pod, pod)
     expected = ALL_FOUR.replace('"c"', '"main"')
-    assert remarks == {
+    assert {key: text for key, text in remarks.items() if key.startswith("pod-security")} == {
         "pod-security.kubernetes.io/enforce-policy": "baseline:latest",
         "pod-security.kubernetes.io/audit-violations": f'would violate PodSecurity "restricted:latest": {expected}',
     }
