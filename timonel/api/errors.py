@@ -19,6 +19,8 @@ class StatusError(Exception):
     code: int = 500
     reason: str = ""
     retry: bool = False
+    always_details: bool = False
+    """Whether the Status has details even where they are empty."""
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class StatusError(Exception):
             message=self.message,
             reason=self.reason or None,
             code=self.code,
-            details=None if details == StatusDetails() else details,
+            details=details if self.always_details or details != StatusDetails() else None,
         )
 
 
@@ -102,6 +104,8 @@ class NotFound(StatusError):
 class NoSuchPath(NotFound):
     """404: the server has nothing at this URL."""
 
+    always_details = True
+
     def __init__(self) -> None:
         StatusError.__init__(self, "the server could not find the requested resource")
 
@@ -118,6 +122,8 @@ class MethodNotAllowed(StatusError):
 
 class NoSuchMethod(MethodNotAllowed):
     """405: the method stands for no verb at this URL."""
+
+    always_details = True
 
     def __init__(self) -> None:
         StatusError.__init__(self, "the server does not allow this method on the requested resource")
@@ -302,6 +308,7 @@ def from_status(status: Status) -> StatusError:
         retry_after=details.retryAfterSeconds,
     )
     error.code, error.reason = code, status.reason or cls.reason
+    error.always_details = status.details is not None
     if isinstance(error, Invalid):
         error.errors = []
     return error

@@ -10,7 +10,6 @@ from timonel.api.fields import FieldError, Path, invalid, required
 from timonel.api.types import core_v1
 
 SHOWN = 3
-DEPRECATED = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 
 
 def _addresses(endpoints: core_v1.Endpoints) -> str:
@@ -31,6 +30,7 @@ class EndpointsObjects(Strategy[core_v1.Endpoints]):
     """All addresses behind a service in one object."""
 
     create_on_update = True
+    deprecation = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
     columns = [Column("Endpoints", _addresses), age()]
 
     def default(self, obj: core_v1.Endpoints, old: core_v1.Endpoints | None) -> None:
@@ -38,10 +38,6 @@ class EndpointsObjects(Strategy[core_v1.Endpoints]):
         for subset in obj.subsets:
             for port in subset.ports:
                 port.protocol = port.protocol or "TCP"
-
-    def warnings(self, obj: core_v1.Endpoints, old: core_v1.Endpoints | None) -> Iterator[str]:
-        """There is something newer."""
-        yield DEPRECATED
 
     def validate(self, obj: core_v1.Endpoints, old: core_v1.Endpoints | None) -> Iterator[FieldError]:
         """Addresses that traffic can go to, and ports; what was there before may stay as it is."""

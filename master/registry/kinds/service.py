@@ -85,6 +85,13 @@ class Services(Strategy[core_v1.Service]):
         if old:
             yield from validate_service_update(obj, old)
 
+    def prepare_status(self, new: core_v1.Service, old: core_v1.Service, call: Call) -> None:
+        """A balancer's address is a virtual one unless it is said to be a proxy's."""
+        balancer = new.status.loadBalancer
+        for ingress in balancer.ingress if balancer and new.spec.type == LOAD_BALANCER else ():
+            if ingress.ip and ingress.ipMode is None:
+                ingress.ipMode = "VIP"
+
     def validate_status(self, new: core_v1.Service, old: core_v1.Service) -> Iterator[FieldError]:
         """Only balanced services have points of ingress."""
         balancer = new.status.loadBalancer

@@ -12,8 +12,6 @@ from master.registry.base import WriteOptions
 NAMES = sorted(path.stem for path in (Path(__file__).parents[3] / "manifests" / "examples").glob("*.yaml"))
 NOT_KEPT = {"Binding", "ComponentStatus", "NodeMetrics", "PodMetrics", "CustomResourceDefinition"}
 
-WARNED = {"endpoints": ("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",)}
-
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_an_example(examples: Any, api: Any, name: str) -> None:
@@ -29,7 +27,7 @@ async def test_an_example(examples: Any, api: Any, name: str) -> None:
     clock = api.registry.core.clock
     api.registry.core.clock = lambda: clock() + timedelta(seconds=5)
     again = await apply()
-    assert first.warnings == WARNED.get(name, ())
+    assert first.warnings == ()
     assert first.raw == again.raw
     cells = examples.cells(name)
     assert all(isinstance(value, str | int | float | bool | None) for value in cells.values())

@@ -157,3 +157,8 @@ def test_paths() -> None:
     assert NAME == "spec.containers[0].name"
     assert Path("metadata").child("labels").key("app") == "metadata.labels[app]"
     assert Path("").child("a", "b") == "a.b"
+
+
+def test_what_is_at_no_path_has_empty_details() -> None:
+    for error in (errors.NoSuchPath(), errors.NoSuchMethod()):
+        assert codec.to_dict(error.status())["details"] == {}
