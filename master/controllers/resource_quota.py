@@ -34,8 +34,5 @@ def resourcequota(quota: core_v1.ResourceQuota, view: View, now: datetime) -> It
     Nothing is written where the count is what it was.
     """
     changed = codec.copy(quota)
-    changed.metadata.resourceVersion = (
-        None  # Busy quotas change all the time, and what is used is counted in the write.
-    )
     changed.status.hard = quota.spec.hard
     yield SetStatus(changed)
