@@ -26,7 +26,7 @@ def test_users_groups_and_file_systems(ns: Namespace) -> None:
         securityContext={"runAsUser": 1000, "runAsGroup": 3000, "fsGroup": 2000, "supplementalGroups": [4000]},
     )
     ns.ready("p")
-    user, group, groups, refused, owner = ns.logs("p").splitlines()
+    user, group, groups, refused, owner = ns.lines("p", 5)
     assert (user, group, owner) == ("1000", "3000", "2000")
     assert set(groups.split()) == {"3000", "2000", "4000"}
     assert "Permission denied" in refused
@@ -38,7 +38,7 @@ def test_capabilities_and_a_read_only_root(ns: Namespace) -> None:
     spec = {"name": "c", "image": "busybox:1.35.0", "command": ["sh", "-c", shows]}
     ns.pod("p", containers=[{**spec, "securityContext": {**none, "allowPrivilegeEscalation": False}}])
     ns.ready("p")
-    capabilities, refused, escalation = ns.logs("p").splitlines()
+    capabilities, refused, escalation = ns.lines("p", 3)
     assert int(capabilities.split()[1], 16) == 1 << 10
     assert "Read-only file system" in refused
     assert escalation.split() == ["NoNewPrivs:", "1"]
@@ -70,6 +70,6 @@ def test_seccomp_and_oom_scores(ns: Namespace) -> None:
     ns.pod("p", "grep Seccomp: /proc/self/status; cat /proc/self/oom_score_adj; sleep 1000",
            securityContext={"seccompProfile": {"type": "RuntimeDefault"}})  # fmt: skip
     ns.ready("p")
-    seccomp, score = ns.logs("p").splitlines()
+    seccomp, score = ns.lines("p", 2)
     assert seccomp.split() == ["Seccomp:", "2"]
     assert score == "1000", "a BestEffort pod goes first"

@@ -386,6 +386,11 @@ class Namespace:
         """Wait until there is no such pod."""
         wait_for(lambda: self.get("pods", name) is None, seconds, f"pod {name} is gone")
 
+    def lines(self, name: str, count: int, seconds: float = 30) -> list[str]:
+        """The first lines that a pod says, when it has said so many."""
+        wait_for(lambda: len(self.logs(name).splitlines()) >= count, seconds, f"{name} says {count} lines")
+        return self.logs(name).splitlines()[:count]
+
     def logs(self, name: str, *arguments: str) -> str:
         """What `kubectl logs` says."""
         return self.kubectl("logs", name, *arguments)
