@@ -58,7 +58,9 @@ class StatusError(Exception):
 
 
 class Unexplained(StatusError):
-    """500, without a reason: what Kubernetes answers to some mistakes of callers that it has no better code for."""
+    """400, without a reason: mistakes of callers to which Kubernetes answers 500, which a server's failure should be."""
+
+    code = 400
 
 
 class BadRequest(StatusError):
