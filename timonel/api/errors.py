@@ -58,7 +58,7 @@ class StatusError(Exception):
 
 
 class Unexplained(StatusError):
-    """400, without a reason: mistakes of callers to which Kubernetes answers 500, which a server's failure should be."""
+    """400, without a reason: mistakes of callers to which Kubernetes answers 500, as to failures of its own."""
 
     code = 400
 
