@@ -30,6 +30,7 @@ from master.store.base import (
     Store,
     Write,
 )
+from master.store.layer import Layer
 
 _HEADER = b"timonel-aesgcm:"
 _NONCE_BYTES = 12
@@ -72,11 +73,11 @@ def _new_key() -> bytes:
     return f"key1:{base64.b64encode(secrets.token_bytes(32)).decode()}\n".encode()
 
 
-class EncryptedStore(Store):
+class EncryptedStore(Layer):
     """``inner`` with the values of all keys under ``prefixes`` encrypted."""
 
     def __init__(self, inner: Store, prefixes: Sequence[str], keys: Sequence[Key]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._prefixes = tuple(prefixes)
         self._ciphers = {key.name: AESGCM(key.secret) for key in keys}
         self._header = _HEADER + keys[0].name.encode() + b":"
@@ -151,21 +152,3 @@ class EncryptedStore(Store):
     async def snapshot(self) -> AsyncIterator[KeyValue]:
         async for item in self._inner.snapshot():
             yield self._open_one(item)
-
-    async def revision(self, watched: str = "") -> int:
-        return await self._inner.revision(watched)
-
-    async def grant(self, ttl: float) -> int:
-        return await self._inner.grant(ttl)
-
-    async def keep_alive(self, lease: int) -> bool:
-        return await self._inner.keep_alive(lease)
-
-    async def revoke(self, lease: int) -> None:
-        await self._inner.revoke(lease)
-
-    async def compact(self, revision: int) -> None:
-        await self._inner.compact(revision)
-
-    async def close(self) -> None:
-        await self._inner.close()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from master.metrics import REQUEST_SECONDS, Cell, Counter, Histogram, Series
-from master.store.base import Batch, Committed, Delete, Guard, KeyValue, Page, Refused, Store, Write
+from master.store.base import Committed, Delete, Guard, KeyValue, Page, Refused, Write
+from master.store.layer import Layer
 from master.tracing import is_on, span
 
 _LABELS = ("operation", "group", "resource")
@@ -17,11 +18,8 @@ _errors = Counter("etcd_request_errors_total", "Calls of the store that failed."
 _figures: dict[tuple[str, str, str], tuple[Cell, Series]] = {}
 
 
-class ObservedStore(Store):
+class ObservedStore(Layer):
     """``inner``, watched."""
-
-    def __init__(self, inner: Store) -> None:
-        self._inner = inner
 
     async def get(self, key: str, revision: int = 0) -> KeyValue | None:
         with _Call("get", key):
@@ -34,30 +32,6 @@ class ObservedStore(Store):
     async def txn(self, guards: Sequence[Guard], writes: Sequence[Write]) -> Committed | Refused:
         with _Call(_operation(guards, writes), writes[0].key if writes else ""):
             return await self._inner.txn(guards, writes)
-
-    def watch(self, prefix: str, after: int) -> AsyncGenerator[Batch, None]:
-        return self._inner.watch(prefix, after)
-
-    async def revision(self, watched: str = "") -> int:
-        return await self._inner.revision(watched)
-
-    async def grant(self, ttl: float) -> int:
-        return await self._inner.grant(ttl)
-
-    async def keep_alive(self, lease: int) -> bool:
-        return await self._inner.keep_alive(lease)
-
-    async def revoke(self, lease: int) -> None:
-        await self._inner.revoke(lease)
-
-    async def compact(self, revision: int) -> None:
-        await self._inner.compact(revision)
-
-    def snapshot(self) -> AsyncIterator[KeyValue]:
-        return self._inner.snapshot()
-
-    async def close(self) -> None:
-        await self._inner.close()
 
 
 class _Call:

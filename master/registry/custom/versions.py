@@ -4,7 +4,7 @@ and converted to the version that is stored on their way in.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -25,14 +25,15 @@ from master.store.base import (
     StoreError,
     Write,
 )
+from master.store.layer import Layer
 from timonel.api.custom import Document
 
 
-class VersionStore(Store):
+class VersionStore(Layer):
     """``inner``, with the values under ``prefix`` in the version of ``kind``; they are stored as ``stored``."""
 
     def __init__(self, inner: Store, prefix: str, kind: type[CustomKind], stored: str, converter: Converter) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._prefix = prefix
         self._kind = kind
         self._version = kind.gvk.api_version
@@ -64,25 +65,6 @@ class VersionStore(Store):
                 shown = iter(await self._converted(values))
                 events = [replace(each, value=next(shown)) if each.value else each for each in batch.events]
                 yield replace(batch, events=events)
-
-    async def snapshot(self) -> AsyncIterator[KeyValue]:
-        async for item in self._inner.snapshot():
-            yield item
-
-    async def revision(self, watched: str = "") -> int:
-        return await self._inner.revision(watched)
-
-    async def grant(self, ttl: float) -> int:
-        return await self._inner.grant(ttl)
-
-    async def keep_alive(self, lease: int) -> bool:
-        return await self._inner.keep_alive(lease)
-
-    async def revoke(self, lease: int) -> None:
-        await self._inner.revoke(lease)
-
-    async def compact(self, revision: int) -> None:
-        await self._inner.compact(revision)
 
     async def close(self) -> None:
         """The store below belongs to others."""
