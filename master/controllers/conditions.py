@@ -1,7 +1,7 @@
 """Conditions in a status: one of each type, beside those that others put there."""
 
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from timonel.api import time as api_time
 
@@ -28,3 +28,8 @@ def put(conditions: list[C], told: C, now: datetime) -> None:
         conditions.append(told)
     else:
         conditions[at] = told
+
+
+def drop(conditions: list[Any], kind: str) -> None:
+    """Take the condition of that type away, if it is there."""
+    conditions[:] = [each for each in conditions if each.type != kind]

@@ -13,6 +13,7 @@ from master.controllers.actions import Action
 from master.controllers.view import View
 from master.registry.base import User, component, service_account
 from master.registry.objects import APIObject
+from timonel.api.errors import StatusError
 from timonel.api.meta import controller_of
 from timonel.api.types import core_v1
 
@@ -39,6 +40,7 @@ class Wake(Generic[T]):
 
 
 Reconcile = Callable[[Any, View, datetime], Iterator[Action]]
+OnFailure = Callable[[Any, StatusError, View, datetime], Iterator[Action]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Controller:
     reconcile: Reconcile
     account: str = ""
     """Who it acts as, see `controller`; empty: its own name with ``-controller`` after it."""
+    on_failure: OnFailure | None = None
 
     @property
     def user(self) -> User:
@@ -70,7 +73,11 @@ CONTROLLERS: dict[str, Controller] = {}
 
 
 def controller(
-    kind: type[Any] | None, *, wakes_on: Iterable[Wake[Any]] = (), account: str = ""
+    kind: type[Any] | None,
+    *,
+    wakes_on: Iterable[Wake[Any]] = (),
+    account: str = "",
+    on_failure: OnFailure | None = None,
 ) -> Callable[[Reconcile], Reconcile]:
     """Declare the decorated function ``(obj, view, now) -> actions`` as the controller of ``kind``, under its name.
 
@@ -80,13 +87,16 @@ def controller(
     It is called with each object of the kind that exists whenever that object, or something that wakes it, has changed.
     It must be pure: equal
     arguments, equal actions. It yields nothing when there is nothing to do.
+
+    When the API refuses one of its actions, ``on_failure(obj, error, view, now)`` says what is to be done before it is
+    called again: what the object's status tells of it.
     """
 
     def declare(reconcile: Reconcile) -> Reconcile:
         name = reconcile.__name__.replace("_", "-")
         if name in CONTROLLERS and CONTROLLERS[name].reconcile is not reconcile:
             raise ValueError(f"two controllers are named {name}")
-        CONTROLLERS[name] = Controller(name, kind, tuple(wakes_on), reconcile, account)
+        CONTROLLERS[name] = Controller(name, kind, tuple(wakes_on), reconcile, account, on_failure)
         return reconcile
 
     return declare

@@ -229,6 +229,12 @@ class Engine:
         run = _Run(self._registry, controller, obj, self._recorders[controller.name])
         try:
             await run.carry_out(controller.reconcile(obj, self._view, datetime.now(UTC)))
+        except errors.StatusError as error:
+            await run.see_own_writes()
+            obj = self._view.get(*key)
+            if controller.on_failure and obj is not None:
+                await run.carry_out(controller.on_failure(obj, error, self._view, datetime.now(UTC)))
+            raise
         finally:
             await run.see_own_writes()
         return run.again
@@ -368,5 +374,5 @@ def _report(controller: Controller, key: Key, error: Exception, delay: float) ->
 
 
 def _component(controller: Controller) -> str:
-    """What Events name as their source, as Kubernetes' controllers do."""
-    return f"{controller.name}-controller"
+    """What Events name as their source, as Kubernetes' controllers do: the account that it acts as."""
+    return controller.user.name.rpartition(":")[2]
