@@ -346,10 +346,15 @@ async def test_tells_that_memory_ran_out(lab: Lab, runtime: AnyRuntime, pod: Pod
 
 
 async def test_tells_why_a_container_cannot_start(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
-    with pytest.raises(RuntimeFailure, match="executable file not found") as raised:
-        await start(lab, runtime, pod, "missing")
-    assert raised.value.reason == "RunContainerError"
-    (found,) = (await runtime.pod(pod)).containers
+    async with aclosing(runtime.events()) as events, asyncio.timeout(SECONDS):
+        await anext(events)
+        sandbox = await runtime.run_sandbox(SandboxSpec(pod, "web"))
+        container = await runtime.create_container(sandbox.id, lab.program(pod, "missing"))
+        assert (await runtime.pod(pod)).containers[0].state is State.CREATED
+        with pytest.raises(RuntimeFailure, match="executable file not found") as raised:
+            await runtime.start_container(container)
+        assert raised.value.reason == "RunContainerError"
+        (found,) = (await runtime.pod(pod)).containers
     assert (found.state, found.exit_code) == (State.EXITED, 127)
     assert "executable file not found" in found.message
 

@@ -13,6 +13,7 @@ from node_agent.runtimes.base import (
     PullProgress,
     Resources,
     RuntimeEvent,
+    RuntimeFailure,
     RuntimeInfo,
     RuntimeUnavailable,
     Sandbox,
@@ -84,7 +85,11 @@ class DockerRuntime:
         return await self._containers.create(sandbox, spec)
 
     async def start_container(self, container: str) -> None:
-        await self._containers.start(container)
+        try:
+            await self._containers.start(container)
+        except RuntimeFailure:
+            self._observer.forget(container)  # the daemon sends no event of a start that failed
+            raise
 
     async def stop_container(self, container: str, grace_seconds: float) -> None:
         await self._containers.stop(container, grace_seconds)
