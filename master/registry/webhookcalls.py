@@ -10,13 +10,14 @@ import base64
 import binascii
 import random
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
+from master.registry import endpoints
 from master.registry.objects import Reader
 from timonel.api.types import core_v1, discovery_v1
 from timonel.api.types.apiextensions_v1 import ServiceReference
@@ -34,32 +35,29 @@ class WebhookFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to send a call: ``url`` as it is dialled, ``host`` as the certificate must name it."""
+    """Where to send a call: to ``url``, or to what ``dial`` gives in its name."""
 
     url: str
-    host: str
     authority: bytes = b""
     """The CA, PEM; empty for the system's."""
+    dial: Callable[[], str] | None = None
+    """The address and port that now stand for those of the URL. Raises ConnectionError when there are none."""
 
 
 def url_target(url: str, ca_bundle: str | None) -> Target:
-    """The target of a URL. Raises WebhookFailed when the CA is no certificate."""
-    return Target(url, urlsplit(url).hostname or "", _authority(ca_bundle))
+    """The target of a URL. Raises WebhookFailed when the CA is no base64."""
+    return Target(url, _authority(ca_bundle))
 
 
 def service_target(service: ServiceReference, ca_bundle: str | None, reader: Reader) -> Target:
     """The target of a Service: one of its ready pods, dialled from here, under the Service's own name.
 
     Raises:
-        WebhookFailed: there is no such Service, or no pod behind it is ready.
+        WebhookFailed: the CA is no base64.
     """
-    wanted = service.port or HTTPS
-    host = f"{service.name}.{service.namespace}.svc"
-    found = list(_endpoints(service, wanted, reader))
-    if not found:
-        raise WebhookFailed(f'no endpoints available for service "{service.name}" in namespace "{service.namespace}"')
-    address, port = random.choice(found)
-    return Target(f"https://{address}:{port}/{(service.path or '').lstrip('/')}", host, _authority(ca_bundle))
+    host = f"{service.name}.{service.namespace}.svc:{service.port or HTTPS}"
+    path = (service.path or "").lstrip("/")
+    return Target(f"https://{host}/{path}", _authority(ca_bundle), lambda: _endpoint(service, reader))
 
 
 class Client:
@@ -99,12 +97,13 @@ class Client:
             self._session = aiohttp.ClientSession(
                 headers=HEADERS, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
             )
+        named = URL(url)
         async with self._session.post(
-            url,
+            named if target.dial is None else f"https://{target.dial()}{named.raw_path_qs}",
             data=body,
-            headers={"Host": target.host},
+            headers={"Host": named.authority},
             ssl=_context(target.authority),
-            server_hostname=target.host,
+            server_hostname=named.host,
             allow_redirects=False,
         ) as response:
             raw = await _bounded(response.content, self._most)
@@ -125,20 +124,23 @@ async def _bounded(content: aiohttp.StreamReader, most: int) -> bytes:
     return bytes(raw)
 
 
-def _endpoints(service: ServiceReference, port: int, reader: Reader) -> Iterator[tuple[str, int]]:
-    """The addresses and ports of the ready pods."""
+def _endpoint(service: ServiceReference, reader: Reader) -> str:
+    """The address and port of a ready pod."""
+    wanted = service.port or HTTPS
     found = reader.cached(core_v1.Service, service.namespace, service.name)
-    name = next((each.name or "" for each in found.spec.ports if each.port == port), None) if found else None
-    if name is None:
-        return
-    for piece in reader.all_cached(discovery_v1.EndpointSlice, service.namespace):
-        if piece.metadata.labels.get("kubernetes.io/service-name") != service.name:
-            continue
-        number = next((each.port for each in piece.ports if (each.name or "") == name), None)
-        for endpoint in piece.endpoints:
-            ready = endpoint.conditions is None or endpoint.conditions.ready is not False
-            if ready and number and endpoint.addresses:
-                yield endpoint.addresses[0], number
+    if found is None:
+        raise ConnectionError(f'service "{service.name}" not found')
+    if found.spec.type == "ExternalName":
+        raise ConnectionError('unsupported service type "ExternalName"')
+    port = endpoints.service_port(found, wanted)
+    if port is None:
+        raise ConnectionError(f'no service port {wanted} found for service "{service.name}"')
+    slices = endpoints.slices_of(reader.all_cached(discovery_v1.EndpointSlice, service.namespace), service.name)
+    ready = endpoints.endpoints(slices, port)
+    if not ready:
+        raise ConnectionError(f'no endpoints available for service "{service.name}"')
+    chosen = random.choice(ready)
+    return f"{chosen.address}:{chosen.port}"
 
 
 def _authority(bundle: str | None) -> bytes:

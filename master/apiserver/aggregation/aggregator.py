@@ -20,11 +20,11 @@ from master.apiserver.aggregation.extension import Extension, server_name, tls_o
 from master.apiserver.aggregation.local import GroupVersionName
 from master.apiserver.aggregation.services import ToService
 from master.apiserver.lifetimes import Lifetimes
-from master.apiserver.proxy import names
 from master.apiserver.proxy.forwarding import Server
 from master.apiserver.proxy.routes import Tls
 from master.apiserver.served import GroupVersion
 from master.pki import KeyPair
+from master.registry import endpoints
 from master.registry.base import component
 from master.registry.streams import NodeStreams
 from master.registry.verbs import Registry
@@ -172,7 +172,7 @@ class Aggregator:
 
     def _slice_changed(self, old: discovery_v1.EndpointSlice | None, new: discovery_v1.EndpointSlice | None) -> None:
         meta = (new or old or discovery_v1.EndpointSlice()).metadata
-        self._wake_for(meta.namespace or "", (meta.labels or {}).get(names.SERVICE_NAME, ""))
+        self._wake_for(meta.namespace or "", (meta.labels or {}).get(endpoints.SERVICE_NAME, ""))
 
     def _wake_for(self, namespace: str, service: str) -> None:
         references = (extension.api.spec.service for extension in self._extensions.values())
@@ -220,7 +220,7 @@ class Aggregator:
             return LOCAL
         namespace, name = reference.namespace or "", reference.name or ""
         service = self._reader.cached(core_v1.Service, namespace, name)
-        slices = list(names.slices_of(self._reader.all_cached(discovery_v1.EndpointSlice, namespace), name))
+        slices = list(endpoints.slices_of(self._reader.all_cached(discovery_v1.EndpointSlice, namespace), name))
         found = before_asking(reference, service, slices) or self._faults.get(api.metadata.name or "")
         extension = self._extensions.get(_key(api))
         if found is not None or extension is None:

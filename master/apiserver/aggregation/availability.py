@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from master.apiserver.proxy import names
+from master.registry import endpoints
 from timonel.api.fields import quoted
 from timonel.api.types import apiregistration_v1 as v1
 from timonel.api.types import core_v1, discovery_v1
@@ -46,12 +46,12 @@ def before_asking(
         return Verdict("False", "ServiceNotFound", f"{where} is not present")
     if service.spec.type != CLUSTER_IP:
         return None
-    port = names.service_port(service, reference.port or 0)
+    port = endpoints.service_port(service, reference.port or 0)
     if port is None:
         return Verdict("False", "ServicePortError", f"{where} is not listening on port {reference.port}")
     if not slices:
         return Verdict("False", "EndpointsNotFound", f"cannot find endpointslices for {where}")
-    if not names.endpoints(slices, port):
+    if not endpoints.endpoints(slices, port):
         message = f"endpointslices for {where} have no addresses with port name {quoted(port)}"
         return Verdict("False", "MissingEndpoints", message)
     return None

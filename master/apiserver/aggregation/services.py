@@ -6,9 +6,9 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator
 
-from master.apiserver.proxy import names
 from master.apiserver.proxy.routes import Direct, InPod, P, Route, Tls, Unreachable
 from master.apiserver.streams.targets import target_of
+from master.registry import endpoints
 from master.registry.objects import Reader
 from master.registry.streams import NodeStreams
 from timonel.api.types import apiregistration_v1 as v1
@@ -47,12 +47,12 @@ class ToService:
         if service.spec.type == EXTERNAL_NAME:
             yield Direct(service.spec.externalName or "", self._port)
             return
-        port = names.service_port(service, self._port)
-        slices = names.slices_of(self._reader.all_cached(discovery_v1.EndpointSlice, self._namespace), self._name)
-        found = names.endpoints(slices, port) if port is not None else []
+        port = endpoints.service_port(service, self._port)
+        slices = endpoints.slices_of(self._reader.all_cached(discovery_v1.EndpointSlice, self._namespace), self._name)
+        found = endpoints.endpoints(slices, port) if port is not None else []
         yield from (self._route(endpoint) for endpoint in random.sample(found, len(found)))
 
-    def _route(self, endpoint: names.Endpoint) -> Route:
+    def _route(self, endpoint: endpoints.Endpoint) -> Route:
         pod = self._reader.cached(core_v1.Pod, self._namespace, endpoint.pod) if endpoint.pod else None
         if pod is None or not pod.spec.nodeName or self._nodes is None:
             return Direct(endpoint.address, endpoint.port)

@@ -17,6 +17,7 @@ from master.apiserver.proxy.kubelet import Kubelet, permission_of
 from master.apiserver.proxy.names import ProxyName
 from master.apiserver.proxy.routes import Direct, InPod, Route, Tls
 from master.apiserver.streams.targets import node_of, target_of
+from master.registry import endpoints
 from master.registry.authz.base import Attributes
 from master.registry.base import Resource, User
 from master.registry.streams import NodeStreams
@@ -128,11 +129,11 @@ class ProxyApi:
             raise NotFound("services", asked.name)
         port: str | None = asked.port
         if asked.port.isascii() and asked.port.isdigit():
-            port = names.service_port(service, int(asked.port))
+            port = endpoints.service_port(service, int(asked.port))
             if port is None:
                 raise ServiceUnavailable(f"no service port {asked.port} found for service {quoted(asked.name)}")
-        slices = names.slices_of(self._reader.all_cached(discovery_v1.EndpointSlice, target.namespace), asked.name)
-        found = names.endpoints(slices, port or "")
+        slices = endpoints.slices_of(self._reader.all_cached(discovery_v1.EndpointSlice, target.namespace), asked.name)
+        found = endpoints.endpoints(slices, port or "")
         for endpoint in random.sample(found, len(found)):
             pod = self._reader.cached(core_v1.Pod, target.namespace, endpoint.pod) if endpoint.pod else None
             if pod is not None and pod.status.podIP == endpoint.address and pod.spec.nodeName:

@@ -7,7 +7,7 @@ policy IfNeeded are asked again if the object is not as they left it. Webhooks t
 
 import asyncio
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from master.registry.admission.base import Attributes, Plugin
 from master.registry.admission.matching import Webhook, is_exempt
@@ -19,15 +19,12 @@ from timonel.api import codec
 from timonel.api.errors import InternalError, StatusError
 from timonel.api.types import admissionregistration_v1 as v1
 
-WRITES = frozenset({Verb.CREATE, Verb.UPDATE, Verb.DELETE, Verb.CONNECT})
 
+class _Webhooks:
+    """What both have: a client for their calls, and every write to look at, subresources too, while there are any."""
 
-class MutatingWebhooks(Plugin):
-    """Kubernetes' MutatingAdmissionWebhook."""
-
-    order: ClassVar[int] = 900
-    """After the built-in plugins that change objects."""
-    operations = WRITES
+    operations = frozenset({Verb.CREATE, Verb.UPDATE, Verb.DELETE, Verb.CONNECT})
+    configurations: ClassVar[type[v1.MutatingWebhookConfiguration | v1.ValidatingWebhookConfiguration]]
 
     def __init__(self) -> None:
         self._client = Client()
@@ -37,14 +34,28 @@ class MutatingWebhooks(Plugin):
         await self._client.close()
 
     def sees(self, attributes: Attributes) -> bool:
-        """Every write, subresources too, while there are webhooks."""
-        return not is_exempt(attributes.call.resource) and any(_mutating(attributes))
+        """Also subresources, but no write of a configuration of webhooks."""
+        return not is_exempt(attributes.call.resource) and any(self._webhooks(attributes))
+
+    def _webhooks(self, attributes: Attributes) -> Iterator[tuple[str, Any]]:
+        """The webhooks with their configurations' names, in the order of these."""
+        for configuration in attributes.reader.all_cached(self.configurations):
+            for webhook in configuration.webhooks:
+                yield configuration.metadata.name or "", webhook
+
+
+class MutatingWebhooks(_Webhooks, Plugin):
+    """Kubernetes' MutatingAdmissionWebhook."""
+
+    order: ClassVar[int] = 900
+    """After the built-in plugins that change objects."""
+    configurations = v1.MutatingWebhookConfiguration
 
     async def mutate(self, attributes: Attributes) -> None:
         """Let each webhook change the object."""
         left: dict[tuple[str, str], bytes] = attributes.memory.setdefault(type(self).__name__, {})
         again = bool(left)
-        for configuration, webhook in _mutating(attributes):
+        for configuration, webhook in self._webhooks(attributes):
             key = (configuration, webhook.name)
             if again and not _wanted_again(webhook, left.get(key), attributes):
                 continue
@@ -60,34 +71,25 @@ class MutatingWebhooks(Plugin):
         """Ask about deletions and streams, which change no object: a patch is refused."""
         if attributes.operation not in (Verb.DELETE, Verb.CONNECT):
             return
-        for _, webhook in _mutating(attributes):
+        for _, webhook in self._webhooks(attributes):
             asked = await ask(self._client, webhook, attributes, may_patch=True)
             if asked and asked.answer.patch:
                 why = "attempted to modify the object, which is not supported for this operation"
                 raise InternalError(f'admission webhook "{webhook.name}" {why}')
 
 
-class ValidatingWebhooks(Plugin):
+class ValidatingWebhooks(_Webhooks, Plugin):
     """Kubernetes' ValidatingAdmissionWebhook."""
 
     order: ClassVar[int] = 950
     """After everything that can be judged without a call, and before what counts accepted objects."""
-    operations = WRITES
-
-    def __init__(self) -> None:
-        self._client = Client()
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.close()
-
-    def sees(self, attributes: Attributes) -> bool:
-        """Every write, subresources too, while there are webhooks."""
-        return not is_exempt(attributes.call.resource) and any(_validating(attributes))
+    configurations = v1.ValidatingWebhookConfiguration
 
     async def validate(self, attributes: Attributes) -> None:
         """Ask all webhooks; of several refusals the first by configuration and order is told."""
-        verdicts = await asyncio.gather(*(self._verdict(webhook, attributes) for webhook in _validating(attributes)))
+        verdicts = await asyncio.gather(
+            *(self._verdict(webhook, attributes) for _, webhook in self._webhooks(attributes))
+        )
         for refusal in verdicts:
             if refusal is not None:
                 raise refusal
@@ -98,18 +100,6 @@ class ValidatingWebhooks(Plugin):
         except StatusError as refusal:
             return refusal
         return None
-
-
-def _mutating(attributes: Attributes) -> Iterator[tuple[str, v1.MutatingWebhook]]:
-    """The webhooks with their configurations' names, in the order of these."""
-    for configuration in attributes.reader.all_cached(v1.MutatingWebhookConfiguration):
-        for webhook in configuration.webhooks:
-            yield configuration.metadata.name or "", webhook
-
-
-def _validating(attributes: Attributes) -> Iterator[v1.ValidatingWebhook]:
-    for configuration in attributes.reader.all_cached(v1.ValidatingWebhookConfiguration):
-        yield from configuration.webhooks
 
 
 def _wanted_again(webhook: v1.MutatingWebhook, left: bytes | None, attributes: Attributes) -> bool:

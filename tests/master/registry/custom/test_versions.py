@@ -229,12 +229,13 @@ async def posted(target: webhookcalls.Target, body: dict[str, Any]) -> Any:
 async def test_a_service_is_found_by_its_endpoints(converter: Converter) -> None:
     reference = v1.ServiceReference(name="converter", namespace="default", path="/convert")
     target = webhookcalls.service_target(reference, converter.authority, cast(Any, Objects(converter.port)))
-    assert target.host == "converter.default.svc"
+    assert target.url == "https://converter.default.svc:443/convert"
     request = {"uid": "u", "desiredAPIVersion": f"{GROUP}/v1", "objects": []}
     answer = await posted(target, {"request": request})
     assert answer["response"]["uid"] == "u"
+    target = webhookcalls.service_target(reference, None, cast(Any, Objects(converter.port, ready=False)))
     with pytest.raises(webhookcalls.WebhookFailed, match='no endpoints available for service "converter"'):
-        webhookcalls.service_target(reference, None, cast(Any, Objects(converter.port, ready=False)))
+        await posted(target, {})
 
 
 async def test_a_webhook_must_be_who_it_says(converter: Converter) -> None:

@@ -195,13 +195,6 @@ async def test_a_server_that_the_bundle_does_not_vouch_for(
     assert not hooks.asked
 
 
-async def test_a_service_without_ready_pods(api: Any, hooks: Any, validating: Any, config_map: dict[str, Any]) -> None:
-    config = {"service": {"name": "s", "namespace": "default"}, "caBundle": hooks.authority}
-    await validating(hooks.webhook("/v", clientConfig=config))
-    with pytest.raises(InternalError, match='no endpoints available for service "s"'):
-        await api.create(core_v1.ConfigMap, config_map)
-
-
 async def test_connections_are_kept(api: Any, hooks: Any, validating: Any) -> None:
     await validating(hooks.webhook("/v"))
     for name in ("a", "b", "c"):
