@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from master.registry.authz.node import config_maps_of, secrets_of
+from master.registry.authz.node_reach import config_maps_of, secrets_of
 from timonel.api.types import core_v1
 
 
@@ -50,10 +50,10 @@ class Change:
     new: Stored | None
 
 
-KUBERNETES = Ref("Service", "default", "kubernetes")
-"""Every container learns the API server's address from it, in whichever namespace it lives."""
+API = frozenset({Ref("Service", "default", "kubernetes"), Ref("EndpointSlice", "default", "kubernetes")})
+"""The API's own service and where it leads: every pod learns the one's address and can reach it, wherever it lives."""
 
-_ORDER = {kind: place for place, kind in enumerate(["Node", "Service", "ConfigMap", "Secret", "Pod"])}
+_ORDER = {kind: place for place, kind in enumerate(["Node", "EndpointSlice", "Service", "ConfigMap", "Secret", "Pod"])}
 """A pod comes after what it uses, and leaves before."""
 
 
@@ -79,7 +79,7 @@ def needed(
         find: looks an object up.
         services_in: the Services of a namespace.
     """
-    refs = {node, KUBERNETES, *(ref for _, uses in pods.values() for ref in uses.objects)}
+    refs = {node, *API, *(ref for _, uses in pods.values() for ref in uses.objects)}
     result = {ref: stored for ref in refs if (stored := find(ref)) is not None}
     for namespace in linked_namespaces(pods):
         result.update(services_in(namespace))

@@ -70,8 +70,7 @@ class RulesReview(Action[v1.SelfSubjectRulesReview]):
             if rule.nonResourceURLs:
                 urls = list(rule.nonResourceURLs)
                 status.nonResourceRules.append(v1.NonResourceRule(verbs=list(rule.verbs), nonResourceURLs=urls))
-        if known.problems:
-            status.incomplete, status.evaluationError = True, ", ".join(known.problems)
+        status.incomplete, status.evaluationError = known.incomplete, ", ".join(known.problems) or None
         return body
 
 

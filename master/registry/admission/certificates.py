@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from master.registry.admission.base import Attributes, Plugin
 from master.registry.authz.masters import MASTERS
-from master.registry.base import Resource, Verb
+from master.registry.base import Resource, User, Verb
 from timonel.api.gvk import GVK
 from timonel.api.types import certificates_v1 as v1
 
@@ -40,7 +40,7 @@ class Certificates(Plugin):
         old: v1.CertificateSigningRequest | None = attributes.old
         match attributes.call.subresource:
             case "" if old is None:
-                if request.spec.signerName == CLIENT_SIGNER and MASTERS in _groups(request.spec.request):
+                if request.spec.signerName == CLIENT_SIGNER and MASTERS in subject_of(request.spec.request).groups:
                     raise attributes.forbidden(f"use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed")
             case "approval":
                 self._need("approve", request.spec.signerName, attributes)
@@ -63,10 +63,12 @@ def _signs(new: v1.CertificateSigningRequest, old: v1.CertificateSigningRequest)
     return new.status.certificate != old.status.certificate or failed(new) != failed(old)
 
 
-def _groups(request: str) -> list[str]:
-    """The groups that a request asks for; one that cannot be read is refused by the kind's own rules."""
+def subject_of(request: str) -> User:
+    """The user that a request asks to be; nobody in one that cannot be read, which the kind's own rules refuse."""
     try:
         subject = x509.load_pem_x509_csr(base64.b64decode(request)).subject
     except (ValueError, TypeError, binascii.Error):
-        return []
-    return [str(part.value) for part in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+        return User("")
+    names = [str(part.value) for part in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    groups = (str(part.value) for part in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME))
+    return User(names[0] if names else "", groups=tuple(groups))

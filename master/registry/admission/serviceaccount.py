@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from master.registry.admission.base import Attributes, Plugin
+from master.registry.authz.node_reach import MIRROR, projections, secrets_of
 from timonel.api.meta import random_suffix
 from timonel.api.types import core_v1
 
@@ -12,7 +13,6 @@ MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_SECONDS = 3607
 """An hour and a little: clients that ask for exactly an hour are told apart from these."""
 CA_CONFIG_MAP = "kube-root-ca.crt"
-MIRROR = "kubernetes.io/config.mirror"
 
 
 class ServiceAccount(Plugin):
@@ -25,6 +25,7 @@ class ServiceAccount(Plugin):
         """Choose the account, take over its pull secrets, mount its token."""
         pod: core_v1.Pod = attributes.object
         if MIRROR in pod.metadata.annotations:
+            _refuse_references(attributes, pod)
             return
         name = pod.spec.serviceAccountName or DEFAULT
         pod.spec.serviceAccountName = pod.spec.serviceAccount = name
@@ -45,6 +46,16 @@ class ServiceAccount(Plugin):
             why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
             raise attributes.forbidden(why)
         return found
+
+
+def _refuse_references(attributes: Attributes, pod: core_v1.Pod) -> None:
+    """What shows a pod that a node runs by itself must not open anything to that node."""
+    if pod.spec.serviceAccountName:
+        raise attributes.forbidden("a mirror pod may not reference service accounts")
+    if secrets_of(pod.spec):
+        raise attributes.forbidden("a mirror pod may not reference secrets")
+    if any(source.serviceAccountToken for source in projections(pod.spec)):
+        raise attributes.forbidden("a mirror pod may not use ServiceAccountToken volume projections")
 
 
 def _mounts(spec: core_v1.PodSpec, account: core_v1.ServiceAccount) -> bool:

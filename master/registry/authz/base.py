@@ -83,6 +83,8 @@ class Rules:
 
     rules: Sequence[rbac_v1.PolicyRule] = ()
     problems: Sequence[str] = ()
+    incomplete: bool = False
+    """Whether the user may do more than the rules say."""
 
 
 @runtime_checkable
@@ -120,7 +122,9 @@ class Union:
         """The rules of all that know some."""
         known = [a.rules_for(user, namespace) for a in self._authorizers if isinstance(a, KnowsRules)]
         return Rules(
-            [rule for found in known for rule in found.rules], [why for found in known for why in found.problems]
+            [rule for found in known for rule in found.rules],
+            [why for found in known for why in found.problems],
+            incomplete=any(found.incomplete for found in known),
         )
 
 

@@ -1,26 +1,39 @@
-"""The node rule: a node sees and changes itself, the pods bound to it, and what these use. All else needs a role.
-
-Source: Kubernetes' node authorizer. Here the answer is read from the caches: a pod's own references say what it uses.
+"""The node authorizer: a node sees itself, the pods bound to it and what these use, and writes what the role
+``system:node`` says; admission (`noderestriction`) sees to it that it writes its own objects only. The words are those
+of Kubernetes' authorizer of the same name.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
 
 from master.registry.authz.base import ALLOW, NO_OPINION, Attributes, Decision, Rules, Verdict
+from master.registry.authz.node_reach import Reach
+from master.registry.authz.policy import rules_of
+from master.registry.authz.rules import CompiledRules
 from master.registry.base import User
 from master.registry.objects import Reader
-from timonel.api.types import coordination_v1, core_v1
+from timonel.api import selectors
+from timonel.api.fields import quoted
 
 NODES = "system:nodes"
 PREFIX = "system:node:"
 LEASES = "kube-node-lease"
+ROLE = "system:node"
 READ = frozenset({"get", "list", "watch"})
-USED_BY_PODS = (core_v1.ConfigMap, core_v1.Secret)
+WRITE_OWN = frozenset({"get", "create", "update", "patch", "delete"})
+
+OWN_LEASE = "can only access node lease with the same name as the requesting node"
+OWN_LEASES = f'can only access leases in the "{LEASES}" system namespace'
+OWN_CSI_NODE = "can only access CSINode with the same name as the requesting node"
+
+
+def is_node(user: User) -> bool:
+    """Whether a user is a node, or says so without saying which."""
+    return user.name.startswith(PREFIX) and NODES in user.groups
 
 
 def node_name(user: User) -> str:
     """The node that the user is; empty for everybody else."""
-    return user.name.removeprefix(PREFIX) if user.name.startswith(PREFIX) and NODES in user.groups else ""
+    return user.name.removeprefix(PREFIX) if is_node(user) else ""
 
 
 class NodeRule:
@@ -28,6 +41,7 @@ class NodeRule:
 
     def __init__(self) -> None:
         self._reader: Reader | None = None
+        self._role = CompiledRules(rules_of(ROLE))
 
     def use(self, reader: Reader) -> None:
         """Judge by these objects."""
@@ -35,110 +49,134 @@ class NodeRule:
 
     def authorize(self, asked: Attributes) -> Verdict:
         """Allow what is the node's business."""
-        node = node_name(asked.user)
-        if not node or asked.resource is None or self._reader is None:
+        if self._reader is None or not is_node(asked.user):
             return NO_OPINION
-        if self._allowed(node, asked, self._reader):
-            return ALLOW
-        return Verdict(Decision.NO_OPINION, f"node '{node}' may not do this: it is not about itself or its own pods")
+        node, resource = node_name(asked.user), asked.resource
+        if not node:
+            return Verdict(Decision.NO_OPINION, f"unknown node for user {quoted(asked.user.name)}")
+        if resource is None:
+            return NO_OPINION
+        judge = _JUDGES.get((resource.gvk.group, resource.plural))
+        refused = judge(node, asked, Reach(node, self._reader)) if judge else None
+        if refused is None:
+            of_role = self._role.allows_resource(
+                asked.verb, resource.gvk.group, resource.plural, asked.subresource, asked.about
+            )
+            return ALLOW if of_role else NO_OPINION
+        return Verdict(Decision.NO_OPINION, refused) if refused else ALLOW
 
     def rules_for(self, user: User, namespace: str) -> Rules:
         """None: what a node may do depends on its pods."""
-        return Rules(problems=("node authorizer does not support user rule resolution",) if node_name(user) else ())
-
-    def _allowed(self, node: str, asked: Attributes, reader: Reader) -> bool:
-        struct = asked.resource.struct if asked.resource else None
-        if struct is core_v1.Node:
-            return _own_node(node, asked)
-        if struct is coordination_v1.Lease:
-            own = asked.name == node and asked.verb in ("get", "update", "patch", "delete")
-            return asked.namespace == LEASES and (own or asked.verb == "create")
-        if struct is core_v1.Pod:
-            return _own_pods(node, asked, reader)
-        if struct in USED_BY_PODS:
-            return asked.verb in READ and bool(asked.name) and _used(node, struct, asked, reader)
-        if struct is core_v1.ServiceAccount:
-            return asked.verb in ("get", "create") and _runs_as(node, asked, reader)
-        if struct is core_v1.Event:
-            return asked.verb in ("create", "update", "patch")
-        return struct is core_v1.Service and asked.verb in READ
+        problem = "node authorizer does not support user rule resolution"
+        return Rules(problems=(problem,), incomplete=True) if is_node(user) else Rules()
 
 
-def _own_node(node: str, asked: Attributes) -> bool:
-    if asked.subresource not in ("", "status"):
-        return False
-    if asked.verb in ("get", "update", "patch"):
-        return asked.name == node
-    if asked.verb == "create":
-        return asked.name in ("", node)
-    return asked.verb in ("list", "watch") and f"metadata.name={node}" in asked.field_selector.split(",")
+Judge = Callable[[str, Attributes, Reach], str | None]
+"""Why a node may not do something; empty: it may; None: the role decides."""
 
 
-def _own_pods(node: str, asked: Attributes, reader: Reader) -> bool:
-    if asked.verb in ("list", "watch"):
-        return f"spec.nodeName={node}" in asked.field_selector.split(",")
-    allowed = asked.verb in ("get", "delete") if not asked.subresource else asked.verb in ("get", "update", "patch")
-    if not allowed or asked.subresource not in ("", "status") or not asked.name:
-        return False
-    pod = reader.cached(core_v1.Pod, asked.namespace, asked.name)
-    return pod is not None and pod.spec.nodeName == node
+def _reached(node: str, asked: Attributes, reach: Reach) -> str:
+    if not asked.about:
+        return "No Object name found"
+    kind = asked.resource.struct if asked.resource else None
+    if reach.reaches(kind, asked.namespace, asked.about):
+        return ""
+    return f"no relationship found between node '{node}' and this object"
 
 
-def _used(node: str, struct: type[Any] | None, asked: Attributes, reader: Reader) -> bool:
-    """Whether a pod of the node refers to the ConfigMap or Secret."""
-    names = config_maps_of if struct is core_v1.ConfigMap else secrets_of
-    return any(asked.name in names(pod.spec) for pod in _pods(node, asked.namespace, reader))
+def _read(node: str, asked: Attributes, reach: Reach) -> str:
+    if asked.verb not in READ:
+        return "can only read resources of this type"
+    if asked.subresource:
+        return "cannot read subresource"
+    if not asked.namespace:
+        return "can only read namespaced object of this type"
+    return _reached(node, asked, reach)
 
 
-def _runs_as(node: str, asked: Attributes, reader: Reader) -> bool:
-    """Whether a pod of the node runs as the account; only then the node may read it and ask for its tokens."""
-    if (asked.verb == "create") != (asked.subresource == "token"):
-        return False
-    return any(pod.spec.serviceAccountName == asked.name for pod in _pods(node, asked.namespace, reader))
+def _get(node: str, asked: Attributes, reach: Reach) -> str:
+    if asked.verb != "get":
+        return "can only get individual resources of this type"
+    return "cannot get subresource" if asked.subresource else _reached(node, asked, reach)
 
 
-def _pods(node: str, namespace: str, reader: Reader) -> Iterator[core_v1.Pod]:
-    return (pod for pod in reader.all_cached(core_v1.Pod, namespace) if pod.spec.nodeName == node)
+def _claim(node: str, asked: Attributes, reach: Reach) -> str:
+    if asked.subresource != "status":
+        return _get(node, asked, reach)
+    return _reached(node, asked, reach) if asked.verb in ("update", "patch") else "can only get/update/patch this type"
 
 
-def config_maps_of(spec: core_v1.PodSpec) -> set[str | None]:
-    """The names of the ConfigMaps that a pod uses."""
-    found = {volume.configMap.name for volume in spec.volumes if volume.configMap}
-    for source in _projections(spec):
-        if source.configMap:
-            found.add(source.configMap.name)
-    for container in _containers(spec):
-        found |= {source.configMapRef.name for source in container.envFrom if source.configMapRef}
-        found |= {
-            variable.valueFrom.configMapKeyRef.name
-            for variable in container.env
-            if variable.valueFrom and variable.valueFrom.configMapKeyRef
-        }
-    return found
+def _account(node: str, asked: Attributes, reach: Reach) -> str:
+    if asked.verb == "get" and not asked.subresource:
+        return _get(node, asked, reach)
+    if asked.verb != "create" or not asked.name:
+        return "can only create tokens for individual service accounts"
+    if asked.subresource != "token":
+        return "can only create token subresource of serviceaccount"
+    return _reached(node, asked, reach)
 
 
-def secrets_of(spec: core_v1.PodSpec) -> set[str | None]:
-    """The names of the Secrets that a pod uses."""
-    found = {volume.secret.secretName for volume in spec.volumes if volume.secret}
-    found |= {secret.name for secret in spec.imagePullSecrets}
-    for source in _projections(spec):
-        if source.secret:
-            found.add(source.secret.name)
-    for container in _containers(spec):
-        found |= {source.secretRef.name for source in container.envFrom if source.secretRef}
-        found |= {
-            variable.valueFrom.secretKeyRef.name
-            for variable in container.env
-            if variable.valueFrom and variable.valueFrom.secretKeyRef
-        }
-    return found
+def _lease(node: str, asked: Attributes, reach: Reach) -> str:
+    if asked.verb not in WRITE_OWN:
+        return "can only get, create, update, patch, or delete a node lease"
+    if asked.namespace != LEASES:
+        return OWN_LEASES
+    return "" if asked.verb == "create" or asked.name == node else OWN_LEASE
 
 
-def _containers(spec: core_v1.PodSpec) -> Iterator[core_v1.Container | core_v1.EphemeralContainer]:
-    yield from spec.containers
-    yield from spec.initContainers
-    yield from spec.ephemeralContainers
+def _csi_node(node: str, asked: Attributes, reach: Reach) -> str:
+    if asked.verb not in WRITE_OWN:
+        return "can only get, create, update, patch, or delete a CSINode"
+    if asked.subresource:
+        return "cannot authorize CSINode subresources"
+    return "" if asked.verb == "create" or asked.name == node else OWN_CSI_NODE
 
 
-def _projections(spec: core_v1.PodSpec) -> Iterator[core_v1.VolumeProjection]:
-    return (source for volume in spec.volumes if volume.projected for source in volume.projected.sources)
+def _slice(node: str, asked: Attributes, reach: Reach) -> str:
+    if asked.subresource:
+        return "cannot authorize ResourceSlice subresources"
+    match asked.verb:
+        case "create":
+            return ""
+        case "get" | "update" | "patch" | "delete":
+            return _reached(node, asked, reach)
+        case "list" | "watch" | "deletecollection":
+            why = "can only list/watch/deletecollection resourceslices with nodeName field selector"
+            return "" if _selects_node(node, asked) else why
+    verbs = "get, watch, list, create, update, patch, delete, deletecollection"
+    return f"only the following verbs are allowed for a ResourceSlice: {verbs}"
+
+
+def _node(node: str, asked: Attributes, reach: Reach) -> str | None:
+    if asked.subresource or asked.verb not in READ:
+        return None
+    which = f"'{asked.about}'" if asked.about else "all nodes"
+    return "" if asked.about == node else f"node '{node}' cannot read {which}, only its own Node object"
+
+
+def _pod(node: str, asked: Attributes, reach: Reach) -> str | None:
+    if asked.subresource or asked.verb not in READ:
+        return None
+    if asked.verb == "get" or asked.name:
+        return _reached(node, asked, reach)
+    return "" if _selects_node(node, asked) else "can only list/watch pods with spec.nodeName field selector"
+
+
+def _selects_node(node: str, asked: Attributes) -> bool:
+    return selectors.parse_fields(asked.field_selector).exact("spec.nodeName") == node
+
+
+_JUDGES: dict[tuple[str, str], Judge] = {
+    ("", "secrets"): _read,
+    ("", "configmaps"): _read,
+    ("", "persistentvolumeclaims"): _claim,
+    ("", "persistentvolumes"): _get,
+    ("storage.k8s.io", "volumeattachments"): _get,
+    ("resource.k8s.io", "resourceclaims"): _get,
+    ("resource.k8s.io", "resourceslices"): _slice,
+    ("", "serviceaccounts"): _account,
+    ("coordination.k8s.io", "leases"): _lease,
+    ("storage.k8s.io", "csinodes"): _csi_node,
+    ("", "nodes"): _node,
+    ("", "pods"): _pod,
+}

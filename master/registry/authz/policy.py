@@ -38,6 +38,11 @@ def defaults() -> list[Default]:
     return [obj for entry in _entries(DEFAULT_ROLES) for obj in _objects(entry)]
 
 
+def rules_of(name: str) -> list[PolicyRule]:
+    """The rules of a default ClusterRole."""
+    return next(entry.rules for entry in _entries(DEFAULT_ROLES) if entry.name == name)
+
+
 def _entries(table: str) -> list[_Entry]:
     entries: list[_Entry] = []
     for line in re.sub(r"\n {4}", "", table).strip().splitlines():

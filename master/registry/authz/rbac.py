@@ -104,7 +104,7 @@ class RBAC:
         """All rules of all roles of a user."""
         index = self._current()
         if index is None:
-            return Rules(problems=("the roles are not known yet",))
+            return Rules(problems=("the roles are not known yet",), incomplete=True)
         found = list(index.roles_of(user, namespace))
         return Rules(
             [rule for rules, _ in found if rules is not None for rule in rules.rules],

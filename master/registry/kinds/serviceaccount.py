@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from master.registry.authz.node import node_name
 from master.registry.objects import APIObject, Call
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Action, Actor, TokenClaims
-from timonel.api.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound, ServiceUnavailable
+from timonel.api.errors import BadRequest, Conflict, Invalid, NotFound, ServiceUnavailable
 from timonel.api.fields import FieldError, Path, invalid
 from timonel.api.types import authentication_v1, core_v1
 
@@ -63,8 +62,6 @@ async def _claims(
 ) -> TokenClaims:
     bound = spec.boundObjectRef
     if bound is None:
-        if node_name(call.user):
-            raise Forbidden("serviceaccounts", call.name, "a node may only ask for tokens bound to its own pods")
         return _plain_claims(account, spec)
     group, _, version = (bound.apiVersion or "").rpartition("/")
     struct = None if group else BOUND_KINDS.get(bound.kind or "")
@@ -83,9 +80,6 @@ async def _claims(
     if isinstance(target, core_v1.Pod) and target.spec.serviceAccountName != account.metadata.name:
         who = f'cannot bind token for serviceaccount "{account.metadata.name}"'
         raise BadRequest(f"{who} to pod running with different serviceaccount name.")
-    asker = node_name(call.user)
-    if asker and (not isinstance(target, core_v1.Pod) or node != asker):
-        raise Forbidden("serviceaccounts", call.name, f'node "{asker}" may only ask for tokens bound to its own pods')
     return replace(
         _plain_claims(account, spec),
         bound_kind=struct.gvk.kind,
