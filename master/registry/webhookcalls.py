@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import os
 import random
 import ssl
 from collections.abc import Callable
@@ -26,6 +27,8 @@ HTTPS = 443
 MAX_ANSWER = 8 * 1024 * 1024
 """Bytes of an answer; an object has 3 MiB at most, and a patch is longer than what it puts in by a third (base64)."""
 KEPT_CONTEXTS = 64
+UNKNOWN_AUTHORITY = range(18, 22)
+"""OpenSSL's codes of certificates that no authority vouches for: self-signed, no issuer, one that is not known."""
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -90,7 +93,7 @@ class Client:
         except TimeoutError:
             raise WebhookFailed(f'Post "{url}": context deadline exceeded') from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise WebhookFailed(f'Post "{url}": {error or type(error).__name__}') from None
+            raise WebhookFailed(f'Post "{url}": {_words(error)}') from None
 
     async def _post(self, target: Target, url: str, body: bytes) -> bytes:
         if self._session is None:
@@ -122,6 +125,21 @@ async def _bounded(content: aiohttp.StreamReader, most: int) -> bytes:
         if len(raw) > most:
             raise WebhookFailed(f"the answer has more than {most} bytes")
     return bytes(raw)
+
+
+def _words(error: Exception) -> str:
+    """Why there was no answer, as Kubernetes' users know it."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        fault = error.certificate_error
+        assert isinstance(fault, ssl.SSLCertVerificationError)
+        unknown = fault.verify_code in UNKNOWN_AUTHORITY
+        why = "certificate signed by unknown authority" if unknown else fault.verify_message.rstrip(".")
+        return f"tls: failed to verify certificate: x509: {why}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"dial tcp: lookup {error.host}: no such host"
+    if isinstance(error, aiohttp.ClientConnectorError) and error.errno:
+        return f"dial tcp {error.host}:{error.port}: connect: {os.strerror(error.errno).lower()}"
+    return str(error) or type(error).__name__
 
 
 def _endpoint(service: ServiceReference, reader: Reader) -> str:
