@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
+import msgspec
+
 from master.controllers.actions import Action, Delete, Patch, RequeueAfter
 from master.controllers.controller import Key, Wake, controller, key_of
 from master.controllers.view import Index, View
@@ -73,7 +75,7 @@ def _collect(obj: APIObject, view: View) -> Iterator[Action]:
         owner = view.get(kind, (obj.metadata.namespace or "") if view.namespaced(kind) else "", reference.name)
         if owner is None or owner.metadata.uid != reference.uid:
             gone.append(reference)
-        elif owner.metadata.deletionTimestamp and FOREGROUND in owner.metadata.finalizers:
+        elif _waits(owner):
             waiting.append(reference)
         else:
             solid.append(reference)
@@ -82,7 +84,21 @@ def _collect(obj: APIObject, view: View) -> Iterator[Action]:
             yield _with_owners(obj, solid)
     elif not obj.metadata.deletionTimestamp:
         # An owner that waits for its dependents wants theirs to go first, too.
-        yield Delete(obj, propagation="Foreground" if waiting and any(dependents(view, obj)) else _own_propagation(obj))
+        theirs = list(dependents(view, obj)) if waiting else []
+        if any(reference.blockOwnerDeletion for reference in waiting) and any(map(_waits, theirs)):
+            # Perhaps a circle, in which each would wait for the next for ever.
+            yield _with_owners(obj, [_not_blocking(reference) for reference in obj.metadata.ownerReferences])
+        else:
+            yield Delete(obj, propagation="Foreground" if theirs else _own_propagation(obj))
+
+
+def _waits(owner: APIObject) -> bool:
+    """Whether an object stays only until its dependents are gone."""
+    return bool(owner.metadata.deletionTimestamp) and FOREGROUND in owner.metadata.finalizers
+
+
+def _not_blocking(reference: meta_v1.OwnerReference) -> meta_v1.OwnerReference:
+    return msgspec.structs.replace(reference, blockOwnerDeletion=False)
 
 
 def _own_propagation(obj: APIObject) -> str:

@@ -1,4 +1,4 @@
-"""Namespaces: deleting one deletes all that is in it, then the namespace itself."""
+"""Namespaces: deleting one deletes all that is in it, its pods first, then the namespace itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ def namespace(ns: core_v1.Namespace, view: View, now: datetime) -> Iterator[Acti
     if not ns.metadata.deletionTimestamp or FINALIZER not in ns.spec.finalizers:
         return
     name = ns.metadata.name or ""
-    left = [obj for kind in view.kinds() if view.namespaced(kind) for obj in view.list(kind, name)]
+    # Pods first: while they end, they may need what else is there, such as the policies that hold them.
+    left = list(view.list(core_v1.Pod, name)) or [
+        obj for kind in view.kinds() if view.namespaced(kind) for obj in view.list(kind, name)
+    ]
     yield from (Delete(obj, propagation="Background") for obj in left if not obj.metadata.deletionTimestamp)
     if not left:
         released = codec.copy(ns)

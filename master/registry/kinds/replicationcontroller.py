@@ -28,9 +28,7 @@ def _template(rc: core_v1.ReplicationController) -> core_v1.PodTemplateSpec:
     return rc.spec.template or NO_TEMPLATE
 
 
-@kind(
-    core_v1.ReplicationController, plural="replicationcontrollers", short=["rc"], categories=["all"], shows_deleted=True
-)
+@kind(core_v1.ReplicationController, plural="replicationcontrollers", short=["rc"], categories=["all"])
 class ReplicationControllers(Strategy[core_v1.ReplicationController]):
     """So many pods of a kind, selected by plain labels."""
 

@@ -72,6 +72,18 @@ def test_foreground_deletion_waits_for_what_blocks_it(world: Any) -> None:
     assert collect(world) == set()
 
 
+def test_a_circle_of_owners_that_is_deleted_in_the_foreground_goes(world: Any) -> None:
+    names = ["a", "b", "c"]
+    made = [world.add(config(name)) for name in names]
+    for obj, owner in zip(made, [made[-1], *made], strict=False):
+        reference = meta_v1.OwnerReference(
+            apiVersion="v1", kind="ConfigMap", name=owner.metadata.name, uid=owner.metadata.uid, blockOwnerDeletion=True
+        )
+        world.change(obj, lambda o, reference=reference: o.metadata.ownerReferences.append(reference))
+    world.apply([Delete(world.get(core_v1.ConfigMap, "d", "a"), propagation="Foreground")])
+    assert collect(world) == set()
+
+
 def test_orphaning_frees_the_dependents(world: Any) -> None:
     top = world.add(config("top"))
     world.add(config("child", top))
