@@ -5,8 +5,10 @@ import logging
 from collections.abc import Callable
 
 from node_agent.assignments import Assignments
+from node_agent.env import API_NAMESPACE, API_SERVICE
+from node_agent.network.services import leads
 from node_agent.observed import pod_id
-from node_agent.runtimes.base import PodId, RuntimeFailure
+from node_agent.runtimes.base import PodId, RuntimeFailure, Services
 from node_agent.tools import Tools
 from node_agent.worker import PodWorker
 from timonel.api.types import core_v1
@@ -31,6 +33,8 @@ class Agent:
         self._tasks: list[asyncio.Task[None]] = []
         self._adopted = False
         self._pod_cidr = ""
+        self._services: Services = {}
+        self._network_changed = asyncio.Event()
         self.network_problem = "the node has no pod CIDR yet"
         tools.pods = lambda: [worker.pod for worker in self._workers.values() if worker.pod is not None]
 
@@ -47,6 +51,7 @@ class Agent:
         """Begin to follow the runtime."""
         self._tasks.append(asyncio.create_task(self._follow_events(), name="runtime events"))
         self._tasks.append(asyncio.create_task(self._relook(), name="relook"))
+        self._tasks.append(asyncio.create_task(self._keep_network(), name="network"))
 
     async def close(self) -> None:
         """Leave; the pods run on."""
@@ -58,7 +63,12 @@ class Agent:
         """Take assignments in. Raises OutOfStep when they do not continue the last."""
         changes = self._assignments.apply(message)
         if changes.node is not None:
-            self._take_node(changes.node)
+            self._node_changed()
+            self._pod_cidr = changes.node.spec.podCIDR or self._pod_cidr
+            self._network_changed.set()
+        if API_NAMESPACE in changes.touched:
+            self._services = self._api()
+            self._network_changed.set()
         for pod in changes.pods:
             self._worker_of(pod_id(pod)).assign(pod)
         for gone in changes.removed:
@@ -82,25 +92,34 @@ class Agent:
             worker.start()
         return worker
 
-    def _take_node(self, node: core_v1.Node) -> None:
-        self._node_changed()
-        if node.spec.podCIDR and node.spec.podCIDR != self._pod_cidr:
-            self._pod_cidr = node.spec.podCIDR
-            self._tasks.append(asyncio.create_task(self._raise_network(node.spec.podCIDR), name="network"))
+    def _api(self) -> Services:
+        """Where the API's own service leads."""
+        endpoints = self._assignments.endpoints(API_NAMESPACE, API_SERVICE)
+        found = (s for s in self._assignments.services(API_NAMESPACE) if s.metadata.name == API_SERVICE)
+        service = next(found, None)
+        return leads(service, endpoints) if service and endpoints else {}
 
-    async def _raise_network(self, pod_cidr: str) -> None:
+    async def _keep_network(self) -> None:
+        """Have the network made as it was last assigned."""
+        made: tuple[str, Services] | None = None
         while True:
+            await self._network_changed.wait()
+            self._network_changed.clear()
+            wanted = self._pod_cidr, self._services
+            if not self._pod_cidr or wanted == made:
+                continue
             try:
-                await self._tools.network.ready(pod_cidr)
+                await self._tools.network.ready(*wanted)
             except RuntimeFailure as failure:
                 self.network_problem = failure.message
                 logger.warning("the pod network is not ready: %s", failure.message)
                 await asyncio.sleep(RETRY_SECONDS)
+                self._network_changed.set()
             else:
+                made = wanted
                 self.network_problem = ""
                 self._tools.network_up.set()
                 self._node_changed()
-                return
 
     async def _take_over_orphans(self) -> None:
         """Pods that run here but are no longer assigned, from before the agent's start, are taken down."""

@@ -7,16 +7,17 @@ from node_agent.observed import pod_id
 from node_agent.runtimes.base import PodId
 from timonel.api import codec
 from timonel.api.errors import StatusError
-from timonel.api.types import core_v1
+from timonel.api.types import core_v1, discovery_v1
 from timonel.rpc import node_pb2
 
-Object = core_v1.Pod | core_v1.Node | core_v1.ConfigMap | core_v1.Secret | core_v1.Service
+Object = core_v1.Pod | core_v1.Node | core_v1.ConfigMap | core_v1.Secret | core_v1.Service | discovery_v1.EndpointSlice
 _TYPES: dict[str, type[Object]] = {
     "Pod": core_v1.Pod,
     "Node": core_v1.Node,
     "ConfigMap": core_v1.ConfigMap,
     "Secret": core_v1.Secret,
     "Service": core_v1.Service,
+    "EndpointSlice": discovery_v1.EndpointSlice,
 }
 _Key = tuple[str, str, str, str]
 
@@ -27,7 +28,7 @@ class OutOfStep(Exception):
 
 @dataclass(slots=True)
 class Changes:
-    """What one message changed. ``touched`` names the namespaces whose ConfigMaps, Secrets or Services changed."""
+    """What one message changed. ``touched`` names the namespaces of other objects that changed."""
 
     pods: list[core_v1.Pod] = field(default_factory=list)
     removed: list[PodId] = field(default_factory=list)
@@ -58,7 +59,7 @@ class Assignments:
             key = _key(change)
             if change.action == node_pb2.AssignmentChange.REMOVE:
                 after.pop(key, None)
-            else:
+            elif change.kind in _TYPES:  # a newer master may send what this agent has no use for
                 after[key] = self._decoded(key, change.object_json)
         self._objects = after
         self._sequence = message.sequence
@@ -82,6 +83,11 @@ class Assignments:
             if kind == "Service" and where == namespace and isinstance(item, core_v1.Service)
         ]
 
+    def endpoints(self, namespace: str, service: str) -> discovery_v1.EndpointSlice | None:
+        """Where a Service leads, in the slice of its own name; the master sends those of the API's own service."""
+        found = self._objects.get(("EndpointSlice", namespace, service, ""))
+        return found[1] if found is not None and isinstance(found[1], discovery_v1.EndpointSlice) else None
+
     def pod_uids(self) -> set[str]:
         """The uids of all assigned pods."""
         return {key[3] for key in self._objects if key[0] == "Pod"}
@@ -90,11 +96,8 @@ class Assignments:
         known = self._objects.get(key)
         if known is not None and known[0] == raw:
             return known
-        kind = _TYPES.get(key[0])
-        if kind is None:
-            raise OutOfStep(f"this agent cannot be assigned a {key[0]}")
         try:
-            return raw, codec.decode(kind, raw)
+            return raw, codec.decode(_TYPES[key[0]], raw)
         except StatusError as error:
             raise OutOfStep(f"{key[0]} {key[1]}/{key[2]} cannot be read: {error}") from error
 

@@ -87,6 +87,8 @@ class Session:
                 self._tell(_words(errors))
             except* Exception:
                 logger.exception("the session with %s failed", self._address)
+            if (task := asyncio.current_task()) and task.cancelling():
+                return  # a task group whose parts failed as well raises their failures in place of the cancellation
             delay = FIRST_RETRY if self._connected else min(delay * 2, LONGEST_RETRY)
             self._connected = False
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # spreading, not secrecy

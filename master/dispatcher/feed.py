@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from master.dispatcher.assignments import KUBERNETES, Ref, Stored, Uses, linked_namespaces, needed, uses_of
+from master.dispatcher.assignments import API, Ref, Stored, Uses, linked_namespaces, needed, uses_of
 from master.store.cache import WatchCache
 from master.store.items import CacheEvent, EventType, Item
 
 Caches = Mapping[str, WatchCache[Any]]
-"""The caches of Node, Pod, ConfigMap, Secret and Service, by kind."""
+"""The caches of Node, Pod, ConfigMap, Secret, Service and EndpointSlice, by kind."""
 
 ALL_SERVICES = ""
 """Stands for the name of a Service in what a node is interested in: any of the namespace."""
@@ -81,7 +81,7 @@ class Feed:
         """What `node` needs now."""
         pods = {ref: (item, self._uses_of(ref, item)) for ref, item in self._pods.get(node, {}).items()}
         own = Ref("Node", "", node)
-        interest = {own, KUBERNETES, *(ref for _, uses in pods.values() for ref in uses.objects)}
+        interest = {own, *API, *(ref for _, uses in pods.values() for ref in uses.objects)}
         interest |= {Ref("Service", namespace, ALL_SERVICES) for namespace in linked_namespaces(pods)}
         self._take_interest(node, frozenset(interest))
         return needed(own, pods, self._find, self._services_in)

@@ -12,7 +12,7 @@ from node_agent.namespaces import set_sysctl
 from node_agent.network import ipam
 from node_agent.network.links import Links, Netlink, Plug
 from node_agent.network.rules import TABLE, Rules
-from node_agent.runtimes.base import HostPort, PodId, RuntimeFailure, Sandbox
+from node_agent.runtimes.base import HostPort, PodId, RuntimeFailure, Sandbox, Services
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class BridgeNetwork:
         self._last: IPv4Address | None = None
         self._check: asyncio.Task[None] | None = None
 
-    async def ready(self, pod_cidr: str) -> None:
+    async def ready(self, pod_cidr: str, services: Services) -> None:
         """Have bridge and rules, and know the addresses that pods have from before. Again: put back what is missing."""
         pods = IPv4Network(pod_cidr)
         if pods.num_addresses < 8:
@@ -54,7 +54,7 @@ class BridgeNetwork:
             plugs = await self._netlink.call(self._plugs)
         except OSError as error:
             raise RuntimeFailure("NetworkNotReady", f"cannot make the bridge {self._bridge}: {error}") from error
-        await self._rules.apply(pods, self._cluster)
+        await self._rules.apply(pods, self._cluster, services)
         self._addresses = {plug.pod_uid: plug.address for plug in plugs.values()} | self._addresses
         self._pods = pods
         if self._check is None:

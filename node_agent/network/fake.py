@@ -4,21 +4,23 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 from node_agent.network import ipam
-from node_agent.runtimes.base import HostPort, PodId, RuntimeFailure, Sandbox
+from node_agent.runtimes.base import HostPort, PodId, RuntimeFailure, Sandbox, Services
 
 
 class FakeNetwork:
-    """base.Network without packets. ``ports`` is what `map_ports` last said of each pod."""
+    """base.Network without packets. ``ports`` is what `map_ports` last said of each pod, ``services`` what `ready` did."""
 
     def __init__(self) -> None:
         self.ports: dict[PodId, Sequence[HostPort]] = {}
+        self.services: Services = {}
         self._pods: IPv4Network | None = None
         self._plugged: dict[PodId, tuple[str, IPv4Address]] = {}
         self._last: IPv4Address | None = None
 
-    async def ready(self, pod_cidr: str) -> None:
-        """Know the range."""
+    async def ready(self, pod_cidr: str, services: Services) -> None:
+        """Know the range, and note the services."""
         self._pods = IPv4Network(pod_cidr)
+        self.services = services
 
     async def plug(self, sandbox: Sandbox) -> str:
         """Give the pod an address, the same for all its sandboxes."""

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from node_agent.runtimes.base import HostPort, RuntimeFailure
+from node_agent.runtimes.base import HostPort, RuntimeFailure, Services
 
 log = logging.getLogger(__name__)
 
 _SECONDS = 15.0
 _BEFORE_DOCKER = "priority -110"
 _AFTER_DOCKER = "priority 90"
-_ANY, _AT = "ports", "ports_at"
+_ANY, _AT, _SERVICES = "ports", "ports_at", "services"
 TABLE = "timonel_"
 """How the tables of all nodes of a machine begin."""
 
@@ -41,21 +41,34 @@ class Mapping:
 
     def key(self) -> str:
         """In nft's words."""
-        at = f"{self.port.host_ip} . " if self.port.host_ip else ""
-        return f"{at}{self.port.protocol.lower()} . {self.port.host_port}"
+        return _port(self.port.host_ip, self.port.protocol, self.port.host_port)
 
     def element(self) -> str:
         """In nft's words."""
         return f'{self.key()} comment "{self.pod_uid}" : {self.address} . {self.port.container_port}'
 
 
-def table(name: str, pods: IPv4Network, cluster: IPv4Network) -> str:
-    """The table as a script that makes it, or makes an old one like it, host ports kept."""
+def _port(address: str, protocol: str, port: int) -> str:
+    return " . ".join([*([address] if address else ()), protocol.lower(), str(port)])
+
+
+def table(name: str, pods: IPv4Network, cluster: IPv4Network, services: Services) -> str:
+    """The table as a script that makes it, or makes an old one like it, host ports kept.
+
+    Services lead only this node's pods, and what uses the machine's own network: another cluster may have nodes here.
+    """
+    leads = "dnat ip to ip daddr . meta l4proto . th dport map"
+    elements = "".join(
+        f"add element ip {name} {_SERVICES} {{ {_port(*port)} : {target.address} . {target.port} }}\n"
+        for port, target in services.items()
+    )
     return f"""
 add table ip {name}
 add map ip {name} {_ANY} {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
 add map ip {name} {_AT} {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
-add chain ip {name} host_ports
+add map ip {name} {_SERVICES} {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
+flush map ip {name} {_SERVICES}
+{elements}add chain ip {name} host_ports
 add chain ip {name} prerouting {{ type nat hook prerouting {_BEFORE_DOCKER}; }}
 add chain ip {name} output {{ type nat hook output {_BEFORE_DOCKER}; }}
 add chain ip {name} postrouting {{ type nat hook postrouting {_AFTER_DOCKER}; }}
@@ -63,9 +76,11 @@ flush chain ip {name} host_ports
 flush chain ip {name} prerouting
 flush chain ip {name} output
 flush chain ip {name} postrouting
-add rule ip {name} host_ports dnat ip to ip daddr . meta l4proto . th dport map @{_AT}
+add rule ip {name} host_ports {leads} @{_AT}
 add rule ip {name} host_ports dnat ip to meta l4proto . th dport map @{_ANY}
 add rule ip {name} prerouting fib daddr type local jump host_ports
+add rule ip {name} prerouting ip saddr {pods} {leads} @{_SERVICES}
+add rule ip {name} output {leads} @{_SERVICES}
 add rule ip {name} output fib daddr type local jump host_ports
 add rule ip {name} postrouting ip saddr {pods} ip daddr != {cluster} masquerade
 add rule ip {name} postrouting ip saddr 127.0.0.0/8 ip daddr {pods} masquerade
@@ -122,9 +137,9 @@ class Rules:
         self._name = name
         self._lock = asyncio.Lock()
 
-    async def apply(self, pods: IPv4Network, cluster: IPv4Network) -> None:
+    async def apply(self, pods: IPv4Network, cluster: IPv4Network, services: Services) -> None:
         """Have all rules; those that are there already stay. Raises RuntimeFailure with what is missing."""
-        await _run("nft", "-f", "-", given=table(self._name, pods, cluster))
+        await _run("nft", "-f", "-", given=table(self._name, pods, cluster, services))
         await self.assert_forwarding(pods)
 
     async def assert_forwarding(self, pods: IPv4Network) -> None:
@@ -161,18 +176,18 @@ class Rules:
             await _run("nft", "-f", "-", given="\n".join(script) + "\n")
 
     async def _yield_to_others(self, added: Sequence[Mapping]) -> None:
-        """Of two nodes that took a port in the same moment, that with the first table's name keeps it."""
+        """Of two nodes that took a port in the same moment, whoever sees the other's gives it up and tries again."""
         try:
-            refuse_clashes(added, await self._elsewhere(before=self._name))
+            refuse_clashes(added, await self._elsewhere())
         except RuntimeFailure:
             await self._change(added, ())
             raise
 
-    async def _elsewhere(self, before: str = "") -> list[Mapping]:
-        """The host ports of this machine's other nodes, or of those alone whose table's name comes before this one."""
+    async def _elsewhere(self) -> list[Mapping]:
+        """The host ports of this machine's other nodes."""
         listed = json.loads(await _run("nft", "-j", "list", "tables", "ip"))["nftables"]
         names = {item["table"]["name"] for item in listed if "table" in item} - {self._name}
-        others = sorted(name for name in names if name.startswith(TABLE) and (not before or name < before))
+        others = (name for name in names if name.startswith(TABLE))
         return [mapping for name in others for mapping in await _elements(name, absent=True)]
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class RuntimeFailure(Exception):
@@ -387,11 +387,26 @@ class HostPort:
     host_ip: str = ""
 
 
+class ServicePort(NamedTuple):
+    """A port of a service's virtual address, or one of those that it stands for."""
+
+    address: str
+    protocol: str
+    port: int
+
+
+Services = Mapping[ServicePort, ServicePort]
+"""Where connections to virtual addresses are led."""
+
+
 class Network(Protocol):
     """Plugs sandboxes into the node's network (node_agent/network)."""
 
-    async def ready(self, pod_cidr: str) -> None:
-        """Make the node's bridge for this range, rules included. Raises RuntimeFailure with what is missing."""
+    async def ready(self, pod_cidr: str, services: Services) -> None:
+        """Make the node's bridge for this range, and rules by which these services lead where they should.
+
+        May be called again, with other services. Raises RuntimeFailure with what is missing.
+        """
 
     async def plug(self, sandbox: Sandbox) -> str:
         """Give a running sandbox its address (or return the one that it has); the address as text."""

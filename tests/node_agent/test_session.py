@@ -19,8 +19,9 @@ from node_agent.node import Backend, Node
 from node_agent.node_status import NodeConfig
 from node_agent.runtimes.base import RuntimeUnavailable
 from node_agent.runtimes.fake import Behaviour, Command, FakeRuntime, World
+from node_agent.session import Session
 from timonel.api import codec
-from timonel.api.types import core_v1, meta_v1
+from timonel.api.types import apps_v1, core_v1, meta_v1
 from timonel.rpc import node_pb2
 from timonel.rpc.node_pb2_grpc import (
     BootstrapServicer,
@@ -229,6 +230,35 @@ class TestSession:
         scripted.assign(node_object(), build.pod(), build.pod(uid="uid-3", name="third"), complete=True)
         await scripted.until(lambda: scripted.is_ready("third"))
         assert not scripted.statuses("other")
+
+    async def test_a_kind_that_only_a_newer_master_knows_is_no_obstacle(self, ready: Any, build: Any) -> None:
+        scripted, _ = ready
+        scripted.assign(apps_v1.Deployment(), build.pod(uid="uid-2", name="other"))
+        await scripted.until(lambda: scripted.is_ready("other"))
+        assert not scripted.said("resync")
+
+    async def test_it_ends_when_the_session_fails_in_the_same_moment(
+        self, node: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun = asyncio.Event()
+
+        async def fails_when_it_is_cancelled(session: Any) -> None:
+            async def part() -> None:
+                begun.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    raise OSError("the connection was lost")
+
+            async with asyncio.TaskGroup() as parts:
+                parts.create_task(part())
+
+        monkeypatch.setattr(Session, "_talk", fails_when_it_is_cancelled)
+        session = Session("localhost:1", node[0].session._credentials, node[0].session._parts)
+        session.start()
+        async with asyncio.timeout(5):
+            await begun.wait()
+            await session.close()
 
     async def test_bytes_that_do_not_decode_are_too(self, ready: Any) -> None:
         scripted, _ = ready

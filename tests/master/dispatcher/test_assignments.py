@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from master.dispatcher.assignments import KUBERNETES, Needed, Ref, Stored, Uses, diff, needed, uses_of
+from master.dispatcher.assignments import API, Needed, Ref, Stored, Uses, diff, needed, uses_of
 from master.dispatcher.ledger import Ledger
 from timonel.api.types import core_v1
 from timonel.rpc import node_pb2
@@ -80,18 +80,22 @@ def test_a_node_sees_what_its_pods_use_and_no_more() -> None:
     secret, other, missing = (Ref("Secret", "shop", name) for name in ("mine", "other", "missing"))
     service, elsewhere = Ref("Service", "shop", "api"), Ref("Service", "bank", "api")
     world: dict[Ref, Stored] = {
-        ref: obj(str(ref)) for ref in (own, Ref("Node", "", "n2"), KUBERNETES, secret, other, service, elsewhere)
+        ref: obj(str(ref)) for ref in (own, Ref("Node", "", "n2"), *API, secret, other, service, elsewhere)
     }
     pods: dict[Ref, tuple[Stored, Uses]] = {mine: (obj("web"), Uses(frozenset({secret, missing}), services=True))}
 
     def services_in(namespace: str) -> list[tuple[Ref, Stored]]:
         return [(ref, stored) for ref, stored in world.items() if ref.kind == "Service" and ref.namespace == namespace]
 
-    assert set(needed(own, pods, world.get, services_in)) == {own, KUBERNETES, mine, secret, service}
+    assert set(needed(own, pods, world.get, services_in)) == {own, *API, mine, secret, service}
 
 
 refs = st.sampled_from(
-    [Ref(kind, "ns", name) for kind in ("Node", "Pod", "ConfigMap", "Secret", "Service") for name in "ab"]
+    [
+        Ref(kind, "ns", name)
+        for kind in ("Node", "Pod", "ConfigMap", "Secret", "Service", "EndpointSlice")
+        for name in "ab"
+    ]
 )
 objects = st.builds(obj, st.sampled_from(["u1", "u2"]), st.integers(1, 4), st.integers(1, 2)).map(
     lambda o: obj(f"{o.created}", o.revision, o.created)

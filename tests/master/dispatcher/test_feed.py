@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from master.dispatcher.assignments import Ref
 from master.dispatcher.feed import Feed
+from master.dispatcher.server import FEED_KINDS
 from master.store.items import CacheEvent, Decoding, EventType, Item, labels_of
 from timonel.api import codec
-from timonel.api.types import core_v1
 
-KINDS = ("Node", "Pod", "ConfigMap", "Secret", "Service")
 NODES = ("n1", "n2")
 
 
@@ -24,7 +23,7 @@ class Cache:
         self.prefix = f"/registry/core/{kind.lower()}s/"
         self.items: dict[str, Item[Any]] = {}
         self.listeners: list[Callable[[Sequence[CacheEvent[Any]]], None]] = []
-        self.decoding: Decoding[Any] = Decoding(lambda raw: codec.decode(getattr(core_v1, kind), raw), labels_of)
+        self.decoding: Decoding[Any] = Decoding(lambda raw: codec.decode(FEED_KINDS[kind], raw), labels_of)
         self.add_listener = self.listeners.append
         self.remove_listener = self.listeners.remove
 
@@ -61,6 +60,7 @@ def by_looking_at_everything(caches: dict[str, Cache], node: str) -> dict[Ref, i
 
     take("Node", node)
     take("Service", "default/kubernetes")
+    take("EndpointSlice", "default/kubernetes")
     for item in caches["Pod"].list():
         pod = json.loads(item.raw)["spec"]
         if pod.get("nodeName") != node:
@@ -88,7 +88,7 @@ changes = st.one_of(
     st.tuples(st.just("Pod"), st.tuples(namespaces, names).map("/".join), st.none() | pods),
     st.tuples(st.just("Secret"), st.tuples(namespaces, names).map("/".join), st.none() | st.just({})),
     st.tuples(
-        st.just("Service"),
+        st.sampled_from(["Service", "EndpointSlice"]),
         st.tuples(namespaces, st.sampled_from(["a", "kubernetes"])).map("/".join),
         st.none() | st.just({}),
     ),
@@ -98,7 +98,7 @@ changes = st.one_of(
 
 @given(st.lists(changes, max_size=5), st.lists(changes, max_size=20))
 def test_the_feed_is_right_and_wakes_whom_a_change_touches(before: list[Any], after: list[Any]) -> None:
-    caches = {kind: Cache(kind) for kind in KINDS}
+    caches = {kind: Cache(kind) for kind in FEED_KINDS}
     revision = 0
     for kind, path, body in before:
         revision += 1
@@ -122,7 +122,7 @@ def test_the_feed_is_right_and_wakes_whom_a_change_touches(before: list[Any], af
 
 
 def test_who_watches_no_longer_costs_nothing() -> None:
-    caches = {kind: Cache(kind) for kind in KINDS}
+    caches = {kind: Cache(kind) for kind in FEED_KINDS}
     feed = Feed(caches)  # type: ignore[arg-type]
     feed.start()
     woken: list[str] = []

@@ -15,7 +15,15 @@ import pytest
 from docker.errors import DockerException
 
 from node_agent.network.bridge import BridgeNetwork, short_name
-from node_agent.runtimes.base import ContainerSpec, HostPort, PodId, RuntimeFailure, Sandbox, SandboxSpec
+from node_agent.runtimes.base import (
+    ContainerSpec,
+    HostPort,
+    PodId,
+    RuntimeFailure,
+    Sandbox,
+    SandboxSpec,
+    ServicePort,
+)
 from node_agent.runtimes.docker import DockerRuntime, images_local
 
 pytestmark = pytest.mark.docker
@@ -85,7 +93,7 @@ async def nodes() -> AsyncIterator[dict[str, Node]]:
     cluster = f"net-{uuid.uuid4().hex[:8]}"
     made = {name: Node(cluster, name) for name in NODES}
     for name, node in made.items():
-        await node.network.ready(NODES[name])
+        await node.network.ready(NODES[name], {})
     yield made
     assert traces(cluster)
     for node in made.values():
@@ -142,7 +150,7 @@ async def test_a_restarted_agent_knows_the_addresses(nodes: dict[str, Node]) -> 
     sandbox, _, address = await node.server("a")
     await node.network.close()
     node.network = node.agent()
-    await node.network.ready(NODES["one"])
+    await node.network.ready(NODES["one"], {})
     assert await node.network.address(sandbox) == address
     _, _, next_address = await node.server("b")
     assert next_address != address
@@ -174,9 +182,9 @@ async def test_swept_rules_come_back(nodes: dict[str, Node]) -> None:
     for line in run("iptables-save", "-t", "filter").splitlines():
         if NODES["one"] in line:
             run("iptables", "-D", *line.replace('"', "").split()[1:])
-    await node.network.ready(NODES["one"])
+    await node.network.ready(NODES["one"], {})
     assert len([line for line in run("iptables", "-S", "FORWARD").splitlines() if NODES["one"] in line]) == 2
-    await node.network.ready(NODES["one"])
+    await node.network.ready(NODES["one"], {})
     assert len([line for line in run("iptables", "-S", "FORWARD").splitlines() if NODES["one"] in line]) == 2
 
 
@@ -201,7 +209,7 @@ async def test_host_ports_lead_to_the_pod(nodes: dict[str, Node], address: Calla
     assert await fetch_from(nodes["two"], neighbour, f"http://{own_address()}:{port}") == b"a"
     await node.network.close()
     node.network = node.agent()
-    await node.network.ready(NODES["one"])
+    await node.network.ready(NODES["one"], {})
     assert await fetch(address(), port) == b"a"
     await node.network.map_ports(sandbox.pod, inside, [])
     with pytest.raises(OSError, match="Connect call failed"):
@@ -215,6 +223,19 @@ async def test_a_host_port_may_be_on_one_address(nodes: dict[str, Node]) -> None
     assert await fetch("127.0.0.1", port) == b"a"
     with pytest.raises(OSError, match="Connect call failed"):
         await asyncio.open_connection(own_address(), port)
+
+
+async def test_services_lead_from_pods_and_from_the_host(nodes: dict[str, Node]) -> None:
+    (_, here, _), (_, there, address) = await asyncio.gather(nodes["one"].server("a"), nodes["two"].server("b"))
+    virtual, port = f"{BASE}.255.1", ServicePort(f"{BASE}.255.1", "TCP", 443)
+    await nodes["one"].network.ready(NODES["one"], {port: ServicePort(address, "TCP", 80)})
+    assert await fetch_from(nodes["one"], here, f"http://{virtual}:443") == b"b"
+    assert await fetch(virtual, 443) == b"b"
+    other = await nodes["two"].runtime.run(there, ["wget", "-qO-", "-T1", f"http://{virtual}:443"], 5)
+    assert other.exit_code, "another node's pods, maybe of another cluster, are not concerned"
+    await nodes["one"].network.ready(NODES["one"], {})
+    gone = await nodes["one"].runtime.run(here, ["wget", "-qO-", "-T1", f"http://{virtual}:443"], 5)
+    assert gone.exit_code
 
 
 async def test_a_taken_host_port_is_refused(nodes: dict[str, Node]) -> None:
@@ -256,7 +277,7 @@ async def test_an_agent_that_starts_puts_pods_into_a_new_bridge(nodes: dict[str,
     await node.network.close()
     run("ip", "link", "delete", bridge)
     node.network = node.agent()
-    await node.network.ready(NODES["one"])
+    await node.network.ready(NODES["one"], {})
     assert await fetch(address)
     _, _, other = await node.server("b")
     assert other != address, "the address is known to be taken"
@@ -279,12 +300,12 @@ async def test_the_host_is_never_plugged(nodes: dict[str, Node]) -> None:
 
 async def test_a_range_that_is_too_small_is_refused(nodes: dict[str, Node]) -> None:
     with pytest.raises(RuntimeFailure, match="too small"):
-        await nodes["one"].network.ready(f"{BASE}.1.0/30")
+        await nodes["one"].network.ready(f"{BASE}.1.0/30", {})
 
 
 async def test_no_address_left(nodes: dict[str, Node]) -> None:
     node = nodes["one"]
-    await node.network.ready(f"{BASE}.1.0/29")
+    await node.network.ready(f"{BASE}.1.0/29", {})
     sandboxes = [
         await node.runtime.run_sandbox(SandboxSpec(PodId("default", f"p{i}", f"uid-p{i}"), "p")) for i in range(6)
     ]

@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from node_agent.network.rules import Mapping, changes, forward_rules, read_map, table
-from node_agent.runtimes.base import HostPort, RuntimeFailure
+from node_agent.runtimes.base import HostPort, RuntimeFailure, ServicePort
 
 WEB = Mapping(HostPort("TCP", 8080, 80), "10.244.1.2", "web")
 DNS = Mapping(HostPort("UDP", 53, 5353, "192.0.2.2"), "10.244.1.3", "dns")
@@ -58,6 +58,9 @@ def test_nfts_listing_is_read_back() -> None:
 
 def test_a_nodes_rules_speak_of_its_own_pods_only() -> None:
     pods, cluster = IPv4Network("10.244.1.0/24"), IPv4Network("10.244.0.0/16")
-    script = table("timonel_x", pods, cluster)
+    service = {ServicePort("10.96.0.1", "TCP", 443): ServicePort("192.0.2.2", "TCP", 6443)}
+    script = table("timonel_x", pods, cluster, service)
+    assert "add element ip timonel_x services { 10.96.0.1 . tcp . 443 : 192.0.2.2 . 6443 }" in script
+    assert "prerouting ip saddr 10.244.1.0/24 dnat ip to ip daddr . meta l4proto . th dport map @services" in script
     assert "ip saddr 10.244.1.0/24 ip daddr != 10.244.0.0/16 masquerade" in script
     assert all(str(pods) in rule and "timonel_x" in rule for rule in forward_rules("timonel_x", pods))

@@ -147,7 +147,7 @@ async def test_the_pretended_network_gives_addresses_and_ports(runtime: FakeRunt
     sandbox = await runtime.run_sandbox(SandboxSpec(POD, "web"))
     with pytest.raises(RuntimeFailure):
         await network.plug(sandbox)
-    await network.ready("10.0.1.0/29")
+    await network.ready("10.0.1.0/29", {})
     address = await network.plug(sandbox)
     assert address == await network.plug(sandbox) == await network.address(sandbox)
     assert await network.plug(replace(sandbox, id="other")) == address
