@@ -11,7 +11,6 @@ from node_agent.observed import pod_id
 from node_agent.runtimes.base import PodId, RuntimeFailure, Services
 from node_agent.tools import Tools
 from node_agent.worker import PodWorker
-from timonel.api.types import core_v1
 from timonel.rpc import node_pb2
 
 logger = logging.getLogger(__name__)

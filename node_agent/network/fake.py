@@ -8,7 +8,7 @@ from node_agent.runtimes.base import HostPort, PodId, RuntimeFailure, Sandbox, S
 
 
 class FakeNetwork:
-    """base.Network without packets. ``ports`` is what `map_ports` last said of each pod, ``services`` what `ready` did."""
+    """base.Network without packets; `map_ports` last said ``ports``, `ready` ``services``."""
 
     def __init__(self) -> None:
         self.ports: dict[PodId, Sequence[HostPort]] = {}
