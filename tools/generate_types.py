@@ -28,11 +28,14 @@ Schema = dict[str, Any]
 Names = tuple[str, str, str]
 """A kind's group, version and kind."""
 
+RAW = "msgspec.Raw"
+"""JSON that stays as it is written until somebody looks into it."""
+
 SPECIAL = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": "Quantity",
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": "IntOrString",
     "io.k8s.apimachinery.pkg.runtime.RawExtension": "Any",
-    META + "FieldsV1": "Any",
+    META + "FieldsV1": RAW,
     META + "Patch": "Any",
     META + "Time": "Time",
     META + "MicroTime": "MicroTime",
@@ -167,14 +170,15 @@ class Generator:
         factory = self.factory(made, wire, prop, kind)
         if "." not in kind and factory == kind and self.is_struct(prop):
             made.needs.add(kind)
-        annotation = kind if factory or kind == "Any" else f"{kind} | None"
+        annotation = kind if factory or kind in ("Any", RAW) else f"{kind} | None"
         if merge := merge_text(prop):
             annotation = f"Annotated[{annotation}, {merge}]"
         name = python_name(wire)
         options = [f"default_factory={factory}"] if factory else []
         if name != wire:
             options = [*(options or ["default=None"]), f'name="{wire}"']
-        return f"{name}: {annotation} = " + (f"msgspec.field({', '.join(options)})" if options else "None")
+        default = f"{RAW}()" if kind == RAW else "None"
+        return f"{name}: {annotation} = " + (f"msgspec.field({', '.join(options)})" if options else default)
 
     def factory(self, made: Class, wire: str, prop: Schema, kind: str) -> str:
         """What makes the default of a field that is never None, or "" for one that may be."""

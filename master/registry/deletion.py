@@ -96,7 +96,7 @@ class Deleter:
             outcome = await commit(core, call.resource, intent)
             return outcome if isinstance(outcome, Lost) else Result(item.deleted_at(outcome).raw, outcome)
         new.metadata.resourceVersion = None
-        value = stored_form(codec.to_dict(new))
+        value = stored_form(codec.to_document(new))
         raw = with_revision(value, item.revision)
         if options.dry_run or raw == item.raw:
             return Result(raw, item.revision, deleted=False)

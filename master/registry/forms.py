@@ -84,6 +84,8 @@ class Forms:
             )
         wanted = bodies.decode(body, struct, call, options)
         metadata.match_request(wanted, call)
+        call.name = wanted.metadata.name or ""
+        await self._admit(call, wanted)
         done = await action.run(self, call, wanted)
         return Result(codec.encode(done), created=True, warnings=tuple(call.warnings))
 
@@ -114,7 +116,7 @@ class Forms:
             return bodies.from_document(changed, struct, call, options)
 
         if isinstance(sub, Projection):
-            return await self._project(call, sub, lambda view: make(codec.to_dict(view)), options)
+            return await self._project(call, sub, lambda view: make(codec.to_document(view)), options)
         plan = Plan(lambda item: _kept(call, make(_document(call, item)), item), self._part(call, sub))
         return await self._writer.update(call, plan, options)
 
@@ -145,9 +147,9 @@ class Forms:
             return codec.convert(struct, merged)
 
         if isinstance(sub, Projection):
-            return await self._project(call, sub, lambda view: make(codec.to_dict(view)), options)
+            return await self._project(call, sub, lambda view: make(codec.to_document(view)), options)
         plan = Plan(
-            lambda item: make(msgspec.json.decode(item.raw) if item else None),
+            lambda item: make(codec.to_document(item.object) if item else None),
             self._part(call, sub),
             creates=sub is None,
             tracked=True,
@@ -242,7 +244,7 @@ def _document(call: Call, item: AnyItem | None) -> Any:
     """The current object as plain JSON, as a patch sees it; also without an object a patch must fail as such."""
     if item is None:
         return {}
-    return msgspec.json.decode(Seen(call.face).raw(item.raw) if call.face else item.raw)
+    return msgspec.json.decode(Seen(call.face).raw(item.raw)) if call.face else codec.to_document(item.object)
 
 
 def _kept(call: Call, obj: Any, item: AnyItem | None) -> Any:

@@ -231,7 +231,7 @@ class Writer:
             meta = obj.metadata
             key = self._core.resources.of(type(obj)).key(meta.namespace or "", meta.name)
             revision, meta.resourceVersion = int(meta.resourceVersion), None
-            made.append(Beside(key, revision, stored_form(codec.to_dict(obj))))
+            made.append(Beside(key, revision, stored_form(codec.to_document(obj))))
         return made
 
     async def _commit(self, strategy: AnyStrategy, intent: Intent, obj: Any, asked: Iterable[str]) -> int | Lost:
@@ -270,8 +270,8 @@ def track(call: Call, new: Any, item: AnyItem | None, options: WriteOptions) -> 
     """
     document = managed_fields.update(
         type(new),
-        codec.to_dict(item.object) if item else None,
-        codec.to_dict(new),
+        codec.to_document(item.object) if item else None,
+        codec.to_document(new),
         manager=manager_of(call, options),
         now=call.now,
         subresource=call.subresource,
@@ -284,9 +284,9 @@ def track(call: Call, new: Any, item: AnyItem | None, options: WriteOptions) -> 
 def encode(new: Any, applied_to: AnyItem | None) -> bytes:
     """The stored form of ``new``; what was applied to an object and changes nothing leaves also its times."""
     new.metadata.resourceVersion = None
-    document = codec.to_dict(new)
+    document = codec.to_document(new)
     if applied_to:
-        document = managed_fields.with_old_times(codec.to_dict(applied_to.object), document)
+        document = managed_fields.with_old_times(codec.to_document(applied_to.object), document)
     return stored_form(document)
 
 

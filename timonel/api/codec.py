@@ -19,6 +19,7 @@ T = TypeVar("T")
 _MAX_STRICT_PROBLEMS = 100
 _ANY = schema_of(Any)
 _METADATA = schema_of(ObjectMeta)
+_OPAQUE = (msgspec.Raw,)
 
 
 def encode(obj: Any) -> bytes:
@@ -94,6 +95,14 @@ def to_dict(obj: Any) -> Any:
     return msgspec.to_builtins(obj, enc_hook=_to_plain)
 
 
+def to_document(obj: Any) -> Any:
+    """`to_dict`, but for the fields of managers: these, half of many an object, stay a `msgspec.Raw`.
+
+    For those who look at the rest and make an object or JSON of it again.
+    """
+    return msgspec.to_builtins(obj, enc_hook=_to_plain, builtin_types=_OPAQUE)
+
+
 def copy(obj: T) -> T:
     """A deep copy."""
     return _decoder(type(obj)).decode(_encoder.encode(obj))
@@ -167,6 +176,8 @@ def _item_schema(schema: Schema) -> Schema:
 def _from_plain(kind: type[Any], value: Any) -> Any:
     if kind is Quantity:
         return Quantity(value)
+    if kind is msgspec.Raw:
+        return value
     if issubclass(kind, CustomObject):
         return _custom(kind, value)
     raise NotImplementedError(f"no API type is a {kind.__name__}")
@@ -189,6 +200,8 @@ def _to_plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, CustomObject):
         return value.to_document()
+    if isinstance(value, msgspec.Raw):
+        return msgspec.json.decode(value)
     raise NotImplementedError(f"a {type(value).__name__} has no JSON form")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from timonel.api import time
 from timonel.api.quantity import Quantity
 from timonel.api.schema import Schema, Shape, fields_of
@@ -21,7 +23,8 @@ def fit(schema: Schema, value: Any, path: str = "") -> Any:
     """
     match schema.shape:
         case Shape.ANY:
-            return value
+            is_written = schema.type is msgspec.Raw and not isinstance(value, msgspec.Raw)
+            return msgspec.Raw(msgspec.json.encode(value)) if is_written else value
         case Shape.STRUCT if isinstance(value, dict):
             fields = fields_of(schema.type)
             return {

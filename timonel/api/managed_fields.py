@@ -8,6 +8,7 @@ fields. Documents are plain decoded JSON; inputs are left as they are and result
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -57,6 +58,8 @@ class _Entry:
     subresource: str
     time: str | None
     fields: FieldSet
+    written: msgspec.Raw | None = None
+    """The fields as they are stored, where they are."""
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
@@ -64,10 +67,11 @@ class _Entry:
         return (self.manager, self.operation, self.api_version if self.operation == _UPDATE else "", self.subresource)
 
     def to_wire(self) -> Document:
-        wire = {"manager": self.manager, "operation": self.operation, "apiVersion": self.api_version}
+        wire: Document = {"manager": self.manager, "operation": self.operation, "apiVersion": self.api_version}
         if self.time:
             wire["time"] = self.time
-        wire |= {"fieldsType": "FieldsV1", "fieldsV1": self.fields}  # type: ignore[dict-item]
+        fields = self.written or msgspec.Raw(msgspec.json.encode(self.fields))
+        wire |= {"fieldsType": "FieldsV1", "fieldsV1": fields}
         if self.subresource:
             wire["subresource"] = self.subresource
         return wire
@@ -290,7 +294,7 @@ def _as_written(struct: type[Any]) -> Document:
 
 def _canonical(schema: Schema, doc: Document) -> Document:
     """`doc` as it will be stored: quantities in their canonical form, no empty or null members."""
-    return doc if isinstance(schema, Record) else codec.to_dict(codec.convert(schema, doc))
+    return doc if isinstance(schema, Record) else codec.to_document(codec.convert(schema, doc))
 
 
 def _reset_fields(schema: Schema, subresource: str) -> frozenset[str]:
@@ -324,7 +328,7 @@ def _wanted_entries(old: Document | None, new: Document, subresource: str) -> _E
         if given == [{}]:
             return {}
         if all(map(_is_valid, given)):
-            return _decode(given)
+            return {key: replace(entry, written=None) for key, entry in _decode(given).items()}
     return _decode(stored)
 
 
@@ -334,7 +338,7 @@ def _is_valid(entry: object) -> bool:
         and entry.get("operation") in (_UPDATE, _APPLY)
         and bool(entry.get("apiVersion"))
         and entry.get("fieldsType") == "FieldsV1"
-        and is_field_set(entry.get("fieldsV1", {}))
+        and is_field_set(_fields(entry.get("fieldsV1", {})))
     )
 
 
@@ -346,11 +350,22 @@ def _decode(wire: list[Document]) -> _Entries:
             each["apiVersion"],
             each.get("subresource", ""),
             each.get("time"),
-            each.get("fieldsV1") or {},
+            _fields(each.get("fieldsV1")) or {},
+            each["fieldsV1"] if isinstance(each.get("fieldsV1"), msgspec.Raw) else None,
         )
         for each in wire
     ]
     return {entry.identity: entry for entry in entries}
+
+
+def _fields(value: Any) -> Any:
+    return _read(bytes(value)) if isinstance(value, msgspec.Raw) else value
+
+
+@lru_cache(maxsize=256)
+def _read(text: bytes) -> Any:
+    """The value of a JSON text: many objects have the very same sets of fields."""
+    return msgspec.json.decode(text)
 
 
 def _with_entries(doc: Document, entries: _Entries) -> Document:
@@ -365,7 +380,7 @@ def _disowned(entries: _Entries, fields: FieldSet) -> _Entries:
     """The entries without `fields`; those that have no others left disappear."""
     left = {key: difference(entry.fields, fields) for key, entry in entries.items()}
     return {
-        key: entry if left[key] == entry.fields else replace(entry, fields=left[key])
+        key: entry if left[key] == entry.fields else replace(entry, fields=left[key], written=None)
         for key, entry in entries.items()
         if left[key]
     }

@@ -85,6 +85,7 @@ class Field:
 
 _NO_MERGE = Merge()
 _ANY = Schema(Shape.ANY, Any)
+_RAW = Schema(Shape.ANY, msgspec.Raw)
 
 
 @cache
@@ -118,7 +119,7 @@ def schema_of(annotation: Any) -> Schema:
         return Schema(Shape.STRUCT, annotation)
     if isinstance(annotation, type) and issubclass(annotation, str | int | float):
         return Schema(Shape.SCALAR, annotation)
-    return _ANY
+    return _RAW if annotation is msgspec.Raw else _ANY
 
 
 def _union(choices: list[Any]) -> Schema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,13 +67,21 @@ def atomics() -> st.SearchStrategy[Doc]:
 full_pods = st.builds(lambda pod, spec: pod | {"spec": pod["spec"] | spec}, pods(), atomics())
 
 
+def plain(doc: Doc) -> Doc:
+    """As who reads the object's JSON has it."""
+    decoded: Doc = msgspec.json.decode(msgspec.json.encode(doc))
+    return decoded
+
+
 def apply(live: Doc | None, applied: Doc, manager: str = "me", now: str = NOW) -> Doc:
-    return managed_fields.apply(core_v1.Pod, live, applied, manager=manager, force=True, now=now, api_version="v1")
+    return plain(
+        managed_fields.apply(core_v1.Pod, live, applied, manager=manager, force=True, now=now, api_version="v1")
+    )
 
 
 def update(live: Doc | None, new: Doc, manager: str = "editor") -> Doc:
     new = codec.to_dict(codec.convert(core_v1.Pod, new))
-    return managed_fields.update(core_v1.Pod, live, new, manager=manager, now=NOW, api_version="v1")
+    return plain(managed_fields.update(core_v1.Pod, live, new, manager=manager, now=NOW, api_version="v1"))
 
 
 def fields(doc: Doc, manager: str) -> FieldSet:

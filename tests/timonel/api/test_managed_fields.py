@@ -17,6 +17,12 @@ Kind = type[apps_v1.Deployment | apps_v1.ControllerRevision | core_v1.Pod | core
 T0, T1, T2 = (f"2026-01-02T03:04:0{second}Z" for second in range(3))
 
 
+def plain(doc: Doc) -> Doc:
+    """As who reads the object's JSON has it."""
+    decoded: Doc = msgspec.json.decode(msgspec.json.encode(doc))
+    return decoded
+
+
 def update(
     old: Doc | None,
     new: Doc,
@@ -31,7 +37,7 @@ def update(
         kind, old, new, manager=manager, now=now, subresource=subresource, api_version=kind.gvk.api_version
     )
     assert (old, new) == before
-    return result
+    return plain(result)
 
 
 def apply(
@@ -56,7 +62,7 @@ def apply(
         api_version=kind.gvk.api_version,
     )
     assert (live, applied) == before
-    return result
+    return plain(result)
 
 
 def deployment(**spec: Any) -> Doc:
