@@ -24,7 +24,7 @@ def container_status(view: View, spec: core_v1.Container, now: datetime) -> core
     state = _state(view, spec, latest, now)
     status = core_v1.ContainerStatus(
         name=spec.name,
-        image=spec.image or "",
+        image=(latest.image if latest is not None else spec.image) or "",
         state=state,
         lastState=_last_state(view, spec, latest, state, before),
         ready=is_ready(view, spec, latest),

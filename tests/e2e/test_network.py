@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 from whole_cluster import IMAGE, SERVES, Namespace, container_id, is_ready, wait_for
 
@@ -19,6 +21,20 @@ def test_pods_of_all_nodes_reach_each_other(ns: Namespace) -> None:
     address = pods["node-1"]["status"]["podIP"]
     assert address in ns.exec("node-1", "ip -4 addr show eth0")
     assert pods["node-1"]["status"]["hostIP"] == "10.77.0.11"
+
+
+def test_pods_of_all_nodes_reach_the_api_at_its_services_address(ns: Namespace) -> None:
+    """With kubectl, a Go program, which finds the API as every client in a pod does: by environment and token."""
+    kubectl = Path(shutil.which("kubectl") or "").resolve()
+    files = [kubectl, *(path for path in (Path("/lib"), Path("/lib64")) if path.is_dir())]
+    volumes = [{"name": path.name, "hostPath": {"path": str(path)}} for path in files]
+    mounts = [{"name": path.name, "mountPath": str(path), "readOnly": True} for path in files]
+    asks = f"{kubectl} auth whoami -o jsonpath={{.status.userInfo.username}} && {kubectl} get --raw /openid/v1/jwks"
+    for node in ("node-1", "node-2", "node-3"):
+        ns.pod(node, asks, nodeName=node, restartPolicy="Never", volumes=volumes, volumeMounts=mounts)
+    for node in ("node-1", "node-2", "node-3"):
+        ns.ended(node)
+        assert ns.logs(node).startswith(f'system:serviceaccount:{ns.name}:default{{"keys":[')
 
 
 def test_names_hosts_and_resolvers(ns: Namespace) -> None:

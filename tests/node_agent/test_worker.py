@@ -122,6 +122,7 @@ class TestRestart:
         await ready(node)
         node.assign(build.pod({"image": "app:2"}, terminationGracePeriodSeconds=1))
         await node.until(lambda: node.statuses["web"].containerStatuses[0].image == "app:2")
+        assert any(c.spec.image == "app:2" for c in node.world.containers.values()), "the image is that which runs"
         await node.until(lambda: any(c.running and c.spec.image == "app:2" for c in node.world.containers.values()))
         assert any(e.text == "Container c0 definition changed, will be restarted" for e in node.events)
 
