@@ -200,7 +200,7 @@ class Master:
 
     async def _use_admission_plugins(self, registry: Registry) -> None:
         """Let admission plugins take part; of those that fail, an Event in the namespace default tells too."""
-        events = EventRecorder(registry, "admission")
+        events = EventRecorder(registry, "admission", component("apiserver"))
         await events.start()
         self._stack.push_async_callback(events.close)
         about = core_v1.ObjectReference(apiVersion="v1", kind="Namespace", name="kube-system")
@@ -275,7 +275,7 @@ async def _admit(registry: Registry, text: str) -> None:
     token = BootstrapToken.parse(text)
     secret = to_secret(token, datetime.now(UTC) + JOIN_TOKEN_LIFETIME, description="given at the master's start")
     try:
-        await registry.create(component("master"), core_v1.Secret, secret.metadata.namespace or "", secret)
+        await registry.create(component("apiserver"), core_v1.Secret, secret.metadata.namespace or "", secret)
     except AlreadyExists:
         log.info("the join token %s is there already", token.id)
 

@@ -58,13 +58,17 @@ def media_type(request: web.BaseRequest, accepted: Sequence[str] = READ) -> str:
     Raises:
         UnsupportedMediaType: it is none of `accepted`.
     """
-    header = request.headers.get("Content-Type", "")
-    name = header.partition(";")[0].strip().lower()
+    name = named_type(request)
     if not name:
         return accepted[0]
     if name not in accepted:
         raise UnsupportedMediaType(accepted)
     return name
+
+
+def named_type(request: web.BaseRequest) -> str:
+    """The media type that a request names; empty when it names none."""
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def to_json(body: bytes, media: str, field_validation: str) -> tuple[bytes, list[str]]:

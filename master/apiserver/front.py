@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from aiohttp import ClientPayloadError, web
+from aiohttp import ClientPayloadError, HttpVersion10, web
 
 from master import tracing
 from master.apiserver import impersonation, metrics, paths, responses
@@ -87,6 +87,8 @@ class Front:
         return response
 
     async def _serve(self, http: web.BaseRequest, target: paths.Target | None) -> web.StreamResponse:
+        if http.version < HttpVersion10:
+            raise BadRequest("the request is no HTTP: its first line names no version")
         who = await self._acting_user(http, target)
         async with self._gate.turn(http, who, target):
             extension = self._aggregator.serving(http.path)

@@ -31,7 +31,7 @@ from master.registry.bodies import APPLY_PATCH, PATCH_TYPES
 from master.registry.verbs import Registry
 from master.registry.watching import Frame, WatchFrames
 from timonel.api import codec, fields
-from timonel.api.errors import BadRequest, NoSuchMethod, NoSuchPath, NotAcceptable
+from timonel.api.errors import BadRequest, NoSuchMethod, NoSuchPath, NotAcceptable, UnsupportedMediaType
 from timonel.api.types import meta_v1
 
 ONE = frozenset({Form.PLAIN, Form.TABLE, Form.METADATA})
@@ -207,7 +207,9 @@ class ResourceApi:
 
     async def _patch(self, asked: Asked) -> web.Response:
         choice = self._negotiate(asked, WRITTEN)
-        kind = bodies.media_type(asked.http, PATCH_TYPES)
+        kind = bodies.named_type(asked.http)
+        if kind not in PATCH_TYPES and asked.resource.struct is not None:
+            raise UnsupportedMediaType
         applies = kind == APPLY_PATCH
         manager = "" if applies else _manager(asked)
         wanted = options.write_options(asked.http.query, "PatchOptions", apply=applies, default_manager=manager)

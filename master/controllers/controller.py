@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from master.controllers.actions import Action
 from master.controllers.view import View
-from master.registry.base import User, component, service_account
+from master.registry.base import User, component, service_account, system_user
 from master.registry.objects import APIObject
 from timonel.api.errors import StatusError
 from timonel.api.meta import controller_of
@@ -61,7 +61,7 @@ class Controller:
         if self.account == API_SERVER:
             return component(API_SERVER)
         if self.account.startswith("system:"):
-            return User(self.account, groups=("system:authenticated",))
+            return system_user(self.account.removeprefix("system:"))
         return service_account("kube-system", self.account or f"{self.name}-controller")
 
 

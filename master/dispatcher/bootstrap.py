@@ -11,7 +11,7 @@ from master.bootstrap_tokens import BootstrapToken, TokenRefused, TokenUnknown
 from master.dispatcher.objects import TRIES
 from master.dispatcher.peers import Context, Refused, node_of
 from master.pki import CsrRefused, Pki
-from master.registry.base import component
+from master.registry.base import system_user
 from master.registry.verbs import Registry
 from timonel.api import codec, names
 from timonel.api.errors import Conflict, NotFound, StatusError
@@ -19,6 +19,9 @@ from timonel.api.types import core_v1
 from timonel.rpc import node_pb2
 
 log = logging.getLogger(__name__)
+
+DISPATCHER = system_user("timonel-dispatcher")
+"""Who the dispatcher is where it does not write for a node; its roles are in the table of default roles."""
 
 
 class Admission:
@@ -32,7 +35,7 @@ class Admission:
         self._registry = registry
         self._pki = pki
         self._connected = connected
-        self._user = component("bootstrap-signer")
+        self._user = DISPATCHER
 
     async def join(self, request: node_pb2.JoinRequest) -> node_pb2.Credentials:
         """A certificate for a machine that shows a token.

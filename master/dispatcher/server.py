@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from master.dispatcher.bootstrap import Admission
+from master.dispatcher.bootstrap import DISPATCHER, Admission
 from master.dispatcher.feed import Feed
 from master.dispatcher.peers import Context, Refused
 from master.dispatcher.session import Settings
@@ -73,7 +73,7 @@ class Dispatcher:
         self._hosts = list(hosts)
         self._address = address
         self._feed = Feed({kind: registry.cache(struct) for kind, struct in FEED_KINDS.items()})
-        self._recorder = EventRecorder(registry, "dispatcher")
+        self._recorder = EventRecorder(registry, "dispatcher", DISPATCHER)
         self._sessions = Sessions(registry, self._feed, self._recorder, settings)
         self._admission = Admission(registry, pki, self._sessions.connected)
         self._servers: list[grpc.aio.Server] = []

@@ -22,8 +22,13 @@ ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
 
 
 def component(name: str) -> User:
-    """The user of a part of the master, for instance ``system:kube-scheduler``; it may do everything."""
+    """The user of a part of the API server itself, for instance ``system:apiserver``; it may do everything."""
     return User(f"system:{name}", groups=("system:masters", "system:authenticated"))
+
+
+def system_user(name: str) -> User:
+    """The user of another part of the master, for instance ``system:kube-scheduler``: it may do what roles say."""
+    return User(f"system:{name}", groups=("system:authenticated",))
 
 
 def service_account(namespace: str, name: str) -> User:

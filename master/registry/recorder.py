@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from master.registry.base import User, WriteOptions, component
+from master.registry.base import User, WriteOptions
 from master.registry.objects import APIObject
 from master.registry.verbs import Registry
 from timonel.api import codec, errors
@@ -46,10 +46,10 @@ class EventRecorder:
     and logged.
     """
 
-    def __init__(self, registry: Registry, source: str, user: User | None = None) -> None:
+    def __init__(self, registry: Registry, source: str, user: User) -> None:
         self._registry = registry
         self._source = source
-        self._user = user or component(source)
+        self._user = user
         self._queue: asyncio.Queue[_Told] = asyncio.Queue(QUEUED)
         self._written: OrderedDict[_Told, _Written] = OrderedDict()
         self._task: asyncio.Task[None] | None = None

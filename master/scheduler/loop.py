@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from master.metrics import Computed, Metric
-from master.registry.base import WriteOptions, component
+from master.registry.base import WriteOptions, system_user
 from master.registry.recorder import EventRecorder
 from master.registry.verbs import Registry
 from master.scheduler import metrics
@@ -27,7 +27,7 @@ from timonel.api.types import core_v1, meta_v1
 log = logging.getLogger(__name__)
 
 NAME = "default-scheduler"
-USER = component("kube-scheduler")
+USER = system_user("kube-scheduler")
 BATCH = 128
 """Pods placed before the event loop gets a turn."""
 
@@ -39,7 +39,7 @@ class Scheduler:
         self._registry = registry
         self._nodes = registry.cache(core_v1.Node)
         self._pods = registry.cache(core_v1.Pod)
-        self._recorder = EventRecorder(registry, NAME)
+        self._recorder = EventRecorder(registry, NAME, USER)
         self._table = NodeTable()
         self._queue = SchedulingQueue()
         self._placer = Placer(load() if plugins is None else plugins)

@@ -207,14 +207,18 @@ class RequestEntityTooLarge(StatusError):
 
 
 class UnsupportedMediaType(StatusError):
-    """415: the body is of a type that the server does not read."""
+    """415: the body is of a type that the server does not read; ``accepted`` are those that the kind has."""
 
     code = 415
     reason = "UnsupportedMediaType"
 
-    def __init__(self, accepted: Iterable[str]) -> None:
+    def __init__(self, accepted: Iterable[str] = ()) -> None:
         known = ", ".join(accepted)
-        super().__init__(f"the body of the request was in an unknown format - accepted media types include: {known}")
+        super().__init__(
+            f"the body of the request was in an unknown format - accepted media types include: {known}"
+            if known
+            else "415: Unsupported Media Type"
+        )
 
 
 class Invalid(StatusError):

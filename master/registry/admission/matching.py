@@ -16,6 +16,7 @@ Rule = v1.RuleWithOperations | v1.NamedRuleWithOperations | v1beta1.NamedRuleWit
 ANY = "*"
 EXACT = "Exact"
 OWN_GROUP = "admissionregistration.k8s.io"
+REVIEWS = ("authentication.k8s.io", "authorization.k8s.io")
 """Its kinds are never sent to webhooks: a configuration that refuses everything could not be taken back."""
 
 
@@ -30,9 +31,9 @@ class HasResource(Protocol):
 F = TypeVar("F", bound=HasResource)
 
 
-def is_exempt(resource: Resource) -> bool:
-    """Whether no webhook ever hears of writes of this resource."""
-    return resource.gvk.group == OWN_GROUP
+def is_exempt(resource: Resource, *, policies: bool = False) -> bool:
+    """Whether no webhook, or no policy, ever hears of writes of this resource. Policies leave reviews alone."""
+    return resource.gvk.group == OWN_GROUP or (policies and resource.gvk.group in REVIEWS)
 
 
 def form_for(

@@ -1,6 +1,7 @@
 """The roles that every cluster has from its first start, with whom they are bound to: Kubernetes' (v1.35), as
 https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings explains them, and
-``system:aggregated-metrics-reader``, which comes with metrics.k8s.io.
+``system:aggregated-metrics-reader``, which comes with metrics.k8s.io, and ``system:timonel-dispatcher``, which lets
+nodes join and tells of what happens on them.
 
 `policy` reads this. A line at the margin names a role; one with a namespace before it is a Role, all others are
 ClusterRoles. ``into edit`` adds its rules to those of another role; a role without rules is made of what is added.
@@ -184,6 +185,8 @@ system:volume-scheduler for User system:kube-scheduler
   get,list,watch storage.k8s.io storageclasses
   get,list,patch,update,watch core persistentvolumeclaims
 view into edit
+system:timonel-dispatcher for User system:timonel-dispatcher
+  create,patch,update core,events.k8s.io events
 system:controller:attachdetach-controller
   list,watch core persistentvolumeclaims,persistentvolumes
   get,list,watch core nodes
@@ -409,6 +412,8 @@ kube-public/system:controller:bootstrap-signer
   create,patch,update core,events.k8s.io events
 kube-system/system:controller:bootstrap-signer
   get,list,watch core secrets
+kube-system/system:timonel-dispatcher for User system:timonel-dispatcher
+  get,update core secrets
 kube-system/system:controller:cloud-provider
   create,get,list,watch core configmaps
 kube-system/system:controller:token-cleaner

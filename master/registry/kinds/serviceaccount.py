@@ -14,6 +14,7 @@ from timonel.api.types import authentication_v1, core_v1
 HOUR = 3600
 SHORTEST = 600
 LONGEST = 1 << 32
+TOKEN_REQUEST = authentication_v1.TokenRequest.gvk.group_kind
 BOUND_KINDS: dict[str, type[Any]] = {"Pod": core_v1.Pod, "Secret": core_v1.Secret, "Node": core_v1.Node}
 
 
@@ -34,9 +35,12 @@ class Token(Action[authentication_v1.TokenRequest]):
         spec = body.spec
         if spec.expirationSeconds is None:
             spec.expirationSeconds = HOUR
+        if (body.metadata.name or call.name) != call.name:
+            why = "must match the service account name if specified"
+            raise Invalid(TOKEN_REQUEST, call.name, [invalid(Path("metadata.name"), body.metadata.name, why)])
         faults = list(_faults(spec))
         if faults:
-            raise Invalid("TokenRequest.authentication.k8s.io", "", faults)
+            raise Invalid(TOKEN_REQUEST, "", faults)
         account = await actor.reader.current(core_v1.ServiceAccount, call.namespace, call.name)
         if account is None:
             raise NotFound("serviceaccounts", call.name)

@@ -23,6 +23,7 @@ from master.dispatcher.session import Settings
 from master.pki import KeyPair, Pki
 from master.registry import authz
 from master.registry.base import component
+from master.registry.rbac_bootstrap import bootstrap_rbac
 from master.registry.verbs import Registry
 from master.serviceaccounts import RegistryMinter, RegistryObjects, TokenIssuer
 from master.store.embedded import EmbeddedStore
@@ -253,11 +254,12 @@ async def master(tmp_path: Path) -> AsyncIterator[Master]:
         registry = Registry(store, authz.load())
         await registry.start()
         stack.push_async_callback(registry.close)
-        for namespace in ("default", "kube-system", "kube-node-lease"):
+        for namespace in ("default", "kube-system", "kube-public", "kube-node-lease"):
             try:
                 await registry.create(ADMIN, core_v1.Namespace, "", f'{{"metadata":{{"name":"{namespace}"}}}}'.encode())
             except AlreadyExists:
                 continue
+        await bootstrap_rbac(registry)
         await registry.create(ADMIN, core_v1.ServiceAccount, "default", b'{"metadata":{"name":"default"}}')
         pki = Pki.open(tmp_path / "pki")
         registry.use_minter(RegistryMinter(TokenIssuer(pki.service_account_key), RegistryObjects(registry.reader)))

@@ -56,7 +56,7 @@ async def test_a_node_sees_its_own(node: Any) -> None:
     ],
 )
 async def test_a_node_sees_nothing_else(node: Any, kind: type[Any], namespace: str, name: str) -> None:
-    with pytest.raises(Forbidden, match="node 'node-1'|cannot get resource"):
+    with pytest.raises(Forbidden, match=r"node 'node-1'|cannot get resource"):
         await node.get(kind, name, namespace)
 
 

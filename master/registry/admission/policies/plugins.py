@@ -34,7 +34,7 @@ class ValidatingPolicies(Plugin):
 
     def sees(self, attributes: Attributes) -> bool:
         """Every write, subresources too, while there are policies that are bound."""
-        if is_exempt(attributes.call.resource):
+        if is_exempt(attributes.call.resource, policies=True):
             return False
         return any(True for _ in attributes.reader.all_cached(v1.ValidatingAdmissionPolicyBinding))
 
@@ -92,7 +92,7 @@ class MutatingPolicies(Plugin):
 
     def sees(self, attributes: Attributes) -> bool:
         """Every write, subresources too, while there are policies that are bound."""
-        if attributes.operation not in self.operations or is_exempt(attributes.call.resource):
+        if attributes.operation not in self.operations or is_exempt(attributes.call.resource, policies=True):
             return False
         return any(True for _ in attributes.reader.all_cached(v1beta1.MutatingAdmissionPolicyBinding))
 
