@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+from master.apiserver.openapi.custom import AnyStruct
 from master.apiserver.openapi.operations import paths
-from master.apiserver.openapi.schemas import V2, V3, AnyType, Dialect, build, name_of
+from master.apiserver.openapi.schemas import V2, V3, Dialect, build, name_of
 from master.apiserver.openapi.wording import path_item, refusals
 from master.apiserver.served import Groups, GroupVersion
 from timonel.api.types import meta_v1
@@ -45,9 +46,9 @@ def _paths(group_versions: Iterable[GroupVersion], dialect: Dialect) -> Document
     return {path.url: path_item(path, gv, dialect) for gv in group_versions for path in paths(gv)}
 
 
-def _roots(group_versions: Iterable[GroupVersion]) -> list[AnyType]:
+def _roots(group_versions: Iterable[GroupVersion]) -> list[AnyStruct]:
     """All that operations take and give."""
-    roots: set[AnyType] = {meta_v1.WatchEvent, meta_v1.Status}
+    roots: set[AnyStruct] = {meta_v1.WatchEvent, meta_v1.Status}
     for gv in group_versions:
         for path in paths(gv):
             for operation in path.operations:

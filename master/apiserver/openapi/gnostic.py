@@ -46,11 +46,11 @@ def _path(item: Json) -> bytes:
 
 
 def _operation(operation: Json) -> bytes:
-    tags = b"".join(string(1, tag) for tag in operation["tags"])
-    produces = b"".join(string(6, media_type) for media_type in operation["produces"])
-    consumes = b"".join(string(7, media_type) for media_type in operation["consumes"])
-    head = tags + string(5, operation["operationId"]) + produces + consumes
-    return head + _parameters(8, operation["parameters"]) + _extensions(13, operation)
+    tags = b"".join(string(1, tag) for tag in operation.get("tags", ()))
+    produces = b"".join(string(6, media_type) for media_type in operation.get("produces", ()))
+    consumes = b"".join(string(7, media_type) for media_type in operation.get("consumes", ()))
+    head = tags + string(5, operation.get("operationId", "")) + produces + consumes
+    return head + _parameters(8, operation.get("parameters", ())) + _extensions(13, operation)
 
 
 def _parameters(number: int, parameters: Iterable[Json]) -> bytes:
@@ -63,10 +63,10 @@ def _parameters(number: int, parameters: Iterable[Json]) -> bytes:
 
 
 def _parameter(parameter: Json) -> bytes:
-    content = string(2, parameter["in"]) + string(3, parameter["description"]) + string(4, parameter["name"])
+    content = string(2, parameter["in"]) + string(3, parameter.get("description", "")) + string(4, parameter["name"])
     if parameter["in"] == "path":
-        return submessage(_PATH, b"\x08\x01" + content + string(5, parameter["type"]))
-    return submessage(_QUERY, content + string(6, parameter["type"]))
+        return submessage(_PATH, b"\x08\x01" + content + string(5, parameter.get("type", "")))
+    return submessage(_QUERY, content + string(6, parameter.get("type", "")))
 
 
 def _schema(schema: Json) -> bytes:
@@ -74,7 +74,7 @@ def _schema(schema: Json) -> bytes:
         string(number, schema[key]) for number, key in ((1, "$ref"), (2, "format"), (4, "description")) if key in schema
     ]
     parts += [string(19, name) for name in schema.get("required", ())]
-    if "additionalProperties" in schema:
+    if isinstance(schema.get("additionalProperties"), Mapping):
         parts.append(submessage(21, submessage(1, _schema(schema["additionalProperties"]))))
     if "type" in schema:
         parts.append(submessage(22, string(1, schema["type"])))

@@ -14,13 +14,8 @@ def merged(document: Document, others: list[tuple[str, Document]]) -> Document:
     """
     paths, definitions = dict(document["paths"]), dict(document["definitions"])
     for prefix, other in others:
-        found = other.get("paths")
-        for path, item in found.items() if isinstance(found, dict) else ():
+        for path, item in other["paths"].items():
             if path == prefix or path.startswith(f"{prefix}/"):
                 paths.setdefault(path, item)
-        definitions = {**_dict(other.get("definitions")), **definitions}
+        definitions = {**other["definitions"], **definitions}
     return {**document, "paths": paths, "definitions": definitions}
-
-
-def _dict(found: Any) -> Document:
-    return found if isinstance(found, dict) else {}

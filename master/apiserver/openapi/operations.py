@@ -5,19 +5,16 @@ from dataclasses import dataclass, replace
 
 from master.apiserver.negotiation import JSON, YAML
 from master.apiserver.openapi import parameters
-from master.apiserver.openapi.custom import AnyCustom, ListOf
+from master.apiserver.openapi.custom import AnyStruct, ListOf
 from master.apiserver.openapi.parameters import Parameter
 from master.apiserver.served import GroupVersion, ServedResource, ServedSubresource
 from master.registry.bodies import patch_types
 from timonel.api import scheme
 from timonel.api.custom import CustomObject
 from timonel.api.gvk import GVK
-from timonel.api.struct import Struct
 from timonel.api.types import meta_v1
 
 OBJECT_TYPES = (JSON, YAML)
-
-AnyStruct = type[Struct] | AnyCustom
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +105,16 @@ def _collection(item: ServedResource, subject: str) -> Iterator[Operation]:
         yield _create(subject, gvk, struct)
     if "deletecollection" in item.verbs:
         options = (*parameters.DELETING, *(each for each in parameters.LISTING if each.name != "watch"))
-        verb = "deletecollection"
-        yield Operation("delete", verb, subject, meta_v1.Status, options, body=_DELETE_OPTIONS, action=verb, gvk=gvk)
+        yield Operation(
+            "delete",
+            "delete",
+            f"Collection{subject}",
+            meta_v1.Status,
+            options,
+            body=_DELETE_OPTIONS,
+            action="deletecollection",
+            gvk=gvk,
+        )
 
 
 def _list(item: ServedResource, subject: str) -> Operation:
@@ -158,5 +163,5 @@ def _subresource(sub: ServedSubresource, subject: str) -> Iterator[Operation]:
         return
     for method, verb in _CONNECTS.items():
         if verb in sub.verbs and (sub.name == "proxy" or method in ("get", "post")):
-            name = f"connect{method.capitalize()}"
-            yield Operation(method, name, subject, None, options, action="connect", gvk=sub.gvk)
+            named = f"{method.capitalize()}{subject}"
+            yield Operation(method, "connect", named, None, options, action="connect", gvk=sub.gvk)

@@ -5,19 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from master.apiserver.openapi import custom
+from master.apiserver.openapi import custom, simple
+from master.apiserver.openapi.custom import AnyStruct
 from master.apiserver.openapi.descriptions import NO_TEXT, TypeText, module_texts
 from timonel.api.custom import CustomObject
 from timonel.api.gvk import GVK
-from timonel.api.quantity import Quantity
 from timonel.api.schema import Merge, Schema, Shape, fields_of
 from timonel.api.struct import Struct
 from timonel.api.types import meta_v1
 
 Document = dict[str, Any]
 
-QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
-INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 GVK_KEY = "x-kubernetes-group-version-kind"
 
 _SCALARS: dict[type, Document] = {
@@ -42,11 +40,7 @@ V2 = Dialect("#/definitions/", unions=False)
 V3 = Dialect("#/components/schemas/", unions=True)
 
 
-AnyType = type[Struct] | custom.AnyCustom
-"""What has a schema."""
-
-
-def name_of(struct: AnyType) -> str:
+def name_of(struct: AnyStruct) -> str:
     """The schema's name of a type, for instance `io.k8s.api.core.v1.Pod`."""
     if isinstance(struct, custom.ListOf) or issubclass(struct, CustomObject):
         return custom.name_of(struct)
@@ -54,7 +48,7 @@ def name_of(struct: AnyType) -> str:
     return f"{getattr(module, 'SCHEMA_PREFIX', f'io.timonel.{struct.__module__}')}.{struct.__name__}"
 
 
-def reference(struct: AnyType, dialect: Dialect) -> Document:
+def reference(struct: AnyStruct, dialect: Dialect) -> Document:
     """A reference to a type's schema."""
     return {"$ref": f"{dialect.refs}{name_of(struct)}"}
 
@@ -64,21 +58,22 @@ def gvk_extension(gvk: GVK) -> dict[str, str]:
     return {"group": gvk.group, "version": gvk.version, "kind": gvk.kind}
 
 
-def build(roots: Iterable[AnyType], dialect: Dialect) -> dict[str, Document]:
+def build(roots: Iterable[AnyStruct], dialect: Dialect) -> dict[str, Document]:
     """The schemas of `roots` and of all that they refer to, by name and in order of name."""
     builder = _Builder(dialect)
     pending = list(roots)
-    done: dict[str, Document] = {QUANTITY: _quantity(dialect), INT_OR_STRING: _int_or_string(dialect)}
+    done: dict[str, Document] = {simple.PATCH: simple.document(simple.PATCH, unions=dialect.unions)}
     while pending:
         struct = pending.pop()
         name = name_of(struct)
         if name not in done:
             done[name] = builder.schema(struct)
             pending.extend(_referred(struct))
+    done |= {name: simple.document(name, unions=dialect.unions) for name in builder.simple}
     return dict(sorted(done.items()))
 
 
-def _referred(struct: AnyType) -> Iterable[AnyType]:
+def _referred(struct: AnyStruct) -> Iterable[AnyStruct]:
     if isinstance(struct, custom.ListOf) or issubclass(struct, CustomObject):
         yield from (meta_v1.ObjectMeta, meta_v1.ListMeta)
         return
@@ -95,8 +90,10 @@ class _Builder:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
+        self.simple: set[str] = set()
+        """The schemas that were referred to and are not of Structs."""
 
-    def schema(self, struct: AnyType) -> Document:
+    def schema(self, struct: AnyStruct) -> Document:
         """The schema of a type."""
         if isinstance(struct, custom.ListOf) or issubclass(struct, CustomObject):
             return self.custom(struct)
@@ -104,10 +101,11 @@ class _Builder:
 
     def custom(self, kind: custom.AnyCustom) -> Document:
         """The schema of a custom kind, or of its lists."""
-        referred: list[AnyType] = [meta_v1.ObjectMeta, meta_v1.ListMeta]
-        referred += [kind.item] if isinstance(kind, custom.ListOf) else []
-        references = {each: self._reference(name_of(each)) for each in referred}
-        document = custom.schema_of(kind, references, unions=self._dialect.unions)
+
+        def refer(struct: AnyStruct, description: str) -> Document:
+            return self._property(self._reference(name_of(struct)), Merge(), description)
+
+        document = custom.schema_of(kind, refer, unions=self._dialect.unions)
         return {**document, GVK_KEY: [gvk_extension(kind.gvk)]}
 
     def struct(self, struct: type[Struct]) -> Document:
@@ -117,7 +115,7 @@ class _Builder:
         if text.description:
             document["description"] = text.description
         document["properties"] = {
-            name: self._property(field.schema, field.merge, text.fields.get(name, ""))
+            name: self._property(self._type(field.schema, struct), field.merge, text.fields.get(name, ""))
             for name, field in fields_of(struct).items()
         }
         if struct.required_fields:
@@ -129,51 +127,29 @@ class _Builder:
             document[GVK_KEY] = [gvk_extension(gvk)]
         return document
 
-    def _property(self, schema: Schema, merge: Merge, description: str) -> Document:
-        document = self._type(schema) | _merge_extensions(merge)
-        return {"description": description, **document} if description else document
+    def _property(self, document: Document, merge: Merge, description: str) -> Document:
+        """Beside a bare reference nothing may stand in version 3, so it is wrapped."""
+        beside = ({"description": description} if description else {}) | _merge_extensions(merge)
+        if beside and "$ref" in document and self._dialect.unions:
+            document = {"allOf": [document]}
+        return {**beside, **document}
 
-    def _type(self, schema: Schema) -> Document:
+    def _type(self, schema: Schema, owner: type[Struct]) -> Document:
+        name = simple.name_of(schema, owner)
+        if name is not None:
+            self.simple.add(name)
+            return self._reference(name)
         match schema.shape:
             case Shape.STRUCT:
                 return self._reference(name_of(schema.type))
             case Shape.LIST if schema.items is not None:
-                return {"type": "array", "items": self._type(schema.items)}
+                return {"type": "array", "items": self._type(schema.items, owner)}
             case Shape.MAP if schema.items is not None:
-                return {"type": "object", "additionalProperties": self._type(schema.items)}
-            case Shape.INT_OR_STRING:
-                return self._reference(INT_OR_STRING)
-            case Shape.SCALAR if schema.type is Quantity:
-                return self._reference(QUANTITY)
-            case Shape.SCALAR:
-                return _scalar(schema)
-        return {}  # any JSON, such as the default value of a property of a custom resource
+                return {"type": "object", "additionalProperties": self._type(schema.items, owner)}
+        return _SCALARS[schema.type] | ({"format": schema.format} if schema.format else {})
 
     def _reference(self, name: str) -> Document:
-        """Beside a bare reference nothing may stand in version 3, so it is wrapped."""
-        bare = {"$ref": f"{self._dialect.refs}{name}"}
-        return {"allOf": [bare]} if self._dialect.unions else bare
-
-
-def _scalar(schema: Schema) -> Document:
-    document = dict(_SCALARS[schema.type])
-    if schema.format:
-        document["format"] = "date-time" if schema.format == "micro-time" else schema.format
-    return document
-
-
-def _quantity(dialect: Dialect) -> Document:
-    text = "A decimal number with an optional suffix: SI (m, k, M, G, T, P, E), binary (Ki to Ei), or an exponent."
-    if dialect.unions:
-        return {"description": text, "oneOf": [{"type": "string"}, {"type": "number"}]}
-    return {"description": text, "type": "string"}
-
-
-def _int_or_string(dialect: Dialect) -> Document:
-    text = "An integer, or a string such as a percentage or the name of a port."
-    if dialect.unions:
-        return {"description": text, "format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}
-    return {"description": text, "type": "string", "format": "int-or-string"}
+        return {"$ref": f"{self._dialect.refs}{name}"}
 
 
 def _merge_extensions(merge: Merge) -> Document:

@@ -1,10 +1,12 @@
 """Words operations as one version of OpenAPI has them."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
-from master.apiserver.openapi import parameters
-from master.apiserver.openapi.operations import OBJECT_TYPES, AnyStruct, Body, Operation, Path
+from master.apiserver.openapi import parameters, simple
+from master.apiserver.openapi.custom import AnyStruct
+from master.apiserver.openapi.operations import OBJECT_TYPES, Body, Operation, Path
 from master.apiserver.openapi.parameters import Parameter
 from master.apiserver.openapi.schemas import GVK_KEY, V3, Dialect, gvk_extension, reference
 from master.apiserver.served import GroupVersion
@@ -25,10 +27,10 @@ def path_item(path: Path, gv: GroupVersion, dialect: Dialect) -> Document:
 
 
 def _operation(operation: Operation, gv: GroupVersion, dialect: Dialect) -> Document:
-    tag = gv.api_version.replace("/", "_").replace(".", "_") if gv.group else f"core_{gv.version}"
-    group = "".join(part.capitalize() for part in tag.split("_"))
+    group = _words(gv.group.removesuffix(".k8s.io") or "core")
+    tag = f"{group}_{gv.version}"
     document: Document = {
-        "operationId": f"{operation.verb}{group}{operation.subject}",
+        "operationId": f"{operation.verb}{_upper(group)}{_upper(gv.version)}{operation.subject}",
         "tags": [tag],
         "parameters": [_parameter(each, dialect) for each in operation.parameters],
         "responses": _responses(operation, dialect),
@@ -43,6 +45,16 @@ def _operation(operation: Operation, gv: GroupVersion, dialect: Dialect) -> Docu
     if operation.gvk:
         document[GVK_KEY] = gvk_extension(operation.gvk)
     return document
+
+
+def _words(group: str) -> str:
+    """A group's name as generators of clients want it: rbacAuthorization."""
+    first, *others = re.split(r"[.-]", group)
+    return first + "".join(map(_upper, others))
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _add_body(document: Document, body: Body, dialect: Dialect) -> None:
@@ -85,7 +97,7 @@ def _phrase(code: int) -> str:
 
 
 def _schema(struct: AnyStruct | None, dialect: Dialect) -> Document:
-    return reference(struct, dialect) if struct else {"type": "object"}
+    return reference(struct, dialect) if struct else {"$ref": f"{dialect.refs}{simple.PATCH}"}
 
 
 def _parameter(parameter: Parameter, dialect: Dialect) -> Document:

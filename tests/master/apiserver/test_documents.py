@@ -121,6 +121,15 @@ async def test_version_2_refers_to_what_it_defines(http: aiohttp.ClientSession) 
     assert json.dumps(document["info"]["version"]).startswith('"v1.35')
 
 
+async def test_operations_are_named_as_generators_of_clients_know_them(http: aiohttp.ClientSession) -> None:
+    paths = (await get(http, "/openapi/v2"))["paths"]
+    emptying = paths["/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles"]["delete"]
+    assert emptying["operationId"] == "deleteRbacAuthorizationV1CollectionNamespacedRole"
+    assert emptying["tags"] == ["rbacAuthorization_v1"]
+    connecting = paths["/api/v1/namespaces/{namespace}/pods/{name}/exec"]["get"]
+    assert connecting["operationId"] == "connectCoreV1GetNamespacedPodExec"
+
+
 async def test_the_keys_of_service_accounts_are_published(http: aiohttp.ClientSession) -> None:
     configuration = await get(http, "/.well-known/openid-configuration")
     assert configuration["jwks_uri"].endswith("/openid/v1/jwks")
