@@ -153,11 +153,14 @@ class Aggregator:
         self._extensions[_key(new)] = Extension(new, server, self._registry)
 
     def _status_changed(self, old: APIService, new: APIService) -> None:
-        """Wakes nobody: what is written here tells nothing new."""
+        """Look again where it does not say what was found: others may write it too."""
         known = self._extensions.get(_key(new))
-        if known is not None:
-            known.api = new
-            self.generation += is_available(old) != is_available(new)
+        if known is None:
+            return
+        known.api = new
+        self.generation += is_available(old) != is_available(new)
+        if known.found is not None and with_verdict(new, known.found, "") is not None:
+            self._woken.set()
 
     def _drop(self, key: GroupVersionName) -> None:
         extension = self._extensions.pop(key, None)
@@ -206,6 +209,8 @@ class Aggregator:
     async def _judge(self, api: APIService) -> Verdict:
         """Look at the server of one APIService and write down what is found."""
         verdict = await self._verdict(api)
+        if (extension := self._extensions.get(_key(api))) is not None:
+            extension.found = verdict
         conditions = with_verdict(api, verdict, self._registry.core.now())
         if conditions is not None:
             changed = codec.copy(api)

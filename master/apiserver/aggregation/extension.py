@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import logging
 import ssl
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
-import msgspec
 from aiohttp import web
 from multidict import CIMultiDict
 
-from master.apiserver.aggregation import discovered
+from master.apiserver.aggregation import discovered, swagger
 from master.apiserver.aggregation.availability import PASSED, Verdict, failed_discovery, is_available
 from master.apiserver.aggregation.discovered import Document
 from master.apiserver.asked import verb_of
@@ -29,6 +29,8 @@ from master.registry.verbs import Registry
 from timonel.api.errors import ServiceUnavailable
 from timonel.api.gvk import GVK
 from timonel.api.types import apiregistration_v1 as v1
+
+log = logging.getLogger(__name__)
 
 ASK_SECONDS = 5.0
 AGGREGATOR = User("system:kube-aggregator", groups=("system:masters", "system:authenticated"))
@@ -50,6 +52,8 @@ class Extension:
 
     def __init__(self, api: v1.APIService, server: Server, registry: Registry) -> None:
         self.api = api
+        self.found: Verdict | None = None
+        """What the last look found."""
         self.serves: GroupVersion | None = None
         """What its server last said that it serves."""
         self.openapi: Document | None = None
@@ -138,10 +142,10 @@ class Extension:
         """Its OpenAPI 2 document; a server without one is as good as others."""
         try:
             status, raw = await self._ask("/openapi/v2")
-            found = msgspec.json.decode(raw) if status == 200 else None
-        except (ServiceUnavailable, msgspec.MsgspecError):
+            return swagger.read(raw) if status == 200 else None
+        except (ServiceUnavailable, ValueError) as error:
+            log.info("%s has no OpenAPI 2 document: %s", self.path, error)
             return None
-        return found if isinstance(found, dict) else None
 
 
 def server_name(service: v1.ServiceReference) -> str:

@@ -44,10 +44,11 @@ RESOURCES = {
 OPENAPI_V2 = {
     "swagger": "2.0",
     "paths": {
-        f"{PATH}/flunders": {"get": {"operationId": "listFlunder", "responses": {"200": {"description": "OK"}}}},
+        f"{PATH}/flunders": {"get": {"operationId": "listFlunder", "parameters": [{"$ref": "#/parameters/limit-1"}]}},
         "/apis/apps/v1/deployments": {"get": {"operationId": "notYours", "responses": {}}},
     },
-    "definitions": {"com.example.wardle.v1alpha1.Flunder": {"type": "object"}},
+    "parameters": {"limit-1": {"name": "limit", "in": "query", "type": "integer"}},
+    "definitions": {"com.example.wardle.v1alpha1.Flunder": {"type": "object", "additionalProperties": True}},
 }
 
 
@@ -58,6 +59,7 @@ class Extension:
     port: int = 0
     asked_by: dict[str, list[str]] = field(default_factory=dict)
     is_well: bool = True
+    openapi_v2: Any = field(default_factory=lambda: OPENAPI_V2)
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -72,7 +74,7 @@ class Extension:
         if request.path == PATH:
             return web.json_response(RESOURCES)
         if request.path == "/openapi/v2":
-            return web.json_response(OPENAPI_V2)
+            return web.json_response(self.openapi_v2)
         if request.path == "/openapi/v3":
             url = f"/openapi/v3/apis/{GROUP}/{VERSION}?hash=1"
             return web.json_response({"paths": {PATH.strip("/"): {"serverRelativeURL": url}}})

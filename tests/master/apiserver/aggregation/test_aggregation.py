@@ -7,7 +7,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from master.apiserver.openapi import gnostic
 from master.registry.base import component
+from timonel.api import codec
 from timonel.api.types import apiextensions_v1, apiregistration_v1, core_v1, discovery_v1
 
 NAME = "v1alpha1.wardle.example.com"
@@ -103,6 +105,38 @@ async def test_openapi(http: aiohttp.ClientSession, registered: None) -> None:
     assert f"{PATH}/flunders" in everything["paths"]
     assert everything["paths"]["/apis/apps/v1/deployments"]["get"]["operationId"] != "notYours"
     assert "com.example.wardle.v1alpha1.Flunder" in everything["definitions"]
+    [limit] = everything["paths"][f"{PATH}/flunders"]["get"]["parameters"]
+    assert limit["name"] == "limit", "what the document has in one place for all is in each"
+    async with http.get("/openapi/v2", headers={"Accept": gnostic.MEDIA_TYPE}) as answer:
+        assert (answer.status, b"flunders" in await answer.read()) == (200, True)
+
+
+@pytest.mark.parametrize("document", [[], {"paths": []}, {"definitions": {"a": {"type": ["b"]}}}, {"paths": {"/": 1}}])
+async def test_a_document_that_is_none_harms_nobody(
+    http: aiohttp.ClientSession, extension: Any, register: Register, available: Available, document: Any
+) -> None:
+    extension.openapi_v2 = document
+    await register(extension.port)
+    await available("Passed")
+    for accept in ("application/json", gnostic.MEDIA_TYPE):
+        async with http.get("/openapi/v2", headers={"Accept": accept}) as answer:
+            assert answer.status == 200
+
+
+async def test_what_others_write_of_it_is_put_right(served: Any, registered: None, eventually: Any) -> None:
+    who, kind = component("test"), apiregistration_v1.APIService
+    api = codec.copy(served.registry.reader.cached(kind, "", NAME))
+    api.status.conditions = []
+    await served.registry.update(who, kind, "", NAME, api, subresource="status")
+    written = int(api.metadata.resourceVersion) + 1
+
+    def put_right() -> bool:
+        now = served.registry.reader.cached(kind, "", NAME)
+        return int(now.metadata.resourceVersion) > written and [each.reason for each in now.status.conditions] == [
+            "Passed"
+        ]
+
+    await eventually(put_right)
 
 
 async def test_watches_and_websockets_pass_through(http: aiohttp.ClientSession, registered: None) -> None:
