@@ -50,8 +50,6 @@ async def play(scenario: Scenario, cluster: Cluster) -> None:
         Failed: the cluster did not do what is expected.
         Skipped: the cluster lacks what the scenario needs.
     """
-    if scenario.differs and await cluster.is_timonel():
-        raise Skipped(f"Timonel differs: {scenario.differs}")
     if "nodes" in scenario.needs and not await cluster.has_nodes():
         raise Skipped("needs nodes that run pods, and this cluster has none that is ready")
     if "streaming-lists" in scenario.needs and not await cluster.streams_lists():

@@ -30,8 +30,6 @@ class Scenario:
     folder: Path
     about: str
     needs: tuple[str, ...]
-    differs: str
-    """Why Timonel does not do this as Kubernetes does; empty where it does."""
     steps: tuple[Step, ...]
 
 
@@ -43,7 +41,7 @@ def load(folder: Path) -> Scenario:
         raise ValueError(f"{file}: a scenario has `about` and `steps`")
     steps = tuple(single for step in text["steps"] for single in _expanded(step))
     name = folder.relative_to(FOLDER).as_posix() if folder.is_relative_to(FOLDER) else folder.name
-    return Scenario(name, folder, text["about"], tuple(text.get("needs") or ()), text.get("differs", ""), steps)
+    return Scenario(name, folder, text["about"], tuple(text.get("needs") or ()), steps)
 
 
 def find(*patterns: str) -> list[Scenario]:
