@@ -51,9 +51,9 @@ layers: $(STAMP) ## Who may import whom
 
 generate: $(STAMP) ## Make the API types, their protobuf layout and the RPC code again
 	@tools/setup.sh dev $(VENV)
+	$(BIN)/python -m tools.generate_protobuf
 	$(BIN)/python -m tools.generate_types
 	$(BIN)/python -m tools.generate_rpc
-	$(BIN)/python -m tools.generate_protobuf
 
 generate-check: generate ## Fail when generated code was not committed as it is made
 	@git diff --exit-code --stat -- timonel/api/types timonel/rpc master/apiserver/protobuf || \

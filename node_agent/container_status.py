@@ -72,7 +72,7 @@ def terminated(view: View, container: Container) -> core_v1.ContainerState:
         reason = "ContainerCannotRun"
     else:
         reason = "Completed" if container.exit_code == 0 else "Error"
-    message = view.observed.messages.get(container.id) or container.message or None
+    message = view.observed.messages.get(container.id) or container.message or ""
     return core_v1.ContainerState(
         terminated=core_v1.ContainerStateTerminated(
             exitCode=container.exit_code,
@@ -98,7 +98,7 @@ def _waiting_first(view: View, spec: core_v1.Container, now: datetime) -> core_v
     if (failed := _failed(view, spec, now)) is not None:
         return failed
     initialising = bool(view.pod.spec.initContainers) and not view.initialised()
-    return _waiting("PodInitializing" if initialising else "ContainerCreating", view.observed.pulls.get(spec.name))
+    return _waiting("PodInitializing" if initialising else "ContainerCreating", view.observed.pulls.get(spec.name, ""))
 
 
 def _waiting_to_restart(
@@ -130,7 +130,7 @@ def _failed(view: View, spec: core_v1.Container, now: datetime) -> core_v1.Conta
     return _waiting(failure.reason, failure.message)
 
 
-def _waiting(reason: str, message: str | None) -> core_v1.ContainerState:
+def _waiting(reason: str, message: str) -> core_v1.ContainerState:
     return core_v1.ContainerState(waiting=core_v1.ContainerStateWaiting(reason=reason, message=message))
 
 
@@ -171,7 +171,7 @@ def _mount_status(mount: core_v1.VolumeMount) -> core_v1.VolumeMountStatus:
     return core_v1.VolumeMountStatus(
         name=mount.name,
         mountPath=mount.mountPath,
-        readOnly=mount.readOnly or None,
+        readOnly=mount.readOnly,
         recursiveReadOnly="Disabled" if mount.readOnly else None,
     )
 

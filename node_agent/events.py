@@ -56,7 +56,7 @@ def reference(pod: core_v1.Pod, container: str | None) -> core_v1.ObjectReferenc
         name=pod.metadata.name,
         uid=pod.metadata.uid,
         resourceVersion=pod.metadata.resourceVersion,
-        fieldPath=_field_path(pod, container) if container else None,
+        fieldPath=_field_path(pod, container) if container else "",
     )
 
 

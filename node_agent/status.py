@@ -26,7 +26,7 @@ def pod_status(pod: core_v1.Pod, observed: Observed, now: datetime, host_ips: Se
         observedGeneration=pod.metadata.generation,
         startTime=previous.startTime or to_text(now),
         qosClass=pod.status.qosClass or qos_class(pod.spec),
-        hostIP=host_ips[0] if host_ips else None,
+        hostIP=host_ips[0] if host_ips else "",
         hostIPs=[core_v1.HostIP(ip=ip) for ip in host_ips],
         initContainerStatuses=[container_status(view, c, now) for c in pod.spec.initContainers],
         containerStatuses=[container_status(view, c, now) for c in pod.spec.containers],
@@ -87,7 +87,7 @@ def _set_addresses(view: View, status: core_v1.PodStatus, now: datetime, host_ip
         addresses = [view.observed.address]
     elif is_going(view.pod, view.observed) or status.phase in TERMINAL_PHASES:
         addresses = [ip.ip for ip in view.observed.previous.podIPs]
-    status.podIP = addresses[0] if addresses else None
+    status.podIP = addresses[0] if addresses else ""
     status.podIPs = [core_v1.PodIP(ip=ip) for ip in addresses]
 
 
@@ -137,7 +137,7 @@ def _resize(view: View) -> Iterator[core_v1.PodCondition]:
         yield core_v1.PodCondition(type=PENDING, status="True", reason=why.reason, message=why.message)
         return
     failure = next((f for name in late if (f := view.observed.failures.get(("resize", name)))), None)
-    reason, message = ("Error", failure.message) if failure else (None, None)
+    reason, message = ("Error", failure.message) if failure else ("", "")
     yield core_v1.PodCondition(type=IN_PROGRESS, status="True", reason=reason, message=message)
 
 
@@ -149,8 +149,8 @@ def _can_start(view: View) -> core_v1.PodCondition:
     return core_v1.PodCondition(
         type="PodReadyToStartContainers",
         status="False",
-        reason=failure.reason if failure else None,
-        message=failure.message if failure else None,
+        reason=failure.reason if failure else "",
+        message=failure.message if failure else "",
     )
 
 

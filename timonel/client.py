@@ -513,7 +513,7 @@ def _refusal(code: int, body: bytes) -> StatusError:
         status = meta_v1.Status()
     if status.kind != "Status" or not status.code:
         text = body[:200].decode(errors="replace").strip()
-        status = meta_v1.Status(code=code, message=text or None)
+        status = meta_v1.Status(code=code, message=text)
     return from_status(status)
 
 

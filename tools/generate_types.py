@@ -1,7 +1,8 @@
 """Writes timonel/api/types/ from the Kubernetes schemas of the dev dependency `kubernetes-validate`.
 
 Run it with `make generate`, or `python -m tools.generate_types [folder]`. Names, types and merge rules are generated;
-descriptions are not copied.
+descriptions are not copied. Which scalars are left out when they are zero is known from Go's structs alone:
+`tools.generate_protobuf`, to be run before, reads that.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from master.apiserver.protobuf.numbers import NUMBERS
 
 VERSION = "v1.35.0-local"
 TARGET = Path(__file__).parent.parent / "timonel" / "api" / "types"
@@ -56,6 +59,9 @@ ZERO = {
     "Quantity": "Quantity",
 }
 """Factories of Go's zero values. Times are missing on purpose: Go's zero time is null."""
+
+ZERO_TEXT = {"str": '""', "Bytes": '""', "bool": "False", "Int32": "0", "Int64": "0"}
+"""Defaults of fields that are left out when they are zero."""
 
 IMPORTS = {
     "IntOrString": "timonel.api.intstr",
@@ -139,6 +145,7 @@ class Generator:
     """Turns the definitions into modules of classes, and an index of the kinds among them."""
 
     def __init__(self, definitions: dict[str, Schema]) -> None:
+        self.layouts = dict(line.split(" ", 1) for line in NUMBERS.splitlines() if " " in line)
         self.definitions = definitions
         self.modules: dict[str, Module] = {}
         self.index: dict[Names, tuple[str, str]] = {}
@@ -167,18 +174,25 @@ class Generator:
     def field_text(self, module: Module, made: Class, wire: str, prop: Schema) -> str:
         """The line of one field: name, annotation and default."""
         kind = self.python_type(module, prop)
-        factory = self.factory(made, wire, prop, kind)
+        zero = ZERO_TEXT.get(kind, "") if wire in self.dropped(f"{module.prefix}.{made.name}") else ""
+        factory = "" if zero else self.factory(made, wire, prop, kind)
         if "." not in kind and factory == kind and self.is_struct(prop):
             made.needs.add(kind)
-        annotation = kind if factory or kind in ("Any", RAW) else f"{kind} | None"
+        annotation = kind if zero or factory or kind in ("Any", RAW) else f"{kind} | None"
         if merge := merge_text(prop):
             annotation = f"Annotated[{annotation}, {merge}]"
         name = python_name(wire)
+        default = zero or (f"{RAW}()" if kind == RAW else "None")
         options = [f"default_factory={factory}"] if factory else []
         if name != wire:
-            options = [*(options or ["default=None"]), f'name="{wire}"']
-        default = f"{RAW}()" if kind == RAW else "None"
+            options = [*(options or [f"default={default}"]), f'name="{wire}"']
         return f"{name}: {annotation} = " + (f"msgspec.field({', '.join(options)})" if options else default)
+
+    def dropped(self, definition: str) -> set[str]:
+        """The scalars that Go holds by value and leaves out when they are zero, by their wire names."""
+        pairs = [pair.rpartition("=") for pair in self.layouts.get(definition, "").split()]
+        own = {name for name, _, number in pairs if number.endswith("-")}
+        return own.union(*(self.dropped(name[1:]) for name, _, _ in pairs if name.startswith("+")))
 
     def factory(self, made: Class, wire: str, prop: Schema, kind: str) -> str:
         """What makes the default of a field that is never None, or "" for one that may be."""

@@ -11,8 +11,8 @@ class Condition(Protocol):
 
     type: str
     status: str
-    reason: str | None
-    message: str | None
+    reason: str
+    message: str
     lastTransitionTime: str | None
 
 

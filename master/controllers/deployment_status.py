@@ -27,11 +27,11 @@ def status_of(
     available = sum(rs.status.availableReplicas or 0 for rs in sets)
     status = apps_v1.DeploymentStatus(
         observedGeneration=deploy.metadata.generation,
-        replicas=total or None,
-        updatedReplicas=(new.status.replicas if new else 0) or None,
-        readyReplicas=sum(rs.status.readyReplicas or 0 for rs in sets) or None,
-        availableReplicas=available or None,
-        unavailableReplicas=max(sum(_wanted(rs) for rs in sets) - available, 0) or None,
+        replicas=total,
+        updatedReplicas=(new.status.replicas if new else 0),
+        readyReplicas=sum(rs.status.readyReplicas or 0 for rs in sets),
+        availableReplicas=available,
+        unavailableReplicas=max(sum(_wanted(rs) for rs in sets) - available, 0),
         terminatingReplicas=sum(rs.status.terminatingReplicas or 0 for rs in sets),
         collisionCount=deploy.status.collisionCount,
         conditions=list(deploy.status.conditions),

@@ -55,7 +55,7 @@ def _subsets(endpoints: list[Endpoint]) -> list[core_v1.EndpointSubset]:
                 _address(endpoint) for endpoint in group if not endpoint.ready and not endpoint.terminating
             ],
             ports=[
-                core_v1.EndpointPort(name=name or None, port=number, protocol=protocol, appProtocol=application or None)
+                core_v1.EndpointPort(name=name, port=number, protocol=protocol, appProtocol=application)
                 for name, number, protocol, application in ports
             ],
         )

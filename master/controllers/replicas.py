@@ -127,9 +127,9 @@ def status_of(owner: Owner, pods: Replicas, now: datetime) -> Status:
     labels = template.metadata.labels.items()
     status: Status = codec.copy(owner.status)
     status.replicas = len(pods.live)
-    status.fullyLabeledReplicas = sum(labels <= pod.metadata.labels.items() for pod in pods.live) or None
-    status.readyReplicas = sum(map(is_ready, pods.live)) or None
-    status.availableReplicas = sum(is_available(pod, owner.spec.minReadySeconds or 0, now) for pod in pods.live) or None
+    status.fullyLabeledReplicas = sum(labels <= pod.metadata.labels.items() for pod in pods.live)
+    status.readyReplicas = sum(map(is_ready, pods.live))
+    status.availableReplicas = sum(is_available(pod, owner.spec.minReadySeconds or 0, now) for pod in pods.live)
     status.observedGeneration = owner.metadata.generation
     if isinstance(status, apps_v1.ReplicaSetStatus):
         status.terminatingReplicas = sum(map(_is_ending, pods.claims.held))

@@ -95,7 +95,7 @@ class Deleter:
             intent = Intent(item.key, item.revision, None, gives_back=strategy.claims(old))
             outcome = await commit(core, call.resource, intent)
             return outcome if isinstance(outcome, Lost) else Result(item.deleted_at(outcome).raw, outcome)
-        new.metadata.resourceVersion = None
+        new.metadata.resourceVersion = ""
         value = stored_form(codec.to_document(new))
         raw = with_revision(value, item.revision)
         if options.dry_run or raw == item.raw:

@@ -170,7 +170,7 @@ def _schema(
 
 
 def _resources(
-    group: str, resources: list[str], verbs: list[str] = ALL, *, cluster: bool | None = None
+    group: str, resources: list[str], verbs: list[str] = ALL, *, cluster: bool = False
 ) -> v1.ResourcePolicyRule:
     return v1.ResourcePolicyRule(
         verbs=verbs, apiGroups=[group], resources=resources, namespaces=ALL, clusterScope=cluster

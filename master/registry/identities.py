@@ -43,4 +43,4 @@ class TokenReview(Action[v1.TokenReview]):
 def user_info(user: User) -> v1.UserInfo:
     """A user as reviews show it."""
     extra = {key: list(values) for key, values in user.extra.items()}
-    return v1.UserInfo(username=user.name, uid=user.uid or None, groups=list(user.groups), extra=extra)
+    return v1.UserInfo(username=user.name, uid=user.uid, groups=list(user.groups), extra=extra)

@@ -46,7 +46,7 @@ def match_request(obj: APIObject, call: Call) -> None:
     meta = obj.metadata
     if meta.namespace and meta.namespace != call.namespace:
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
-    meta.namespace = call.namespace or None
+    meta.namespace = call.namespace
     if call.name:
         if not meta.name and call.verb in (Verb.UPDATE, Verb.PATCH):
             raise BadRequest(
@@ -65,12 +65,14 @@ def prepare_create(obj: APIObject, call: Call, strategy: AnyStrategy, uid: Calla
     """
     meta = obj.metadata
     dedupe_owners(meta, call)
-    if meta.resourceVersion not in (None, "", "0"):
+    if meta.resourceVersion not in ("", "0"):
         raise Unexplained("resourceVersion should not be set on objects to be created")
     meta.uid = uid()
     meta.creationTimestamp = call.now
-    meta.resourceVersion = meta.selfLink = meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
-    meta.generation = 1 if strategy.has_generation else None
+    meta.resourceVersion = meta.selfLink = ""
+    meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
+    if strategy.has_generation:
+        meta.generation = 1
     if not meta.name and meta.generateName:
         meta.name = metas.generated_name(meta.generateName)
 
@@ -84,7 +86,7 @@ def prepare_update(new: APIObject, old: APIObject, revision: int, call: Call) ->
     theirs, ours = new.metadata, old.metadata
     dedupe_owners(theirs, call)
     match_state(theirs, ours, revision, call)
-    theirs.resourceVersion = theirs.selfLink = None
+    theirs.resourceVersion = theirs.selfLink = ""
     theirs.uid = theirs.uid or ours.uid
     theirs.generation = ours.generation
     theirs.creationTimestamp = ours.creationTimestamp
@@ -101,7 +103,7 @@ def match_state(theirs: ObjectMeta, ours: ObjectMeta, revision: int, call: Call)
         Conflict: a stale resourceVersion, or another object of the same name.
         Unexplained: the resourceVersion is none.
     """
-    if call.verb is Verb.UPDATE and theirs.uid not in (None, "", ours.uid):
+    if call.verb is Verb.UPDATE and theirs.uid not in ("", ours.uid):
         why = f"Precondition failed: UID in precondition: {theirs.uid}, UID in object meta: {ours.uid}"
         raise Conflict(call.resource.group_resource, ours.name or "", why)
     version = theirs.resourceVersion or "0"

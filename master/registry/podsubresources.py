@@ -62,7 +62,7 @@ class Binding(Action[core_v1.Binding]):
 
 
 def _binding_faults(body: core_v1.Binding) -> Iterator[FieldError]:
-    if body.target.kind not in (None, "", "Node"):
+    if body.target.kind not in ("", "Node"):
         yield not_supported("target.kind", body.target.kind, ["Node", "<empty>"])
     if not body.target.name:
         yield required("target.name")

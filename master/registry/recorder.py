@@ -153,7 +153,7 @@ def _event(told: _Told, now: str) -> core_v1.Event:
         type=told.type,
         reason=told.reason,
         message=told.message,
-        source=core_v1.EventSource(component=told.source, host=told.host or None),
+        source=core_v1.EventSource(component=told.source, host=told.host),
         reportingComponent=told.source,
         reportingInstance=told.host,
         firstTimestamp=now,

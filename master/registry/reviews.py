@@ -36,7 +36,7 @@ class AccessReview(Action[R]):
             raise Invalid(f".{body.gvk.group}", "", faults)  # Kubernetes' name no kind either.
         user = call.user if isinstance(body, v1.SelfSubjectAccessReview) else _user(body.spec)
         body.status = _judge(actor.authorizer, _asked(user, body.spec))
-        body.status.evaluationError = "; ".join(_misunderstood(body.spec)) or None
+        body.status.evaluationError = "; ".join(_misunderstood(body.spec))
         return body
 
 
@@ -70,7 +70,7 @@ class RulesReview(Action[v1.SelfSubjectRulesReview]):
             if rule.nonResourceURLs:
                 urls = list(rule.nonResourceURLs)
                 status.nonResourceRules.append(v1.NonResourceRule(verbs=list(rule.verbs), nonResourceURLs=urls))
-        status.incomplete, status.evaluationError = known.incomplete, ", ".join(known.problems) or None
+        status.incomplete, status.evaluationError = known.incomplete, ", ".join(known.problems)
         return body
 
 
@@ -189,5 +189,5 @@ def _judge(authorizer: Authorizer, asked: Attributes) -> v1.SubjectAccessReviewS
     verdict = authorizer.authorize(asked)
     denied = verdict.decision is Decision.DENY
     return v1.SubjectAccessReviewStatus(
-        allowed=verdict.decision is Decision.ALLOW, denied=denied or None, reason=verdict.reason or None
+        allowed=verdict.decision is Decision.ALLOW, denied=denied, reason=verdict.reason
     )

@@ -28,7 +28,7 @@ class Scale(Projection[Scalable, autoscaling_v1.Scale]):
                 resourceVersion=meta.resourceVersion,
                 creationTimestamp=meta.creationTimestamp,
             ),
-            spec=autoscaling_v1.ScaleSpec(replicas=obj.spec.replicas),
+            spec=autoscaling_v1.ScaleSpec(replicas=obj.spec.replicas or 0),
             status=autoscaling_v1.ScaleStatus(
                 replicas=obj.status.replicas or 0, selector=selector_text(obj.spec.selector)
             ),

@@ -165,7 +165,7 @@ class Writer:
         old = item.object
         new = plan.make(item)
         metadata.match_request(new, call)
-        if not (plan.trusted or strategy.unconditional_update or new.metadata.resourceVersion not in (None, "", "0")):
+        if not (plan.trusted or strategy.unconditional_update or new.metadata.resourceVersion not in ("", "0")):
             fault = invalid(metadata.METADATA.child("resourceVersion"), 0, "must be specified for an update")
             raise Invalid(resource.group_resource, call.name, [fault])
         metadata.prepare_update(new, old, item.revision, call)
@@ -230,7 +230,7 @@ class Writer:
         for obj in attributes.beside:
             meta = obj.metadata
             key = self._core.resources.of(type(obj)).key(meta.namespace or "", meta.name)
-            revision, meta.resourceVersion = int(meta.resourceVersion), None
+            revision, meta.resourceVersion = int(meta.resourceVersion), ""
             made.append(Beside(key, revision, stored_form(codec.to_document(obj))))
         return made
 
@@ -283,7 +283,7 @@ def track(call: Call, new: Any, item: AnyItem | None, options: WriteOptions) -> 
 
 def encode(new: Any, applied_to: AnyItem | None) -> bytes:
     """The stored form of ``new``; what was applied to an object and changes nothing leaves also its times."""
-    new.metadata.resourceVersion = None
+    new.metadata.resourceVersion = ""
     document = codec.to_document(new)
     if applied_to:
         document = managed_fields.with_old_times(codec.to_document(applied_to.object), document)

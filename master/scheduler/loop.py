@@ -74,7 +74,7 @@ class Scheduler:
             return []
         bound = pod_info(item.object)
         unbound = codec.copy(item.object)
-        unbound.spec.nodeName = None
+        unbound.spec.nodeName = ""
         self._table.remove_pod(bound)
         try:
             return self._placer.explain(pod_info(unbound), self._table)

@@ -14,7 +14,7 @@ class EmptyDirVolume:
     async def set_up(self, context: VolumeContext, volume: core_v1.Volume, directory: Path) -> Made:
         """Make the directory, a tmpfs for the medium Memory. Raises VolumeFailure."""
         source = volume.emptyDir or core_v1.EmptyDirVolumeSource()
-        if source.medium not in (None, "", "Memory"):
+        if source.medium not in ("", "Memory"):
             raise VolumeFailure(volume.name, f"this node has no emptyDir medium {source.medium!r}")
         size = source.sizeLimit.to_int() if source.sizeLimit is not None else None
         try:

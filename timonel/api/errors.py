@@ -42,16 +42,16 @@ class StatusError(Exception):
     def status(self) -> Status:
         """The Status object that tells a client of this error."""
         details = StatusDetails(
-            kind=self.kind or None,
-            group=self.group or None,
-            name=self.name or None,
+            kind=self.kind,
+            group=self.group,
+            name=self.name,
             causes=list(self.causes),
-            retryAfterSeconds=self.retry_after,
+            retryAfterSeconds=self.retry_after or 0,
         )
         return Status(
             status="Failure",
             message=self.message,
-            reason=self.reason or None,
+            reason=self.reason,
             code=self.code,
             details=details if self.always_details or details != StatusDetails() else None,
         )

@@ -12,7 +12,8 @@ class Struct(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
 
     Unknown fields are refused here so that one pass tells whether there are any; `codec` drops them in a second one.
 
-    An absent optional scalar or struct is None; an absent list or map is empty. Both are left out when encoded.
+    An absent list or map is empty, and a scalar that Go holds by value is zero: to Kubernetes, zero is absence there.
+    Other optional scalars (pointers in Go) and structs are None when absent. All of these are left out when encoded.
     Required fields hold Go's zero value until set and are always written.
     """
 

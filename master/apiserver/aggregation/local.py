@@ -73,7 +73,7 @@ def _api_service(group: str, version: str) -> v1.APIService:
     return v1.APIService(
         metadata=meta_v1.ObjectMeta(name=name_of(group, version), labels={AUTOMANAGED: ALWAYS if custom else AT_START}),
         spec=v1.APIServiceSpec(
-            group=group or None,
+            group=group,
             version=version,
             groupPriorityMinimum=_GROUPS.get(group, CUSTOM_GROUP),
             versionPriority=CUSTOM_VERSION if custom else _VERSIONS.get((group, version), stage),

@@ -2,7 +2,7 @@
 
 One type a line: its OpenAPI name, then name=number pairs. A pair with a plus stands for an embedded type: JSON has its
 fields in the outer object, protobuf has a message of its own. A number with a minus is that of a scalar which JSON
-leaves out when it is zero, but protobuf writes; one with an asterisk that of a list which is a message of its own.
+leaves out when it is zero, but protobuf may write; one with an asterisk that of a list which is a message of its own.
 """
 # ruff: noqa: E501
 
@@ -33,7 +33,7 @@ io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration metadata=1 we
 io.k8s.api.admissionregistration.v1.ValidatingWebhookConfigurationList metadata=1 items=2
 io.k8s.api.admissionregistration.v1.Validation expression=1 message=2- reason=3 messageExpression=4-
 io.k8s.api.admissionregistration.v1.Variable name=1 expression=2
-io.k8s.api.admissionregistration.v1.WebhookClientConfig url=3 service=1 caBundle=2
+io.k8s.api.admissionregistration.v1.WebhookClientConfig url=3 service=1 caBundle=2-
 io.k8s.api.admissionregistration.v1alpha1.ApplyConfiguration expression=1-
 io.k8s.api.admissionregistration.v1alpha1.JSONPatch expression=1-
 io.k8s.api.admissionregistration.v1alpha1.MatchCondition name=1 expression=2
@@ -178,7 +178,7 @@ io.k8s.api.certificates.v1.CertificateSigningRequest metadata=1 spec=2 status=3
 io.k8s.api.certificates.v1.CertificateSigningRequestCondition type=1 status=6 reason=2- message=3- lastUpdateTime=4 lastTransitionTime=5
 io.k8s.api.certificates.v1.CertificateSigningRequestList metadata=1 items=2
 io.k8s.api.certificates.v1.CertificateSigningRequestSpec request=1 signerName=7 expirationSeconds=8 usages=5 username=2- uid=3- groups=4 extra=6
-io.k8s.api.certificates.v1.CertificateSigningRequestStatus conditions=1 certificate=2
+io.k8s.api.certificates.v1.CertificateSigningRequestStatus conditions=1 certificate=2-
 io.k8s.api.certificates.v1alpha1.ClusterTrustBundle metadata=1 spec=2
 io.k8s.api.certificates.v1alpha1.ClusterTrustBundleList metadata=1 items=2
 io.k8s.api.certificates.v1alpha1.ClusterTrustBundleSpec signerName=1- trustBundle=2
@@ -709,7 +709,7 @@ io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps id=1- $
 io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.SelectableField jsonPath=1
 io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ServiceReference namespace=1 name=2 path=3 port=4
 io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ValidationRule rule=1 message=2- messageExpression=3- reason=4 fieldPath=5- optionalOldSelf=6
-io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.WebhookClientConfig url=3 service=1 caBundle=2
+io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.WebhookClientConfig url=3 service=1 caBundle=2-
 io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.WebhookConversion clientConfig=2 conversionReviewVersions=3
 io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup name=1 versions=2 preferredVersion=3 serverAddressByClientCIDRs=4
 io.k8s.apimachinery.pkg.apis.meta.v1.APIGroupList groups=1
@@ -738,7 +738,7 @@ io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent type=1 object=2
 io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService metadata=1 spec=2 status=3
 io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceCondition type=1 status=2 lastTransitionTime=3 reason=4- message=5-
 io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceList metadata=1 items=2
-io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec service=1 group=2- version=3- insecureSkipTLSVerify=4- caBundle=5 groupPriorityMinimum=7 versionPriority=8
+io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec service=1 group=2- version=3- insecureSkipTLSVerify=4- caBundle=5- groupPriorityMinimum=7 versionPriority=8
 io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceStatus conditions=1
 io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference namespace=1- name=2- port=3
 """

@@ -245,7 +245,7 @@ def _without_growth(claim: core_v1.PersistentVolumeClaim) -> core_v1.PersistentV
     """A claim without what a node may change of it, and without who changed it."""
     empty = core_v1.PersistentVolumeClaimStatus()
     status = msgspec.structs.replace(claim.status, **{field: getattr(empty, field) for field in GROWN})
-    metadata = msgspec.structs.replace(claim.metadata, managedFields=[], resourceVersion=None)
+    metadata = msgspec.structs.replace(claim.metadata, managedFields=[], resourceVersion="")
     return msgspec.structs.replace(claim, metadata=metadata, status=status)
 
 

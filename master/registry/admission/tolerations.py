@@ -31,4 +31,4 @@ class DefaultTolerationSeconds(Plugin):
 
 
 def _covers(toleration: core_v1.Toleration, taint: str) -> bool:
-    return toleration.key in (taint, None, "") and toleration.effect in (NO_EXECUTE, None, "")
+    return toleration.key in (taint, "") and toleration.effect in (NO_EXECUTE, "")

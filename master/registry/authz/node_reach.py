@@ -3,7 +3,7 @@
 Source: the graph of Kubernetes' node authorizer. Here the answer is read from the caches when it is asked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 from master.registry.objects import APIObject, Reader
@@ -56,7 +56,7 @@ class Reach:
         return (pod for pod in pods if pod.spec.nodeName == self._node and MIRROR not in pod.metadata.annotations)
 
 
-def names_used(kind: type[APIObject], pod: core_v1.Pod) -> set[str | None]:
+def names_used(kind: type[APIObject], pod: core_v1.Pod) -> Set[str | None]:
     """The names of the objects of a kind that a pod refers to; none of a kind that pods do not refer to."""
     if kind is core_v1.ConfigMap:
         return config_maps_of(pod.spec)
@@ -79,7 +79,7 @@ def claims_of(pod: core_v1.Pod) -> set[str | None]:
     return {*made, *named}
 
 
-def config_maps_of(spec: core_v1.PodSpec) -> set[str | None]:
+def config_maps_of(spec: core_v1.PodSpec) -> set[str]:
     """The names of the ConfigMaps that a pod uses."""
     found = {volume.configMap.name for volume in spec.volumes if volume.configMap}
     found |= {source.configMap.name for source in projections(spec) if source.configMap}
@@ -93,9 +93,9 @@ def config_maps_of(spec: core_v1.PodSpec) -> set[str | None]:
     return found
 
 
-def secrets_of(spec: core_v1.PodSpec) -> set[str | None]:
+def secrets_of(spec: core_v1.PodSpec) -> set[str]:
     """The names of the Secrets that a pod uses."""
-    found: set[str | None] = {name for volume in spec.volumes for _, name in _secrets_in(volume)}
+    found: set[str] = {name for volume in spec.volumes for _, name in _secrets_in(volume)}
     found |= {secret.name for secret in spec.imagePullSecrets}
     found |= {source.secret.name for source in projections(spec) if source.secret}
     for container in _containers(spec):

@@ -85,7 +85,7 @@ def _objects(entry: _Entry) -> Iterator[Default]:
 
 def _meta(namespace: str, name: str, labels: Mapping[str, str]) -> meta_v1.ObjectMeta:
     return meta_v1.ObjectMeta(
-        name=name, namespace=namespace or None, labels={**LABELS, **labels}, annotations={AUTOUPDATE: "true"}
+        name=name, namespace=namespace, labels={**LABELS, **labels}, annotations={AUTOUPDATE: "true"}
     )
 
 

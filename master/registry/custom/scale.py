@@ -38,10 +38,10 @@ class CustomScale(Projection[CustomObject, autoscaling_v1.Scale]):
                 resourceVersion=meta.resourceVersion,
                 creationTimestamp=meta.creationTimestamp,
             ),
-            spec=autoscaling_v1.ScaleSpec(replicas=_whole(_get(obj.content, self._spec))),
+            spec=autoscaling_v1.ScaleSpec(replicas=_whole(_get(obj.content, self._spec)) or 0),
             status=autoscaling_v1.ScaleStatus(
                 replicas=_whole(_get(obj.content, self._status)) or 0,
-                selector=selector if isinstance(selector, str) else None,
+                selector=selector if isinstance(selector, str) else "",
             ),
         )
 

@@ -47,7 +47,7 @@ class CertificateSigningRequests(Strategy[v1.CertificateSigningRequest]):
     def prepare_create(self, obj: v1.CertificateSigningRequest, call: Call) -> None:
         """Note who asks; nothing is decided yet."""
         user = call.user
-        obj.spec.username, obj.spec.uid, obj.spec.groups = user.name, user.uid or None, list(user.groups)
+        obj.spec.username, obj.spec.uid, obj.spec.groups = user.name, user.uid, list(user.groups)
         obj.spec.extra = {key: list(values) for key, values in user.extra.items()}
         obj.status = v1.CertificateSigningRequestStatus()
 

@@ -37,7 +37,7 @@ class CSIDrivers(Strategy[storage_v1.CSIDriver]):
 
     def prepare_create(self, obj: storage_v1.CSIDriver, call: object) -> None:
         """Changes are counted from none."""
-        obj.metadata.generation = None
+        obj.metadata.generation = 0
 
     def default(self, obj: storage_v1.CSIDriver, old: storage_v1.CSIDriver | None) -> None:
         """Persistent volumes that are attached."""

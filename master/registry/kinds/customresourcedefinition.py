@@ -40,7 +40,7 @@ class CustomResourceDefinitions(Strategy[v1.CustomResourceDefinition]):
         """Names that follow from the kind; versions that differ in name only."""
         names = obj.spec.names
         names.singular = names.singular or names.kind.lower()
-        names.listKind = names.listKind or (f"{names.kind}List" if names.kind else None)
+        names.listKind = names.listKind or (f"{names.kind}List" if names.kind else "")
         obj.spec.conversion = conversion = obj.spec.conversion or v1.CustomResourceConversion(strategy="None")
         client = conversion.webhook.clientConfig if conversion.webhook else None
         if client and client.service and client.service.port is None:

@@ -215,19 +215,18 @@ def _complete_addresses(spec: core_v1.ServiceSpec) -> None:
 
 def _drop_what_the_type_has_not(spec: core_v1.ServiceSpec, old: core_v1.ServiceSpec) -> None:
     if spec.type == EXTERNAL_NAME and old.type != EXTERNAL_NAME and spec.clusterIPs == old.clusterIPs:
-        spec.clusterIP, spec.clusterIPs, spec.ipFamilies, spec.ipFamilyPolicy = None, [], [], None
+        spec.clusterIP, spec.clusterIPs, spec.ipFamilies, spec.ipFamilyPolicy = "", [], [], None
         spec.internalTrafficPolicy = None
-    if spec.type != LOAD_BALANCER or spec.externalTrafficPolicy != "Local":
-        spec.healthCheckNodePort = (
-            None if spec.healthCheckNodePort == old.healthCheckNodePort else spec.healthCheckNodePort
-        )
+    has_check = spec.type == LOAD_BALANCER and spec.externalTrafficPolicy == "Local"
+    if not has_check and spec.healthCheckNodePort == old.healthCheckNodePort:
+        spec.healthCheckNodePort = 0
     if spec.type not in WITH_NODE_PORTS and old.type in WITH_NODE_PORTS:
         before = {(port.port, port.protocol): port.nodePort for port in old.ports}
         for port in spec.ports:
             if port.nodePort == before.get((port.port, port.protocol)):
-                port.nodePort = None
+                port.nodePort = 0
         if spec.externalTrafficPolicy == old.externalTrafficPolicy and not spec.externalIPs:
-            spec.externalTrafficPolicy = None
+            spec.externalTrafficPolicy = ""
     if spec.type != LOAD_BALANCER:
         for field in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
             if getattr(spec, field) == getattr(old, field):

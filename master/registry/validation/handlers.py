@@ -20,7 +20,7 @@ def validate_probes(container: core_v1.Container, path: Path, *, grace: int | No
     if container.livenessProbe:
         at = path.child("livenessProbe")
         yield from validate_probe(container.livenessProbe, at, grace)
-        if container.livenessProbe.successThreshold not in (None, 1):
+        if container.livenessProbe.successThreshold not in (0, 1):
             yield invalid(at.child("successThreshold"), container.livenessProbe.successThreshold, "must be 1")
     if container.readinessProbe:
         at = path.child("readinessProbe")
@@ -31,7 +31,7 @@ def validate_probes(container: core_v1.Container, path: Path, *, grace: int | No
     if container.startupProbe:
         at = path.child("startupProbe")
         yield from validate_probe(container.startupProbe, at, grace)
-        if container.startupProbe.successThreshold not in (None, 1):
+        if container.startupProbe.successThreshold not in (0, 1):
             yield invalid(at.child("successThreshold"), container.startupProbe.successThreshold, "must be 1")
 
 

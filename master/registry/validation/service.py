@@ -98,7 +98,7 @@ def _node_port(
 def _of_type(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
     """What a type asks for or does not have."""
     if spec.type == "ExternalName":
-        if spec.clusterIPs or spec.clusterIP not in (None, "", "None"):
+        if spec.clusterIPs or spec.clusterIP not in ("", "None"):
             yield forbidden(SPEC.child("clusterIPs"), "may not be set when `type` is 'ExternalName'")
         if not spec.externalName:
             yield required(SPEC.child("externalName"))

@@ -186,7 +186,7 @@ def _local(source: core_v1.LocalVolumeSource, path: Path) -> Iterator[FieldError
 def _partition(
     source: core_v1.GCEPersistentDiskVolumeSource | core_v1.AWSElasticBlockStoreVolumeSource, path: Path
 ) -> Iterator[FieldError]:
-    if source.partition is not None and not 0 <= source.partition <= 255:
+    if not 0 <= source.partition <= 255:
         yield invalid(path.child("partition"), source.partition, "must be between 1 and 255, inclusive")
 
 

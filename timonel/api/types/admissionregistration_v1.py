@@ -46,7 +46,7 @@ class MatchResources(Struct, kw_only=True):
 
 
 class WebhookClientConfig(Struct, kw_only=True):
-    caBundle: Bytes | None = None
+    caBundle: Bytes = ""
     service: ServiceReference | None = None
     url: str | None = None
 
@@ -102,14 +102,14 @@ class NamedRuleWithOperations(Struct, kw_only=True):
 
 class ParamKind(Struct, kw_only=True):
     map_atomic: ClassVar[bool] = True
-    apiVersion: str | None = None
-    kind: str | None = None
+    apiVersion: str = ""
+    kind: str = ""
 
 
 class ParamRef(Struct, kw_only=True):
     map_atomic: ClassVar[bool] = True
-    name: str | None = None
-    namespace: str | None = None
+    name: str = ""
+    namespace: str = ""
     parameterNotFoundAction: str | None = None
     selector: meta_v1.LabelSelector | None = None
 
@@ -154,7 +154,7 @@ class ValidatingAdmissionPolicyStatus(Struct, kw_only=True):
     conditions: Annotated[list[meta_v1.Condition], Merge(list_type="map", keys=("type",))] = msgspec.field(
         default_factory=list
     )
-    observedGeneration: Int64 | None = None
+    observedGeneration: Int64 = 0
     typeChecking: TypeChecking | None = None
 
 
@@ -170,7 +170,7 @@ class ValidatingAdmissionPolicy(Struct, kw_only=True):
 class ValidatingAdmissionPolicyBindingSpec(Struct, kw_only=True):
     matchResources: MatchResources | None = None
     paramRef: ParamRef | None = None
-    policyName: str | None = None
+    policyName: str = ""
     validationActions: Annotated[list[str], Merge(list_type="set")] = msgspec.field(default_factory=list)
 
 
@@ -241,8 +241,8 @@ class ValidatingWebhookConfigurationList(Struct, kw_only=True):
 class Validation(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"expression"})
     expression: str = msgspec.field(default_factory=str)
-    message: str | None = None
-    messageExpression: str | None = None
+    message: str = ""
+    messageExpression: str = ""
     reason: str | None = None
 
 

@@ -15,11 +15,11 @@ SCHEMA_PREFIX = "io.k8s.api.admissionregistration.v1alpha1"
 
 
 class ApplyConfiguration(Struct, kw_only=True):
-    expression: str | None = None
+    expression: str = ""
 
 
 class JSONPatch(Struct, kw_only=True):
-    expression: str | None = None
+    expression: str = ""
 
 
 class MatchCondition(Struct, kw_only=True):
@@ -49,7 +49,7 @@ class MutatingAdmissionPolicySpec(Struct, kw_only=True):
     matchConstraints: MatchResources | None = None
     mutations: Annotated[list[Mutation], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     paramKind: ParamKind | None = None
-    reinvocationPolicy: str | None = None
+    reinvocationPolicy: str = ""
     variables: Annotated[list[Variable], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
 
 
@@ -64,7 +64,7 @@ class MutatingAdmissionPolicy(Struct, kw_only=True):
 class MutatingAdmissionPolicyBindingSpec(Struct, kw_only=True):
     matchResources: MatchResources | None = None
     paramRef: ParamRef | None = None
-    policyName: str | None = None
+    policyName: str = ""
 
 
 class MutatingAdmissionPolicyBinding(Struct, kw_only=True):
@@ -112,14 +112,14 @@ class NamedRuleWithOperations(Struct, kw_only=True):
 
 class ParamKind(Struct, kw_only=True):
     map_atomic: ClassVar[bool] = True
-    apiVersion: str | None = None
-    kind: str | None = None
+    apiVersion: str = ""
+    kind: str = ""
 
 
 class ParamRef(Struct, kw_only=True):
     map_atomic: ClassVar[bool] = True
-    name: str | None = None
-    namespace: str | None = None
+    name: str = ""
+    namespace: str = ""
     parameterNotFoundAction: str | None = None
     selector: meta_v1.LabelSelector | None = None
 

@@ -17,11 +17,11 @@ SCHEMA_PREFIX = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1"
 
 class CustomResourceColumnDefinition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"jsonPath", "name", "type"})
-    description: str | None = None
-    format: str | None = None
+    description: str = ""
+    format: str = ""
     jsonPath: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
-    priority: Int32 | None = None
+    priority: Int32 = 0
     type: str = msgspec.field(default_factory=str)
 
 
@@ -35,10 +35,10 @@ class CustomResourceDefinitionNames(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"kind", "plural"})
     categories: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     kind: str = msgspec.field(default_factory=str)
-    listKind: str | None = None
+    listKind: str = ""
     plural: str = msgspec.field(default_factory=str)
     shortNames: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    singular: str | None = None
+    singular: str = ""
 
 
 class CustomResourceDefinitionSpec(Struct, kw_only=True):
@@ -46,7 +46,7 @@ class CustomResourceDefinitionSpec(Struct, kw_only=True):
     conversion: CustomResourceConversion | None = None
     group: str = msgspec.field(default_factory=str)
     names: CustomResourceDefinitionNames = msgspec.field(default_factory=CustomResourceDefinitionNames)
-    preserveUnknownFields: bool | None = None
+    preserveUnknownFields: bool = False
     scope: str = msgspec.field(default_factory=str)
     versions: Annotated[list[CustomResourceDefinitionVersion], Merge(list_type="atomic")] = msgspec.field(
         default_factory=empty_list
@@ -58,7 +58,7 @@ class CustomResourceDefinitionStatus(Struct, kw_only=True):
     conditions: Annotated[list[CustomResourceDefinitionCondition], Merge(list_type="map", keys=("type",))] = (
         msgspec.field(default_factory=list)
     )
-    observedGeneration: Int64 | None = None
+    observedGeneration: Int64 = 0
     storedVersions: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
 
 
@@ -75,9 +75,9 @@ class CustomResourceDefinition(Struct, kw_only=True):
 class CustomResourceDefinitionCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    observedGeneration: Int64 | None = None
-    reason: str | None = None
+    message: str = ""
+    observedGeneration: Int64 = 0
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
@@ -96,7 +96,7 @@ class CustomResourceDefinitionVersion(Struct, kw_only=True):
     additionalPrinterColumns: Annotated[list[CustomResourceColumnDefinition], Merge(list_type="atomic")] = (
         msgspec.field(default_factory=list)
     )
-    deprecated: bool | None = None
+    deprecated: bool = False
     deprecationWarning: str | None = None
     name: str = msgspec.field(default_factory=str)
     schema: CustomResourceValidation | None = None
@@ -127,13 +127,13 @@ class CustomResourceValidation(Struct, kw_only=True):
 
 
 class ExternalDocumentation(Struct, kw_only=True):
-    description: str | None = None
-    url: str | None = None
+    description: str = ""
+    url: str = ""
 
 
 class JSONSchemaProps(Struct, kw_only=True):
     ref: str | None = msgspec.field(default=None, name="$ref")
-    schema: str | None = msgspec.field(default=None, name="$schema")
+    schema: str = msgspec.field(default="", name="$schema")
     additionalItems: JSONSchemaProps | bool | None = None
     additionalProperties: JSONSchemaProps | bool | None = None
     allOf: Annotated[list[JSONSchemaProps], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
@@ -141,14 +141,14 @@ class JSONSchemaProps(Struct, kw_only=True):
     default: Any = None
     definitions: dict[str, JSONSchemaProps] = msgspec.field(default_factory=dict)
     dependencies: dict[str, JSONSchemaProps | list[str]] = msgspec.field(default_factory=dict)
-    description: str | None = None
+    description: str = ""
     enum: Annotated[list[Any], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     example: Any = None
-    exclusiveMaximum: bool | None = None
-    exclusiveMinimum: bool | None = None
+    exclusiveMaximum: bool = False
+    exclusiveMinimum: bool = False
     externalDocs: ExternalDocumentation | None = None
-    format: str | None = None
-    id: str | None = None
+    format: str = ""
+    id: str = ""
     items: JSONSchemaProps | list[JSONSchemaProps] | None = None
     maxItems: Int64 | None = None
     maxLength: Int64 | None = None
@@ -160,17 +160,17 @@ class JSONSchemaProps(Struct, kw_only=True):
     minimum: int | float | None = None
     multipleOf: int | float | None = None
     not_: JSONSchemaProps | None = msgspec.field(default=None, name="not")
-    nullable: bool | None = None
+    nullable: bool = False
     oneOf: Annotated[list[JSONSchemaProps], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    pattern: str | None = None
+    pattern: str = ""
     patternProperties: dict[str, JSONSchemaProps] = msgspec.field(default_factory=dict)
     properties: dict[str, JSONSchemaProps] = msgspec.field(default_factory=dict)
     required: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    title: str | None = None
-    type: str | None = None
-    uniqueItems: bool | None = None
-    x_kubernetes_embedded_resource: bool | None = msgspec.field(default=None, name="x-kubernetes-embedded-resource")
-    x_kubernetes_int_or_string: bool | None = msgspec.field(default=None, name="x-kubernetes-int-or-string")
+    title: str = ""
+    type: str = ""
+    uniqueItems: bool = False
+    x_kubernetes_embedded_resource: bool = msgspec.field(default=False, name="x-kubernetes-embedded-resource")
+    x_kubernetes_int_or_string: bool = msgspec.field(default=False, name="x-kubernetes-int-or-string")
     x_kubernetes_list_map_keys: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(
         default_factory=list, name="x-kubernetes-list-map-keys"
     )
@@ -199,16 +199,16 @@ class ServiceReference(Struct, kw_only=True):
 
 class ValidationRule(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"rule"})
-    fieldPath: str | None = None
-    message: str | None = None
-    messageExpression: str | None = None
+    fieldPath: str = ""
+    message: str = ""
+    messageExpression: str = ""
     optionalOldSelf: bool | None = None
     reason: str | None = None
     rule: str = msgspec.field(default_factory=str)
 
 
 class WebhookClientConfig(Struct, kw_only=True):
-    caBundle: Bytes | None = None
+    caBundle: Bytes = ""
     service: ServiceReference | None = None
     url: str | None = None
 

@@ -17,12 +17,12 @@ SCHEMA_PREFIX = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1"
 
 class APIServiceSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"groupPriorityMinimum", "versionPriority"})
-    caBundle: Annotated[Bytes | None, Merge(list_type="atomic")] = None
-    group: str | None = None
+    caBundle: Annotated[Bytes, Merge(list_type="atomic")] = ""
+    group: str = ""
     groupPriorityMinimum: Int32 = msgspec.field(default_factory=int)
-    insecureSkipTLSVerify: bool | None = None
+    insecureSkipTLSVerify: bool = False
     service: ServiceReference | None = None
-    version: str | None = None
+    version: str = ""
     versionPriority: Int32 = msgspec.field(default_factory=int)
 
 
@@ -44,8 +44,8 @@ class APIService(Struct, kw_only=True):
 class APIServiceCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
@@ -60,6 +60,6 @@ class APIServiceList(Struct, kw_only=True):
 
 
 class ServiceReference(Struct, kw_only=True):
-    name: str | None = None
-    namespace: str | None = None
+    name: str = ""
+    namespace: str = ""
     port: Int32 | None = None

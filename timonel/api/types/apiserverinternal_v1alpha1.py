@@ -16,9 +16,9 @@ SCHEMA_PREFIX = "io.k8s.api.apiserverinternal.v1alpha1"
 
 
 class ServerStorageVersion(Struct, kw_only=True):
-    apiServerID: str | None = None
+    apiServerID: str = ""
     decodableVersions: Annotated[list[str], Merge(list_type="set")] = msgspec.field(default_factory=list)
-    encodingVersion: str | None = None
+    encodingVersion: str = ""
     servedVersions: Annotated[list[str], Merge(list_type="set")] = msgspec.field(default_factory=list)
 
 
@@ -49,8 +49,8 @@ class StorageVersion(Struct, kw_only=True):
 class StorageVersionCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"message", "reason", "status", "type"})
     lastTransitionTime: Time | None = None
-    message: str = msgspec.field(default_factory=str)
-    observedGeneration: Int64 | None = None
+    message: str = ""
+    observedGeneration: Int64 = 0
     reason: str = msgspec.field(default_factory=str)
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)

@@ -37,7 +37,7 @@ class ControllerRevisionList(Struct, kw_only=True):
 
 class DaemonSetSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"selector", "template"})
-    minReadySeconds: Int32 | None = None
+    minReadySeconds: Int32 = 0
     revisionHistoryLimit: Int32 | None = None
     selector: meta_v1.LabelSelector = msgspec.field(default_factory=meta_v1.LabelSelector)
     template: core_v1.PodTemplateSpec = msgspec.field(default_factory=core_v1.PodTemplateSpec)
@@ -54,12 +54,12 @@ class DaemonSetStatus(Struct, kw_only=True):
     ] = msgspec.field(default_factory=list)
     currentNumberScheduled: Int32 = msgspec.field(default_factory=int)
     desiredNumberScheduled: Int32 = msgspec.field(default_factory=int)
-    numberAvailable: Int32 | None = None
+    numberAvailable: Int32 = 0
     numberMisscheduled: Int32 = msgspec.field(default_factory=int)
     numberReady: Int32 = msgspec.field(default_factory=int)
-    numberUnavailable: Int32 | None = None
-    observedGeneration: Int64 | None = None
-    updatedNumberScheduled: Int32 | None = None
+    numberUnavailable: Int32 = 0
+    observedGeneration: Int64 = 0
+    updatedNumberScheduled: Int32 = 0
 
 
 class DaemonSet(Struct, kw_only=True):
@@ -74,8 +74,8 @@ class DaemonSet(Struct, kw_only=True):
 class DaemonSetCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
@@ -91,13 +91,13 @@ class DaemonSetList(Struct, kw_only=True):
 
 class DaemonSetUpdateStrategy(Struct, kw_only=True):
     rollingUpdate: RollingUpdateDaemonSet | None = None
-    type: str | None = None
+    type: str = ""
 
 
 class DeploymentSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"selector", "template"})
-    minReadySeconds: Int32 | None = None
-    paused: bool | None = None
+    minReadySeconds: Int32 = 0
+    paused: bool = False
     progressDeadlineSeconds: Int32 | None = None
     replicas: Int32 | None = None
     revisionHistoryLimit: Int32 | None = None
@@ -107,17 +107,17 @@ class DeploymentSpec(Struct, kw_only=True):
 
 
 class DeploymentStatus(Struct, kw_only=True):
-    availableReplicas: Int32 | None = None
+    availableReplicas: Int32 = 0
     collisionCount: Int32 | None = None
     conditions: Annotated[
         list[DeploymentCondition], Merge(list_type="map", keys=("type",), strategy=("merge",), merge_key="type")
     ] = msgspec.field(default_factory=list)
-    observedGeneration: Int64 | None = None
-    readyReplicas: Int32 | None = None
-    replicas: Int32 | None = None
+    observedGeneration: Int64 = 0
+    readyReplicas: Int32 = 0
+    replicas: Int32 = 0
     terminatingReplicas: Int32 | None = None
-    unavailableReplicas: Int32 | None = None
-    updatedReplicas: Int32 | None = None
+    unavailableReplicas: Int32 = 0
+    updatedReplicas: Int32 = 0
 
 
 class Deployment(Struct, kw_only=True):
@@ -133,8 +133,8 @@ class DeploymentCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastTransitionTime: Time | None = None
     lastUpdateTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
@@ -150,12 +150,12 @@ class DeploymentList(Struct, kw_only=True):
 
 class DeploymentStrategy(Struct, kw_only=True):
     rollingUpdate: RollingUpdateDeployment | None = None
-    type: str | None = None
+    type: str = ""
 
 
 class ReplicaSetSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"selector"})
-    minReadySeconds: Int32 | None = None
+    minReadySeconds: Int32 = 0
     replicas: Int32 | None = None
     selector: meta_v1.LabelSelector = msgspec.field(default_factory=meta_v1.LabelSelector)
     template: core_v1.PodTemplateSpec = msgspec.field(default_factory=core_v1.PodTemplateSpec)
@@ -163,13 +163,13 @@ class ReplicaSetSpec(Struct, kw_only=True):
 
 class ReplicaSetStatus(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"replicas"})
-    availableReplicas: Int32 | None = None
+    availableReplicas: Int32 = 0
     conditions: Annotated[
         list[ReplicaSetCondition], Merge(list_type="map", keys=("type",), strategy=("merge",), merge_key="type")
     ] = msgspec.field(default_factory=list)
-    fullyLabeledReplicas: Int32 | None = None
-    observedGeneration: Int64 | None = None
-    readyReplicas: Int32 | None = None
+    fullyLabeledReplicas: Int32 = 0
+    observedGeneration: Int64 = 0
+    readyReplicas: Int32 = 0
     replicas: Int32 = msgspec.field(default_factory=int)
     terminatingReplicas: Int32 | None = None
 
@@ -186,8 +186,8 @@ class ReplicaSet(Struct, kw_only=True):
 class ReplicaSetCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
@@ -218,10 +218,10 @@ class RollingUpdateStatefulSetStrategy(Struct, kw_only=True):
 
 class StatefulSetSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"selector", "template"})
-    minReadySeconds: Int32 | None = None
+    minReadySeconds: Int32 = 0
     ordinals: StatefulSetOrdinals | None = None
     persistentVolumeClaimRetentionPolicy: StatefulSetPersistentVolumeClaimRetentionPolicy | None = None
-    podManagementPolicy: str | None = None
+    podManagementPolicy: str = ""
     replicas: Int32 | None = None
     revisionHistoryLimit: Int32 | None = None
     selector: meta_v1.LabelSelector = msgspec.field(default_factory=meta_v1.LabelSelector)
@@ -240,13 +240,13 @@ class StatefulSetStatus(Struct, kw_only=True):
     conditions: Annotated[
         list[StatefulSetCondition], Merge(list_type="map", keys=("type",), strategy=("merge",), merge_key="type")
     ] = msgspec.field(default_factory=list)
-    currentReplicas: Int32 | None = None
-    currentRevision: str | None = None
-    observedGeneration: Int64 | None = None
-    readyReplicas: Int32 | None = None
+    currentReplicas: Int32 = 0
+    currentRevision: str = ""
+    observedGeneration: Int64 = 0
+    readyReplicas: Int32 = 0
     replicas: Int32 = msgspec.field(default_factory=int)
-    updateRevision: str | None = None
-    updatedReplicas: Int32 | None = None
+    updateRevision: str = ""
+    updatedReplicas: Int32 = 0
 
 
 class StatefulSet(Struct, kw_only=True):
@@ -261,8 +261,8 @@ class StatefulSet(Struct, kw_only=True):
 class StatefulSetCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
@@ -281,10 +281,10 @@ class StatefulSetOrdinals(Struct, kw_only=True):
 
 
 class StatefulSetPersistentVolumeClaimRetentionPolicy(Struct, kw_only=True):
-    whenDeleted: str | None = None
-    whenScaled: str | None = None
+    whenDeleted: str = ""
+    whenScaled: str = ""
 
 
 class StatefulSetUpdateStrategy(Struct, kw_only=True):
     rollingUpdate: RollingUpdateStatefulSetStrategy | None = None
-    type: str | None = None
+    type: str = ""

@@ -16,10 +16,10 @@ SCHEMA_PREFIX = "io.k8s.api.authentication.v1"
 
 
 class BoundObjectReference(Struct, kw_only=True):
-    apiVersion: str | None = None
-    kind: str | None = None
-    name: str | None = None
-    uid: str | None = None
+    apiVersion: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
 
 
 class SelfSubjectReviewStatus(Struct, kw_only=True):
@@ -59,13 +59,13 @@ class TokenRequest(Struct, kw_only=True):
 
 class TokenReviewSpec(Struct, kw_only=True):
     audiences: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    token: str | None = None
+    token: str = ""
 
 
 class TokenReviewStatus(Struct, kw_only=True):
     audiences: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    authenticated: bool | None = None
-    error: str | None = None
+    authenticated: bool = False
+    error: str = ""
     user: UserInfo | None = None
 
 
@@ -82,5 +82,5 @@ class TokenReview(Struct, kw_only=True):
 class UserInfo(Struct, kw_only=True):
     extra: dict[str, list[str]] = msgspec.field(default_factory=dict)
     groups: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    uid: str | None = None
-    username: str | None = None
+    uid: str = ""
+    username: str = ""

@@ -15,14 +15,14 @@ SCHEMA_PREFIX = "io.k8s.api.authorization.v1"
 
 
 class FieldSelectorAttributes(Struct, kw_only=True):
-    rawSelector: str | None = None
+    rawSelector: str = ""
     requirements: Annotated[list[meta_v1.FieldSelectorRequirement], Merge(list_type="atomic")] = msgspec.field(
         default_factory=list
     )
 
 
 class LabelSelectorAttributes(Struct, kw_only=True):
-    rawSelector: str | None = None
+    rawSelector: str = ""
     requirements: Annotated[list[meta_v1.LabelSelectorRequirement], Merge(list_type="atomic")] = msgspec.field(
         default_factory=list
     )
@@ -33,16 +33,16 @@ class SubjectAccessReviewSpec(Struct, kw_only=True):
     groups: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     nonResourceAttributes: NonResourceAttributes | None = None
     resourceAttributes: ResourceAttributes | None = None
-    uid: str | None = None
-    user: str | None = None
+    uid: str = ""
+    user: str = ""
 
 
 class SubjectAccessReviewStatus(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"allowed"})
     allowed: bool = msgspec.field(default_factory=bool)
-    denied: bool | None = None
-    evaluationError: str | None = None
-    reason: str | None = None
+    denied: bool = False
+    evaluationError: str = ""
+    reason: str = ""
 
 
 class LocalSubjectAccessReview(Struct, kw_only=True):
@@ -56,8 +56,8 @@ class LocalSubjectAccessReview(Struct, kw_only=True):
 
 
 class NonResourceAttributes(Struct, kw_only=True):
-    path: str | None = None
-    verb: str | None = None
+    path: str = ""
+    verb: str = ""
 
 
 class NonResourceRule(Struct, kw_only=True):
@@ -68,14 +68,14 @@ class NonResourceRule(Struct, kw_only=True):
 
 class ResourceAttributes(Struct, kw_only=True):
     fieldSelector: FieldSelectorAttributes | None = None
-    group: str | None = None
+    group: str = ""
     labelSelector: LabelSelectorAttributes | None = None
-    name: str | None = None
-    namespace: str | None = None
-    resource: str | None = None
-    subresource: str | None = None
-    verb: str | None = None
-    version: str | None = None
+    name: str = ""
+    namespace: str = ""
+    resource: str = ""
+    subresource: str = ""
+    verb: str = ""
+    version: str = ""
 
 
 class ResourceRule(Struct, kw_only=True):
@@ -102,12 +102,12 @@ class SelfSubjectAccessReview(Struct, kw_only=True):
 
 
 class SelfSubjectRulesReviewSpec(Struct, kw_only=True):
-    namespace: str | None = None
+    namespace: str = ""
 
 
 class SubjectRulesReviewStatus(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"incomplete", "nonResourceRules", "resourceRules"})
-    evaluationError: str | None = None
+    evaluationError: str = ""
     incomplete: bool = msgspec.field(default_factory=bool)
     nonResourceRules: Annotated[list[NonResourceRule], Merge(list_type="atomic")] = msgspec.field(
         default_factory=empty_list

@@ -18,7 +18,7 @@ SCHEMA_PREFIX = "io.k8s.api.autoscaling.v1"
 class CrossVersionObjectReference(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"kind", "name"})
     map_atomic: ClassVar[bool] = True
-    apiVersion: str | None = None
+    apiVersion: str = ""
     kind: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
 
@@ -59,13 +59,13 @@ class HorizontalPodAutoscalerList(Struct, kw_only=True):
 
 
 class ScaleSpec(Struct, kw_only=True):
-    replicas: Int32 | None = None
+    replicas: Int32 = 0
 
 
 class ScaleStatus(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"replicas"})
     replicas: Int32 = msgspec.field(default_factory=int)
-    selector: str | None = None
+    selector: str = ""
 
 
 class Scale(Struct, kw_only=True):

@@ -46,7 +46,7 @@ class ContainerResourceMetricStatus(Struct, kw_only=True):
 
 class CrossVersionObjectReference(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"kind", "name"})
-    apiVersion: str | None = None
+    apiVersion: str = ""
     kind: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
 
@@ -99,7 +99,7 @@ class HorizontalPodAutoscalerStatus(Struct, kw_only=True):
         Merge(list_type="map", keys=("type",), strategy=("merge",), merge_key="type"),
     ] = msgspec.field(default_factory=list)
     currentMetrics: Annotated[list[MetricStatus], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    currentReplicas: Int32 | None = None
+    currentReplicas: Int32 = 0
     desiredReplicas: Int32 = msgspec.field(default_factory=int)
     lastScaleTime: Time | None = None
     observedGeneration: Int64 | None = None
@@ -122,8 +122,8 @@ class HorizontalPodAutoscalerBehavior(Struct, kw_only=True):
 class HorizontalPodAutoscalerCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 

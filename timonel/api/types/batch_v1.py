@@ -42,7 +42,7 @@ class JobTemplateSpec(Struct, kw_only=True):
 
 class CronJobSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"jobTemplate", "schedule"})
-    concurrencyPolicy: str | None = None
+    concurrencyPolicy: str = ""
     failedJobsHistoryLimit: Int32 | None = None
     jobTemplate: JobTemplateSpec = msgspec.field(default_factory=JobTemplateSpec)
     schedule: str = msgspec.field(default_factory=str)
@@ -77,17 +77,17 @@ class CronJobList(Struct, kw_only=True):
 
 
 class JobStatus(Struct, kw_only=True):
-    active: Int32 | None = None
-    completedIndexes: str | None = None
+    active: Int32 = 0
+    completedIndexes: str = ""
     completionTime: Time | None = None
     conditions: Annotated[list[JobCondition], Merge(list_type="atomic", strategy=("merge",), merge_key="type")] = (
         msgspec.field(default_factory=list)
     )
-    failed: Int32 | None = None
+    failed: Int32 = 0
     failedIndexes: str | None = None
     ready: Int32 | None = None
     startTime: Time | None = None
-    succeeded: Int32 | None = None
+    succeeded: Int32 = 0
     terminating: Int32 | None = None
     uncountedTerminatedPods: UncountedTerminatedPods | None = None
 
@@ -105,8 +105,8 @@ class JobCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastProbeTime: Time | None = None
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 

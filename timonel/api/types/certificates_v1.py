@@ -22,13 +22,13 @@ class CertificateSigningRequestSpec(Struct, kw_only=True):
     groups: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     request: Bytes = msgspec.field(default_factory=str)
     signerName: str = msgspec.field(default_factory=str)
-    uid: str | None = None
+    uid: str = ""
     usages: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    username: str | None = None
+    username: str = ""
 
 
 class CertificateSigningRequestStatus(Struct, kw_only=True):
-    certificate: Bytes | None = None
+    certificate: Bytes = ""
     conditions: Annotated[list[CertificateSigningRequestCondition], Merge(list_type="map", keys=("type",))] = (
         msgspec.field(default_factory=list)
     )
@@ -48,8 +48,8 @@ class CertificateSigningRequestCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastTransitionTime: Time | None = None
     lastUpdateTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 

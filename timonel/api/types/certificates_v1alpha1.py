@@ -15,7 +15,7 @@ SCHEMA_PREFIX = "io.k8s.api.certificates.v1alpha1"
 
 class ClusterTrustBundleSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"trustBundle"})
-    signerName: str | None = None
+    signerName: str = ""
     trustBundle: str = msgspec.field(default_factory=str)
 
 

@@ -17,7 +17,7 @@ SCHEMA_PREFIX = "io.k8s.api.certificates.v1beta1"
 
 class ClusterTrustBundleSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"trustBundle"})
-    signerName: str | None = None
+    signerName: str = ""
     trustBundle: str = msgspec.field(default_factory=str)
 
 
@@ -68,7 +68,7 @@ class PodCertificateRequestSpec(Struct, kw_only=True):
 
 class PodCertificateRequestStatus(Struct, kw_only=True):
     beginRefreshAt: Time | None = None
-    certificateChain: str | None = None
+    certificateChain: str = ""
     conditions: Annotated[
         list[meta_v1.Condition], Merge(list_type="map", keys=("type",), strategy=("merge",), merge_key="type")
     ] = msgspec.field(default_factory=list)

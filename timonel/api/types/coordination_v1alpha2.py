@@ -17,11 +17,11 @@ SCHEMA_PREFIX = "io.k8s.api.coordination.v1alpha2"
 class LeaseCandidateSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"binaryVersion", "leaseName", "strategy"})
     binaryVersion: str = msgspec.field(default_factory=str)
-    emulationVersion: str | None = None
+    emulationVersion: str = ""
     leaseName: str = msgspec.field(default_factory=str)
     pingTime: MicroTime | None = None
     renewTime: MicroTime | None = None
-    strategy: str = msgspec.field(default_factory=str)
+    strategy: str = ""
 
 
 class LeaseCandidate(Struct, kw_only=True):

@@ -19,9 +19,9 @@ SCHEMA_PREFIX = "io.k8s.api.core.v1"
 
 class AWSElasticBlockStoreVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"volumeID"})
-    fsType: str | None = None
-    partition: Int32 | None = None
-    readOnly: bool | None = None
+    fsType: str = ""
+    partition: Int32 = 0
+    readOnly: bool = False
     volumeID: str = msgspec.field(default_factory=str)
 
 
@@ -55,7 +55,7 @@ class AzureDiskVolumeSource(Struct, kw_only=True):
 
 class AzureFilePersistentVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"secretName", "shareName"})
-    readOnly: bool | None = None
+    readOnly: bool = False
     secretName: str = msgspec.field(default_factory=str)
     secretNamespace: str | None = None
     shareName: str = msgspec.field(default_factory=str)
@@ -63,20 +63,20 @@ class AzureFilePersistentVolumeSource(Struct, kw_only=True):
 
 class AzureFileVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"secretName", "shareName"})
-    readOnly: bool | None = None
+    readOnly: bool = False
     secretName: str = msgspec.field(default_factory=str)
     shareName: str = msgspec.field(default_factory=str)
 
 
 class ObjectReference(Struct, kw_only=True):
     map_atomic: ClassVar[bool] = True
-    apiVersion: str | None = None
-    fieldPath: str | None = None
-    kind: str | None = None
-    name: str | None = None
-    namespace: str | None = None
-    resourceVersion: str | None = None
-    uid: str | None = None
+    apiVersion: str = ""
+    fieldPath: str = ""
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+    resourceVersion: str = ""
+    uid: str = ""
 
 
 class Binding(Struct, kw_only=True):
@@ -93,11 +93,11 @@ class CSIPersistentVolumeSource(Struct, kw_only=True):
     controllerExpandSecretRef: SecretReference | None = None
     controllerPublishSecretRef: SecretReference | None = None
     driver: str = msgspec.field(default_factory=str)
-    fsType: str | None = None
+    fsType: str = ""
     nodeExpandSecretRef: SecretReference | None = None
     nodePublishSecretRef: SecretReference | None = None
     nodeStageSecretRef: SecretReference | None = None
-    readOnly: bool | None = None
+    readOnly: bool = False
     volumeAttributes: dict[str, str] = msgspec.field(default_factory=dict)
     volumeHandle: str = msgspec.field(default_factory=str)
 
@@ -119,35 +119,35 @@ class Capabilities(Struct, kw_only=True):
 class CephFSPersistentVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"monitors"})
     monitors: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=empty_list)
-    path: str | None = None
-    readOnly: bool | None = None
-    secretFile: str | None = None
+    path: str = ""
+    readOnly: bool = False
+    secretFile: str = ""
     secretRef: SecretReference | None = None
-    user: str | None = None
+    user: str = ""
 
 
 class CephFSVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"monitors"})
     monitors: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=empty_list)
-    path: str | None = None
-    readOnly: bool | None = None
-    secretFile: str | None = None
+    path: str = ""
+    readOnly: bool = False
+    secretFile: str = ""
     secretRef: LocalObjectReference | None = None
-    user: str | None = None
+    user: str = ""
 
 
 class CinderPersistentVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"volumeID"})
-    fsType: str | None = None
-    readOnly: bool | None = None
+    fsType: str = ""
+    readOnly: bool = False
     secretRef: SecretReference | None = None
     volumeID: str = msgspec.field(default_factory=str)
 
 
 class CinderVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"volumeID"})
-    fsType: str | None = None
-    readOnly: bool | None = None
+    fsType: str = ""
+    readOnly: bool = False
     secretRef: LocalObjectReference | None = None
     volumeID: str = msgspec.field(default_factory=str)
 
@@ -167,8 +167,8 @@ class ClusterTrustBundleProjection(Struct, kw_only=True):
 
 class ComponentCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
-    error: str | None = None
-    message: str | None = None
+    error: str = ""
+    message: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
@@ -203,7 +203,7 @@ class ConfigMap(Struct, kw_only=True):
 
 
 class ConfigMapEnvSource(Struct, kw_only=True):
-    name: str | None = None
+    name: str = ""
     optional: bool | None = None
 
 
@@ -211,7 +211,7 @@ class ConfigMapKeySelector(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"key"})
     map_atomic: ClassVar[bool] = True
     key: str = msgspec.field(default_factory=str)
-    name: str | None = None
+    name: str = ""
     optional: bool | None = None
 
 
@@ -229,20 +229,20 @@ class ConfigMapNodeConfigSource(Struct, kw_only=True):
     kubeletConfigKey: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
     namespace: str = msgspec.field(default_factory=str)
-    resourceVersion: str | None = None
-    uid: str | None = None
+    resourceVersion: str = ""
+    uid: str = ""
 
 
 class ConfigMapProjection(Struct, kw_only=True):
     items: Annotated[list[KeyToPath], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    name: str | None = None
+    name: str = ""
     optional: bool | None = None
 
 
 class ConfigMapVolumeSource(Struct, kw_only=True):
     defaultMode: Int32 | None = None
     items: Annotated[list[KeyToPath], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    name: str | None = None
+    name: str = ""
     optional: bool | None = None
 
 
@@ -254,8 +254,8 @@ class Container(Struct, kw_only=True):
         msgspec.field(default_factory=list)
     )
     envFrom: Annotated[list[EnvFromSource], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    image: str | None = None
-    imagePullPolicy: str | None = None
+    image: str = ""
+    imagePullPolicy: str = ""
     lifecycle: Lifecycle | None = None
     livenessProbe: Probe | None = None
     name: str = msgspec.field(default_factory=str)
@@ -274,18 +274,18 @@ class Container(Struct, kw_only=True):
     )
     securityContext: SecurityContext | None = None
     startupProbe: Probe | None = None
-    stdin: bool | None = None
-    stdinOnce: bool | None = None
-    terminationMessagePath: str | None = None
-    terminationMessagePolicy: str | None = None
-    tty: bool | None = None
+    stdin: bool = False
+    stdinOnce: bool = False
+    terminationMessagePath: str = ""
+    terminationMessagePolicy: str = ""
+    tty: bool = False
     volumeDevices: Annotated[
         list[VolumeDevice], Merge(list_type="map", keys=("devicePath",), strategy=("merge",), merge_key="devicePath")
     ] = msgspec.field(default_factory=list)
     volumeMounts: Annotated[
         list[VolumeMount], Merge(list_type="map", keys=("mountPath",), strategy=("merge",), merge_key="mountPath")
     ] = msgspec.field(default_factory=list)
-    workingDir: str | None = None
+    workingDir: str = ""
 
 
 class ContainerExtendedResourceRequest(Struct, kw_only=True):
@@ -297,16 +297,16 @@ class ContainerExtendedResourceRequest(Struct, kw_only=True):
 
 class ContainerImage(Struct, kw_only=True):
     names: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    sizeBytes: Int64 | None = None
+    sizeBytes: Int64 = 0
 
 
 class ContainerPort(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"containerPort"})
     containerPort: Int32 = msgspec.field(default_factory=int)
-    hostIP: str | None = None
-    hostPort: Int32 | None = None
-    name: str | None = None
-    protocol: str | None = None
+    hostIP: str = ""
+    hostPort: Int32 = 0
+    name: str = ""
+    protocol: str = ""
 
 
 class ContainerResizePolicy(Struct, kw_only=True):
@@ -317,13 +317,13 @@ class ContainerResizePolicy(Struct, kw_only=True):
 
 class ContainerRestartRule(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"action"})
-    action: str = msgspec.field(default_factory=str)
+    action: str = ""
     exitCodes: ContainerRestartRuleOnExitCodes | None = None
 
 
 class ContainerRestartRuleOnExitCodes(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"operator"})
-    operator: str = msgspec.field(default_factory=str)
+    operator: str = ""
     values: Annotated[list[Int32], Merge(list_type="set")] = msgspec.field(default_factory=list)
 
 
@@ -339,18 +339,18 @@ class ContainerStateRunning(Struct, kw_only=True):
 
 class ContainerStateTerminated(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"exitCode"})
-    containerID: str | None = None
+    containerID: str = ""
     exitCode: Int32 = msgspec.field(default_factory=int)
     finishedAt: Time | None = None
-    message: str | None = None
-    reason: str | None = None
-    signal: Int32 | None = None
+    message: str = ""
+    reason: str = ""
+    signal: Int32 = 0
     startedAt: Time | None = None
 
 
 class ContainerStateWaiting(Struct, kw_only=True):
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
 
 
 class ContainerStatus(Struct, kw_only=True):
@@ -359,7 +359,7 @@ class ContainerStatus(Struct, kw_only=True):
     allocatedResourcesStatus: Annotated[
         list[ResourceStatus], Merge(list_type="map", keys=("name",), strategy=("merge",), merge_key="name")
     ] = msgspec.field(default_factory=list)
-    containerID: str | None = None
+    containerID: str = ""
     image: str = msgspec.field(default_factory=str)
     imageID: str = msgspec.field(default_factory=str)
     lastState: ContainerState | None = None
@@ -403,14 +403,14 @@ class DownwardAPIVolumeSource(Struct, kw_only=True):
 
 
 class EmptyDirVolumeSource(Struct, kw_only=True):
-    medium: str | None = None
+    medium: str = ""
     sizeLimit: Quantity | None = None
 
 
 class EndpointAddress(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"ip"})
     map_atomic: ClassVar[bool] = True
-    hostname: str | None = None
+    hostname: str = ""
     ip: str = msgspec.field(default_factory=str)
     nodeName: str | None = None
     targetRef: ObjectReference | None = None
@@ -420,9 +420,9 @@ class EndpointPort(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"port"})
     map_atomic: ClassVar[bool] = True
     appProtocol: str | None = None
-    name: str | None = None
+    name: str = ""
     port: Int32 = msgspec.field(default_factory=int)
-    protocol: str | None = None
+    protocol: str = ""
 
 
 class EndpointSubset(Struct, kw_only=True):
@@ -450,14 +450,14 @@ class EndpointsList(Struct, kw_only=True):
 
 class EnvFromSource(Struct, kw_only=True):
     configMapRef: ConfigMapEnvSource | None = None
-    prefix: str | None = None
+    prefix: str = ""
     secretRef: SecretEnvSource | None = None
 
 
 class EnvVar(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"name"})
     name: str = msgspec.field(default_factory=str)
-    value: str | None = None
+    value: str = ""
     valueFrom: EnvVarSource | None = None
 
 
@@ -477,8 +477,8 @@ class EphemeralContainer(Struct, kw_only=True):
         msgspec.field(default_factory=list)
     )
     envFrom: Annotated[list[EnvFromSource], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    image: str | None = None
-    imagePullPolicy: str | None = None
+    image: str = ""
+    imagePullPolicy: str = ""
     lifecycle: Lifecycle | None = None
     livenessProbe: Probe | None = None
     name: str = msgspec.field(default_factory=str)
@@ -497,19 +497,19 @@ class EphemeralContainer(Struct, kw_only=True):
     )
     securityContext: SecurityContext | None = None
     startupProbe: Probe | None = None
-    stdin: bool | None = None
-    stdinOnce: bool | None = None
-    targetContainerName: str | None = None
-    terminationMessagePath: str | None = None
-    terminationMessagePolicy: str | None = None
-    tty: bool | None = None
+    stdin: bool = False
+    stdinOnce: bool = False
+    targetContainerName: str = ""
+    terminationMessagePath: str = ""
+    terminationMessagePolicy: str = ""
+    tty: bool = False
     volumeDevices: Annotated[
         list[VolumeDevice], Merge(list_type="map", keys=("devicePath",), strategy=("merge",), merge_key="devicePath")
     ] = msgspec.field(default_factory=list)
     volumeMounts: Annotated[
         list[VolumeMount], Merge(list_type="map", keys=("mountPath",), strategy=("merge",), merge_key="mountPath")
     ] = msgspec.field(default_factory=list)
-    workingDir: str | None = None
+    workingDir: str = ""
 
 
 class EphemeralVolumeSource(Struct, kw_only=True):
@@ -519,23 +519,23 @@ class EphemeralVolumeSource(Struct, kw_only=True):
 class Event(Struct, kw_only=True):
     gvk: ClassVar[GVK] = GVK("", "v1", "Event")
     required_fields: ClassVar[frozenset[str]] = frozenset({"involvedObject", "metadata"})
-    action: str | None = None
+    action: str = ""
     apiVersion: str = msgspec.field(default_factory=lambda: "v1")
-    count: Int32 | None = None
+    count: Int32 = 0
     eventTime: MicroTime | None = None
     firstTimestamp: Time | None = None
     involvedObject: ObjectReference = msgspec.field(default_factory=ObjectReference)
     kind: str = msgspec.field(default_factory=lambda: "Event")
     lastTimestamp: Time | None = None
-    message: str | None = None
+    message: str = ""
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
-    reason: str | None = None
+    reason: str = ""
     related: ObjectReference | None = None
     reportingComponent: str | None = None
     reportingInstance: str | None = None
     series: EventSeries | None = None
     source: EventSource | None = None
-    type: str | None = None
+    type: str = ""
 
 
 class EventList(Struct, kw_only=True):
@@ -548,13 +548,13 @@ class EventList(Struct, kw_only=True):
 
 
 class EventSeries(Struct, kw_only=True):
-    count: Int32 | None = None
+    count: Int32 = 0
     lastObservedTime: MicroTime | None = None
 
 
 class EventSource(Struct, kw_only=True):
-    component: str | None = None
-    host: str | None = None
+    component: str = ""
+    host: str = ""
 
 
 class ExecAction(Struct, kw_only=True):
@@ -562,9 +562,9 @@ class ExecAction(Struct, kw_only=True):
 
 
 class FCVolumeSource(Struct, kw_only=True):
-    fsType: str | None = None
+    fsType: str = ""
     lun: Int32 | None = None
-    readOnly: bool | None = None
+    readOnly: bool = False
     targetWWNs: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     wwids: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
 
@@ -581,32 +581,32 @@ class FileKeySelector(Struct, kw_only=True):
 class FlexPersistentVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"driver"})
     driver: str = msgspec.field(default_factory=str)
-    fsType: str | None = None
+    fsType: str = ""
     options: dict[str, str] = msgspec.field(default_factory=dict)
-    readOnly: bool | None = None
+    readOnly: bool = False
     secretRef: SecretReference | None = None
 
 
 class FlexVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"driver"})
     driver: str = msgspec.field(default_factory=str)
-    fsType: str | None = None
+    fsType: str = ""
     options: dict[str, str] = msgspec.field(default_factory=dict)
-    readOnly: bool | None = None
+    readOnly: bool = False
     secretRef: LocalObjectReference | None = None
 
 
 class FlockerVolumeSource(Struct, kw_only=True):
-    datasetName: str | None = None
-    datasetUUID: str | None = None
+    datasetName: str = ""
+    datasetUUID: str = ""
 
 
 class GCEPersistentDiskVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"pdName"})
-    fsType: str | None = None
-    partition: Int32 | None = None
+    fsType: str = ""
+    partition: Int32 = 0
     pdName: str = msgspec.field(default_factory=str)
-    readOnly: bool | None = None
+    readOnly: bool = False
 
 
 class GRPCAction(Struct, kw_only=True):
@@ -617,9 +617,9 @@ class GRPCAction(Struct, kw_only=True):
 
 class GitRepoVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"repository"})
-    directory: str | None = None
+    directory: str = ""
     repository: str = msgspec.field(default_factory=str)
-    revision: str | None = None
+    revision: str = ""
 
 
 class GlusterfsPersistentVolumeSource(Struct, kw_only=True):
@@ -627,23 +627,23 @@ class GlusterfsPersistentVolumeSource(Struct, kw_only=True):
     endpoints: str = msgspec.field(default_factory=str)
     endpointsNamespace: str | None = None
     path: str = msgspec.field(default_factory=str)
-    readOnly: bool | None = None
+    readOnly: bool = False
 
 
 class GlusterfsVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"endpoints", "path"})
     endpoints: str = msgspec.field(default_factory=str)
     path: str = msgspec.field(default_factory=str)
-    readOnly: bool | None = None
+    readOnly: bool = False
 
 
 class HTTPGetAction(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"port"})
-    host: str | None = None
+    host: str = ""
     httpHeaders: Annotated[list[HTTPHeader], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    path: str | None = None
+    path: str = ""
     port: IntOrString = msgspec.field(default_factory=int)
-    scheme: str | None = None
+    scheme: str = ""
 
 
 class HTTPHeader(Struct, kw_only=True):
@@ -671,37 +671,37 @@ class HostPathVolumeSource(Struct, kw_only=True):
 
 class ISCSIPersistentVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"iqn", "lun", "targetPortal"})
-    chapAuthDiscovery: bool | None = None
-    chapAuthSession: bool | None = None
-    fsType: str | None = None
+    chapAuthDiscovery: bool = False
+    chapAuthSession: bool = False
+    fsType: str = ""
     initiatorName: str | None = None
     iqn: str = msgspec.field(default_factory=str)
-    iscsiInterface: str | None = None
+    iscsiInterface: str = ""
     lun: Int32 = msgspec.field(default_factory=int)
     portals: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    readOnly: bool | None = None
+    readOnly: bool = False
     secretRef: SecretReference | None = None
     targetPortal: str = msgspec.field(default_factory=str)
 
 
 class ISCSIVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"iqn", "lun", "targetPortal"})
-    chapAuthDiscovery: bool | None = None
-    chapAuthSession: bool | None = None
-    fsType: str | None = None
+    chapAuthDiscovery: bool = False
+    chapAuthSession: bool = False
+    fsType: str = ""
     initiatorName: str | None = None
     iqn: str = msgspec.field(default_factory=str)
-    iscsiInterface: str | None = None
+    iscsiInterface: str = ""
     lun: Int32 = msgspec.field(default_factory=int)
     portals: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    readOnly: bool | None = None
+    readOnly: bool = False
     secretRef: LocalObjectReference | None = None
     targetPortal: str = msgspec.field(default_factory=str)
 
 
 class ImageVolumeSource(Struct, kw_only=True):
-    pullPolicy: str | None = None
-    reference: str | None = None
+    pullPolicy: str = ""
+    reference: str = ""
 
 
 class KeyToPath(Struct, kw_only=True):
@@ -764,8 +764,8 @@ class LinuxContainerUser(Struct, kw_only=True):
 
 
 class LoadBalancerIngress(Struct, kw_only=True):
-    hostname: str | None = None
-    ip: str | None = None
+    hostname: str = ""
+    ip: str = ""
     ipMode: str | None = None
     ports: Annotated[list[PortStatus], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
 
@@ -776,7 +776,7 @@ class LoadBalancerStatus(Struct, kw_only=True):
 
 class LocalObjectReference(Struct, kw_only=True):
     map_atomic: ClassVar[bool] = True
-    name: str | None = None
+    name: str = ""
 
 
 class LocalVolumeSource(Struct, kw_only=True):
@@ -788,13 +788,13 @@ class LocalVolumeSource(Struct, kw_only=True):
 class ModifyVolumeStatus(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status"})
     status: str = msgspec.field(default_factory=str)
-    targetVolumeAttributesClassName: str | None = None
+    targetVolumeAttributesClassName: str = ""
 
 
 class NFSVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"path", "server"})
     path: str = msgspec.field(default_factory=str)
-    readOnly: bool | None = None
+    readOnly: bool = False
     server: str = msgspec.field(default_factory=str)
 
 
@@ -806,7 +806,7 @@ class NamespaceStatus(Struct, kw_only=True):
     conditions: Annotated[
         list[NamespaceCondition], Merge(list_type="map", keys=("type",), strategy=("merge",), merge_key="type")
     ] = msgspec.field(default_factory=list)
-    phase: str | None = None
+    phase: str = ""
 
 
 class Namespace(Struct, kw_only=True):
@@ -821,8 +821,8 @@ class Namespace(Struct, kw_only=True):
 class NamespaceCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
@@ -838,12 +838,12 @@ class NamespaceList(Struct, kw_only=True):
 
 class NodeSpec(Struct, kw_only=True):
     configSource: NodeConfigSource | None = None
-    externalID: str | None = None
-    podCIDR: str | None = None
+    externalID: str = ""
+    podCIDR: str = ""
     podCIDRs: Annotated[list[str], Merge(list_type="set", strategy=("merge",))] = msgspec.field(default_factory=list)
-    providerID: str | None = None
+    providerID: str = ""
     taints: Annotated[list[Taint], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    unschedulable: bool | None = None
+    unschedulable: bool = False
 
 
 class NodeStatus(Struct, kw_only=True):
@@ -861,7 +861,7 @@ class NodeStatus(Struct, kw_only=True):
     features: NodeFeatures | None = None
     images: Annotated[list[ContainerImage], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     nodeInfo: NodeSystemInfo | None = None
-    phase: str | None = None
+    phase: str = ""
     runtimeHandlers: Annotated[list[NodeRuntimeHandler], Merge(list_type="atomic")] = msgspec.field(
         default_factory=list
     )
@@ -895,8 +895,8 @@ class NodeCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastHeartbeatTime: Time | None = None
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
@@ -908,7 +908,7 @@ class NodeConfigSource(Struct, kw_only=True):
 class NodeConfigStatus(Struct, kw_only=True):
     active: NodeConfigSource | None = None
     assigned: NodeConfigSource | None = None
-    error: str | None = None
+    error: str = ""
     lastKnownGood: NodeConfigSource | None = None
 
 
@@ -999,7 +999,7 @@ class NodeSystemInfo(Struct, kw_only=True):
 class ObjectFieldSelector(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"fieldPath"})
     map_atomic: ClassVar[bool] = True
-    apiVersion: str | None = None
+    apiVersion: str = ""
     fieldPath: str = msgspec.field(default_factory=str)
 
 
@@ -1024,13 +1024,13 @@ class PersistentVolumeSpec(Struct, kw_only=True):
     mountOptions: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     nfs: NFSVolumeSource | None = None
     nodeAffinity: VolumeNodeAffinity | None = None
-    persistentVolumeReclaimPolicy: str | None = None
+    persistentVolumeReclaimPolicy: str = ""
     photonPersistentDisk: PhotonPersistentDiskVolumeSource | None = None
     portworxVolume: PortworxVolumeSource | None = None
     quobyte: QuobyteVolumeSource | None = None
     rbd: RBDPersistentVolumeSource | None = None
     scaleIO: ScaleIOPersistentVolumeSource | None = None
-    storageClassName: str | None = None
+    storageClassName: str = ""
     storageos: StorageOSPersistentVolumeSource | None = None
     volumeAttributesClassName: str | None = None
     volumeMode: str | None = None
@@ -1039,9 +1039,9 @@ class PersistentVolumeSpec(Struct, kw_only=True):
 
 class PersistentVolumeStatus(Struct, kw_only=True):
     lastPhaseTransitionTime: Time | None = None
-    message: str | None = None
-    phase: str | None = None
-    reason: str | None = None
+    message: str = ""
+    phase: str = ""
+    reason: str = ""
 
 
 class PersistentVolume(Struct, kw_only=True):
@@ -1062,7 +1062,7 @@ class PersistentVolumeClaimSpec(Struct, kw_only=True):
     storageClassName: str | None = None
     volumeAttributesClassName: str | None = None
     volumeMode: str | None = None
-    volumeName: str | None = None
+    volumeName: str = ""
 
 
 class PersistentVolumeClaimStatus(Struct, kw_only=True):
@@ -1078,7 +1078,7 @@ class PersistentVolumeClaimStatus(Struct, kw_only=True):
     ] = msgspec.field(default_factory=list)
     currentVolumeAttributesClassName: str | None = None
     modifyVolumeStatus: ModifyVolumeStatus | None = None
-    phase: str | None = None
+    phase: str = ""
 
 
 class PersistentVolumeClaim(Struct, kw_only=True):
@@ -1094,8 +1094,8 @@ class PersistentVolumeClaimCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastProbeTime: Time | None = None
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
@@ -1118,7 +1118,7 @@ class PersistentVolumeClaimTemplate(Struct, kw_only=True):
 class PersistentVolumeClaimVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"claimName"})
     claimName: str = msgspec.field(default_factory=str)
-    readOnly: bool | None = None
+    readOnly: bool = False
 
 
 class PersistentVolumeList(Struct, kw_only=True):
@@ -1132,7 +1132,7 @@ class PersistentVolumeList(Struct, kw_only=True):
 
 class PhotonPersistentDiskVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"pdID"})
-    fsType: str | None = None
+    fsType: str = ""
     pdID: str = msgspec.field(default_factory=str)
 
 
@@ -1145,7 +1145,7 @@ class PodSpec(Struct, kw_only=True):
         list[Container], Merge(list_type="map", keys=("name",), strategy=("merge",), merge_key="name")
     ] = msgspec.field(default_factory=empty_list)
     dnsConfig: PodDNSConfig | None = None
-    dnsPolicy: str | None = None
+    dnsPolicy: str = ""
     enableServiceLinks: bool | None = None
     ephemeralContainers: Annotated[
         list[EphemeralContainer], Merge(list_type="map", keys=("name",), strategy=("merge",), merge_key="name")
@@ -1153,11 +1153,11 @@ class PodSpec(Struct, kw_only=True):
     hostAliases: Annotated[
         list[HostAlias], Merge(list_type="map", keys=("ip",), strategy=("merge",), merge_key="ip")
     ] = msgspec.field(default_factory=list)
-    hostIPC: bool | None = None
-    hostNetwork: bool | None = None
-    hostPID: bool | None = None
+    hostIPC: bool = False
+    hostNetwork: bool = False
+    hostPID: bool = False
     hostUsers: bool | None = None
-    hostname: str | None = None
+    hostname: str = ""
     hostnameOverride: str | None = None
     imagePullSecrets: Annotated[
         list[LocalObjectReference], Merge(list_type="map", keys=("name",), strategy=("merge",), merge_key="name")
@@ -1165,31 +1165,31 @@ class PodSpec(Struct, kw_only=True):
     initContainers: Annotated[
         list[Container], Merge(list_type="map", keys=("name",), strategy=("merge",), merge_key="name")
     ] = msgspec.field(default_factory=list)
-    nodeName: str | None = None
+    nodeName: str = ""
     nodeSelector: Annotated[dict[str, str], Merge(map_type="atomic")] = msgspec.field(default_factory=dict)
     os: PodOS | None = None
     overhead: dict[str, Quantity] = msgspec.field(default_factory=dict)
     preemptionPolicy: str | None = None
     priority: Int32 | None = None
-    priorityClassName: str | None = None
+    priorityClassName: str = ""
     readinessGates: Annotated[list[PodReadinessGate], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     resourceClaims: Annotated[
         list[PodResourceClaim],
         Merge(list_type="map", keys=("name",), strategy=("merge", "retainKeys"), merge_key="name"),
     ] = msgspec.field(default_factory=list)
     resources: ResourceRequirements | None = None
-    restartPolicy: str | None = None
+    restartPolicy: str = ""
     runtimeClassName: str | None = None
-    schedulerName: str | None = None
+    schedulerName: str = ""
     schedulingGates: Annotated[
         list[PodSchedulingGate], Merge(list_type="map", keys=("name",), strategy=("merge",), merge_key="name")
     ] = msgspec.field(default_factory=list)
     securityContext: PodSecurityContext | None = None
-    serviceAccount: str | None = None
-    serviceAccountName: str | None = None
+    serviceAccount: str = ""
+    serviceAccountName: str = ""
     setHostnameAsFQDN: bool | None = None
     shareProcessNamespace: bool | None = None
-    subdomain: str | None = None
+    subdomain: str = ""
     terminationGracePeriodSeconds: Int64 | None = None
     tolerations: Annotated[list[Toleration], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     topologySpreadConstraints: Annotated[
@@ -1212,24 +1212,24 @@ class PodStatus(Struct, kw_only=True):
         default_factory=list
     )
     extendedResourceClaimStatus: PodExtendedResourceClaimStatus | None = None
-    hostIP: str | None = None
+    hostIP: str = ""
     hostIPs: Annotated[list[HostIP], Merge(list_type="atomic", strategy=("merge",), merge_key="ip")] = msgspec.field(
         default_factory=list
     )
     initContainerStatuses: Annotated[list[ContainerStatus], Merge(list_type="atomic")] = msgspec.field(
         default_factory=list
     )
-    message: str | None = None
-    nominatedNodeName: str | None = None
-    observedGeneration: Int64 | None = None
-    phase: str | None = None
-    podIP: str | None = None
+    message: str = ""
+    nominatedNodeName: str = ""
+    observedGeneration: Int64 = 0
+    phase: str = ""
+    podIP: str = ""
     podIPs: Annotated[list[PodIP], Merge(list_type="map", keys=("ip",), strategy=("merge",), merge_key="ip")] = (
         msgspec.field(default_factory=list)
     )
-    qosClass: str | None = None
-    reason: str | None = None
-    resize: str | None = None
+    qosClass: str = ""
+    reason: str = ""
+    resize: str = ""
     resourceClaimStatuses: Annotated[
         list[PodResourceClaimStatus],
         Merge(list_type="map", keys=("name",), strategy=("merge", "retainKeys"), merge_key="name"),
@@ -1277,12 +1277,12 @@ class PodAntiAffinity(Struct, kw_only=True):
 
 class PodCertificateProjection(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"keyType", "signerName"})
-    certificateChainPath: str | None = None
-    credentialBundlePath: str | None = None
-    keyPath: str | None = None
-    keyType: str = msgspec.field(default_factory=str)
+    certificateChainPath: str = ""
+    credentialBundlePath: str = ""
+    keyPath: str = ""
+    keyType: str = ""
     maxExpirationSeconds: Int32 | None = None
-    signerName: str = msgspec.field(default_factory=str)
+    signerName: str = ""
     userAnnotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -1290,9 +1290,9 @@ class PodCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastProbeTime: Time | None = None
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    observedGeneration: Int64 | None = None
-    reason: str | None = None
+    message: str = ""
+    observedGeneration: Int64 = 0
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
@@ -1304,7 +1304,7 @@ class PodDNSConfig(Struct, kw_only=True):
 
 
 class PodDNSConfigOption(Struct, kw_only=True):
-    name: str | None = None
+    name: str = ""
     value: str | None = None
 
 
@@ -1405,8 +1405,8 @@ class PortStatus(Struct, kw_only=True):
 
 class PortworxVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"volumeID"})
-    fsType: str | None = None
-    readOnly: bool | None = None
+    fsType: str = ""
+    readOnly: bool = False
     volumeID: str = msgspec.field(default_factory=str)
 
 
@@ -1418,15 +1418,15 @@ class PreferredSchedulingTerm(Struct, kw_only=True):
 
 class Probe(Struct, kw_only=True):
     exec: ExecAction | None = None
-    failureThreshold: Int32 | None = None
+    failureThreshold: Int32 = 0
     grpc: GRPCAction | None = None
     httpGet: HTTPGetAction | None = None
-    initialDelaySeconds: Int32 | None = None
-    periodSeconds: Int32 | None = None
-    successThreshold: Int32 | None = None
+    initialDelaySeconds: Int32 = 0
+    periodSeconds: Int32 = 0
+    successThreshold: Int32 = 0
     tcpSocket: TCPSocketAction | None = None
     terminationGracePeriodSeconds: Int64 | None = None
-    timeoutSeconds: Int32 | None = None
+    timeoutSeconds: Int32 = 0
 
 
 class ProjectedVolumeSource(Struct, kw_only=True):
@@ -1436,40 +1436,40 @@ class ProjectedVolumeSource(Struct, kw_only=True):
 
 class QuobyteVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"registry", "volume"})
-    group: str | None = None
-    readOnly: bool | None = None
+    group: str = ""
+    readOnly: bool = False
     registry: str = msgspec.field(default_factory=str)
-    tenant: str | None = None
-    user: str | None = None
+    tenant: str = ""
+    user: str = ""
     volume: str = msgspec.field(default_factory=str)
 
 
 class RBDPersistentVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"image", "monitors"})
-    fsType: str | None = None
+    fsType: str = ""
     image: str = msgspec.field(default_factory=str)
-    keyring: str | None = None
+    keyring: str = ""
     monitors: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=empty_list)
-    pool: str | None = None
-    readOnly: bool | None = None
+    pool: str = ""
+    readOnly: bool = False
     secretRef: SecretReference | None = None
-    user: str | None = None
+    user: str = ""
 
 
 class RBDVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"image", "monitors"})
-    fsType: str | None = None
+    fsType: str = ""
     image: str = msgspec.field(default_factory=str)
-    keyring: str | None = None
+    keyring: str = ""
     monitors: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=empty_list)
-    pool: str | None = None
-    readOnly: bool | None = None
+    pool: str = ""
+    readOnly: bool = False
     secretRef: LocalObjectReference | None = None
-    user: str | None = None
+    user: str = ""
 
 
 class ReplicationControllerSpec(Struct, kw_only=True):
-    minReadySeconds: Int32 | None = None
+    minReadySeconds: Int32 = 0
     replicas: Int32 | None = None
     selector: Annotated[dict[str, str], Merge(map_type="atomic")] = msgspec.field(default_factory=dict)
     template: PodTemplateSpec | None = None
@@ -1477,14 +1477,14 @@ class ReplicationControllerSpec(Struct, kw_only=True):
 
 class ReplicationControllerStatus(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"replicas"})
-    availableReplicas: Int32 | None = None
+    availableReplicas: Int32 = 0
     conditions: Annotated[
         list[ReplicationControllerCondition],
         Merge(list_type="map", keys=("type",), strategy=("merge",), merge_key="type"),
     ] = msgspec.field(default_factory=list)
-    fullyLabeledReplicas: Int32 | None = None
-    observedGeneration: Int64 | None = None
-    readyReplicas: Int32 | None = None
+    fullyLabeledReplicas: Int32 = 0
+    observedGeneration: Int64 = 0
+    readyReplicas: Int32 = 0
     replicas: Int32 = msgspec.field(default_factory=int)
 
 
@@ -1500,8 +1500,8 @@ class ReplicationController(Struct, kw_only=True):
 class ReplicationControllerCondition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"status", "type"})
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
+    message: str = ""
+    reason: str = ""
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
@@ -1518,20 +1518,20 @@ class ReplicationControllerList(Struct, kw_only=True):
 class ResourceClaim(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"name"})
     name: str = msgspec.field(default_factory=str)
-    request: str | None = None
+    request: str = ""
 
 
 class ResourceFieldSelector(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"resource"})
     map_atomic: ClassVar[bool] = True
-    containerName: str | None = None
+    containerName: str = ""
     divisor: Quantity | None = None
     resource: str = msgspec.field(default_factory=str)
 
 
 class ResourceHealth(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"resourceID"})
-    health: str | None = None
+    health: str = ""
     resourceID: str = msgspec.field(default_factory=str)
 
 
@@ -1579,44 +1579,44 @@ class ResourceStatus(Struct, kw_only=True):
 
 
 class SELinuxOptions(Struct, kw_only=True):
-    level: str | None = None
-    role: str | None = None
-    type: str | None = None
-    user: str | None = None
+    level: str = ""
+    role: str = ""
+    type: str = ""
+    user: str = ""
 
 
 class SecretReference(Struct, kw_only=True):
     map_atomic: ClassVar[bool] = True
-    name: str | None = None
-    namespace: str | None = None
+    name: str = ""
+    namespace: str = ""
 
 
 class ScaleIOPersistentVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"gateway", "secretRef", "system"})
-    fsType: str | None = None
+    fsType: str = ""
     gateway: str = msgspec.field(default_factory=str)
-    protectionDomain: str | None = None
-    readOnly: bool | None = None
+    protectionDomain: str = ""
+    readOnly: bool = False
     secretRef: SecretReference = msgspec.field(default_factory=SecretReference)
-    sslEnabled: bool | None = None
-    storageMode: str | None = None
-    storagePool: str | None = None
+    sslEnabled: bool = False
+    storageMode: str = ""
+    storagePool: str = ""
     system: str = msgspec.field(default_factory=str)
-    volumeName: str | None = None
+    volumeName: str = ""
 
 
 class ScaleIOVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"gateway", "secretRef", "system"})
-    fsType: str | None = None
+    fsType: str = ""
     gateway: str = msgspec.field(default_factory=str)
-    protectionDomain: str | None = None
-    readOnly: bool | None = None
+    protectionDomain: str = ""
+    readOnly: bool = False
     secretRef: LocalObjectReference = msgspec.field(default_factory=LocalObjectReference)
-    sslEnabled: bool | None = None
-    storageMode: str | None = None
-    storagePool: str | None = None
+    sslEnabled: bool = False
+    storageMode: str = ""
+    storagePool: str = ""
     system: str = msgspec.field(default_factory=str)
-    volumeName: str | None = None
+    volumeName: str = ""
 
 
 class ScopeSelector(Struct, kw_only=True):
@@ -1647,11 +1647,11 @@ class Secret(Struct, kw_only=True):
     kind: str = msgspec.field(default_factory=lambda: "Secret")
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
     stringData: dict[str, str] = msgspec.field(default_factory=dict)
-    type: str | None = None
+    type: str = ""
 
 
 class SecretEnvSource(Struct, kw_only=True):
-    name: str | None = None
+    name: str = ""
     optional: bool | None = None
 
 
@@ -1659,7 +1659,7 @@ class SecretKeySelector(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"key"})
     map_atomic: ClassVar[bool] = True
     key: str = msgspec.field(default_factory=str)
-    name: str | None = None
+    name: str = ""
     optional: bool | None = None
 
 
@@ -1674,7 +1674,7 @@ class SecretList(Struct, kw_only=True):
 
 class SecretProjection(Struct, kw_only=True):
     items: Annotated[list[KeyToPath], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    name: str | None = None
+    name: str = ""
     optional: bool | None = None
 
 
@@ -1682,7 +1682,7 @@ class SecretVolumeSource(Struct, kw_only=True):
     defaultMode: Int32 | None = None
     items: Annotated[list[KeyToPath], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     optional: bool | None = None
-    secretName: str | None = None
+    secretName: str = ""
 
 
 class SecurityContext(Struct, kw_only=True):
@@ -1702,27 +1702,27 @@ class SecurityContext(Struct, kw_only=True):
 
 class ServiceSpec(Struct, kw_only=True):
     allocateLoadBalancerNodePorts: bool | None = None
-    clusterIP: str | None = None
+    clusterIP: str = ""
     clusterIPs: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     externalIPs: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    externalName: str | None = None
-    externalTrafficPolicy: str | None = None
-    healthCheckNodePort: Int32 | None = None
+    externalName: str = ""
+    externalTrafficPolicy: str = ""
+    healthCheckNodePort: Int32 = 0
     internalTrafficPolicy: str | None = None
     ipFamilies: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     ipFamilyPolicy: str | None = None
     loadBalancerClass: str | None = None
-    loadBalancerIP: str | None = None
+    loadBalancerIP: str = ""
     loadBalancerSourceRanges: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     ports: Annotated[
         list[ServicePort], Merge(list_type="map", keys=("port", "protocol"), strategy=("merge",), merge_key="port")
     ] = msgspec.field(default_factory=list)
-    publishNotReadyAddresses: bool | None = None
+    publishNotReadyAddresses: bool = False
     selector: Annotated[dict[str, str], Merge(map_type="atomic")] = msgspec.field(default_factory=dict)
-    sessionAffinity: str | None = None
+    sessionAffinity: str = ""
     sessionAffinityConfig: SessionAffinityConfig | None = None
     trafficDistribution: str | None = None
-    type: str | None = None
+    type: str = ""
 
 
 class ServiceStatus(Struct, kw_only=True):
@@ -1766,7 +1766,7 @@ class ServiceAccountList(Struct, kw_only=True):
 
 class ServiceAccountTokenProjection(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"path"})
-    audience: str | None = None
+    audience: str = ""
     expirationSeconds: Int64 | None = None
     path: str = msgspec.field(default_factory=str)
 
@@ -1783,10 +1783,10 @@ class ServiceList(Struct, kw_only=True):
 class ServicePort(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"port"})
     appProtocol: str | None = None
-    name: str | None = None
-    nodePort: Int32 | None = None
+    name: str = ""
+    nodePort: Int32 = 0
     port: Int32 = msgspec.field(default_factory=int)
-    protocol: str | None = None
+    protocol: str = ""
     targetPort: IntOrString | None = None
 
 
@@ -1800,19 +1800,19 @@ class SleepAction(Struct, kw_only=True):
 
 
 class StorageOSPersistentVolumeSource(Struct, kw_only=True):
-    fsType: str | None = None
-    readOnly: bool | None = None
+    fsType: str = ""
+    readOnly: bool = False
     secretRef: ObjectReference | None = None
-    volumeName: str | None = None
-    volumeNamespace: str | None = None
+    volumeName: str = ""
+    volumeNamespace: str = ""
 
 
 class StorageOSVolumeSource(Struct, kw_only=True):
-    fsType: str | None = None
-    readOnly: bool | None = None
+    fsType: str = ""
+    readOnly: bool = False
     secretRef: LocalObjectReference | None = None
-    volumeName: str | None = None
-    volumeNamespace: str | None = None
+    volumeName: str = ""
+    volumeNamespace: str = ""
 
 
 class Sysctl(Struct, kw_only=True):
@@ -1823,7 +1823,7 @@ class Sysctl(Struct, kw_only=True):
 
 class TCPSocketAction(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"port"})
-    host: str | None = None
+    host: str = ""
     port: IntOrString = msgspec.field(default_factory=int)
 
 
@@ -1832,15 +1832,15 @@ class Taint(Struct, kw_only=True):
     effect: str = msgspec.field(default_factory=str)
     key: str = msgspec.field(default_factory=str)
     timeAdded: Time | None = None
-    value: str | None = None
+    value: str = ""
 
 
 class Toleration(Struct, kw_only=True):
-    effect: str | None = None
-    key: str | None = None
-    operator: str | None = None
+    effect: str = ""
+    key: str = ""
+    operator: str = ""
     tolerationSeconds: Int64 | None = None
-    value: str | None = None
+    value: str = ""
 
 
 class TopologySelectorLabelRequirement(Struct, kw_only=True):
@@ -1930,17 +1930,17 @@ class VolumeMount(Struct, kw_only=True):
     mountPath: str = msgspec.field(default_factory=str)
     mountPropagation: str | None = None
     name: str = msgspec.field(default_factory=str)
-    readOnly: bool | None = None
+    readOnly: bool = False
     recursiveReadOnly: str | None = None
-    subPath: str | None = None
-    subPathExpr: str | None = None
+    subPath: str = ""
+    subPathExpr: str = ""
 
 
 class VolumeMountStatus(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"mountPath", "name"})
     mountPath: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
-    readOnly: bool | None = None
+    readOnly: bool = False
     recursiveReadOnly: str | None = None
 
 
@@ -1964,9 +1964,9 @@ class VolumeResourceRequirements(Struct, kw_only=True):
 
 class VsphereVirtualDiskVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"volumePath"})
-    fsType: str | None = None
-    storagePolicyID: str | None = None
-    storagePolicyName: str | None = None
+    fsType: str = ""
+    storagePolicyID: str = ""
+    storagePolicyName: str = ""
     volumePath: str = msgspec.field(default_factory=str)
 
 
@@ -1987,4 +1987,4 @@ class WorkloadReference(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"name", "podGroup"})
     name: str = msgspec.field(default_factory=str)
     podGroup: str = msgspec.field(default_factory=str)
-    podGroupReplicaKey: str | None = None
+    podGroupReplicaKey: str = ""

@@ -18,23 +18,23 @@ SCHEMA_PREFIX = "io.k8s.api.events.v1"
 class Event(Struct, kw_only=True):
     gvk: ClassVar[GVK] = GVK("events.k8s.io", "v1", "Event")
     required_fields: ClassVar[frozenset[str]] = frozenset({"eventTime"})
-    action: str | None = None
+    action: str = ""
     apiVersion: str = msgspec.field(default_factory=lambda: "events.k8s.io/v1")
-    deprecatedCount: Int32 | None = None
+    deprecatedCount: Int32 = 0
     deprecatedFirstTimestamp: Time | None = None
     deprecatedLastTimestamp: Time | None = None
     deprecatedSource: core_v1.EventSource | None = None
     eventTime: MicroTime | None = None
     kind: str = msgspec.field(default_factory=lambda: "Event")
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
-    note: str | None = None
-    reason: str | None = None
+    note: str = ""
+    reason: str = ""
     regarding: core_v1.ObjectReference | None = None
     related: core_v1.ObjectReference | None = None
-    reportingController: str | None = None
-    reportingInstance: str | None = None
+    reportingController: str = ""
+    reportingInstance: str = ""
     series: EventSeries | None = None
-    type: str | None = None
+    type: str = ""
 
 
 class EventList(Struct, kw_only=True):

@@ -57,10 +57,10 @@ class FlowSchema(Struct, kw_only=True):
 
 class FlowSchemaCondition(Struct, kw_only=True):
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
-    status: str | None = None
-    type: str | None = None
+    message: str = ""
+    reason: str = ""
+    status: str = ""
+    type: str = ""
 
 
 class FlowSchemaList(Struct, kw_only=True):
@@ -130,10 +130,10 @@ class PriorityLevelConfiguration(Struct, kw_only=True):
 
 class PriorityLevelConfigurationCondition(Struct, kw_only=True):
     lastTransitionTime: Time | None = None
-    message: str | None = None
-    reason: str | None = None
-    status: str | None = None
-    type: str | None = None
+    message: str = ""
+    reason: str = ""
+    status: str = ""
+    type: str = ""
 
 
 class PriorityLevelConfigurationList(Struct, kw_only=True):
@@ -154,7 +154,7 @@ class QueuingConfiguration(Struct, kw_only=True):
 class ResourcePolicyRule(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"apiGroups", "resources", "verbs"})
     apiGroups: Annotated[list[str], Merge(list_type="set")] = msgspec.field(default_factory=empty_list)
-    clusterScope: bool | None = None
+    clusterScope: bool = False
     namespaces: Annotated[list[str], Merge(list_type="set")] = msgspec.field(default_factory=list)
     resources: Annotated[list[str], Merge(list_type="set")] = msgspec.field(default_factory=empty_list)
     verbs: Annotated[list[str], Merge(list_type="set")] = msgspec.field(default_factory=empty_list)

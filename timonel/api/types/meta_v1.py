@@ -40,15 +40,15 @@ class APIGroupList(Struct, kw_only=True):
 class APIResource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"kind", "name", "namespaced", "singularName", "verbs"})
     categories: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    group: str | None = None
+    group: str = ""
     kind: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
     namespaced: bool = msgspec.field(default_factory=bool)
     shortNames: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     singularName: str = msgspec.field(default_factory=str)
-    storageVersionHash: str | None = None
+    storageVersionHash: str = ""
     verbs: list[str] = msgspec.field(default_factory=empty_list)
-    version: str | None = None
+    version: str = ""
 
 
 class APIResourceList(Struct, kw_only=True):
@@ -75,7 +75,7 @@ class Condition(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"lastTransitionTime", "message", "reason", "status", "type"})
     lastTransitionTime: Time | None = None
     message: str = msgspec.field(default_factory=str)
-    observedGeneration: Int64 | None = None
+    observedGeneration: Int64 = 0
     reason: str = msgspec.field(default_factory=str)
     status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
@@ -128,19 +128,19 @@ class LabelSelectorRequirement(Struct, kw_only=True):
 
 
 class ListMeta(Struct, kw_only=True):
-    continue_: str | None = msgspec.field(default=None, name="continue")
+    continue_: str = msgspec.field(default="", name="continue")
     remainingItemCount: Int64 | None = None
-    resourceVersion: str | None = None
-    selfLink: str | None = None
+    resourceVersion: str = ""
+    selfLink: str = ""
 
 
 class ManagedFieldsEntry(Struct, kw_only=True):
-    apiVersion: str | None = None
-    fieldsType: str | None = None
+    apiVersion: str = ""
+    fieldsType: str = ""
     fieldsV1: msgspec.Raw = msgspec.Raw()
-    manager: str | None = None
-    operation: str | None = None
-    subresource: str | None = None
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
     time: Time | None = None
 
 
@@ -150,18 +150,18 @@ class ObjectMeta(Struct, kw_only=True):
     deletionGracePeriodSeconds: Int64 | None = None
     deletionTimestamp: Time | None = None
     finalizers: Annotated[list[str], Merge(list_type="set", strategy=("merge",))] = msgspec.field(default_factory=list)
-    generateName: str | None = None
-    generation: Int64 | None = None
+    generateName: str = ""
+    generation: Int64 = 0
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     managedFields: Annotated[list[ManagedFieldsEntry], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    name: str | None = None
-    namespace: str | None = None
+    name: str = ""
+    namespace: str = ""
     ownerReferences: Annotated[
         list[OwnerReference], Merge(list_type="map", keys=("uid",), strategy=("merge",), merge_key="uid")
     ] = msgspec.field(default_factory=list)
-    resourceVersion: str | None = None
-    selfLink: str | None = None
-    uid: str | None = None
+    resourceVersion: str = ""
+    selfLink: str = ""
+    uid: str = ""
 
 
 class OwnerReference(Struct, kw_only=True):
@@ -189,28 +189,28 @@ class ServerAddressByClientCIDR(Struct, kw_only=True):
 class Status(Struct, kw_only=True):
     gvk: ClassVar[GVK] = GVK("", "v1", "Status")
     apiVersion: str = msgspec.field(default_factory=lambda: "v1")
-    code: Int32 | None = None
+    code: Int32 = 0
     details: StatusDetails | None = None
     kind: str = msgspec.field(default_factory=lambda: "Status")
-    message: str | None = None
+    message: str = ""
     metadata: ListMeta = msgspec.field(default_factory=ListMeta)
-    reason: str | None = None
-    status: str | None = None
+    reason: str = ""
+    status: str = ""
 
 
 class StatusCause(Struct, kw_only=True):
-    field: str | None = None
-    message: str | None = None
-    reason: str | None = None
+    field: str = ""
+    message: str = ""
+    reason: str = ""
 
 
 class StatusDetails(Struct, kw_only=True):
     causes: Annotated[list[StatusCause], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    group: str | None = None
-    kind: str | None = None
-    name: str | None = None
-    retryAfterSeconds: Int32 | None = None
-    uid: str | None = None
+    group: str = ""
+    kind: str = ""
+    name: str = ""
+    retryAfterSeconds: Int32 = 0
+    uid: str = ""
 
 
 class WatchEvent(Struct, kw_only=True):

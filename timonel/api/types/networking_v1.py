@@ -23,7 +23,7 @@ class IngressBackend(Struct, kw_only=True):
 class HTTPIngressPath(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"backend", "pathType"})
     backend: IngressBackend = msgspec.field(default_factory=IngressBackend)
-    path: str | None = None
+    path: str = ""
     pathType: str = msgspec.field(default_factory=str)
 
 
@@ -34,10 +34,10 @@ class HTTPIngressRuleValue(Struct, kw_only=True):
 
 class ParentReference(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"name", "resource"})
-    group: str | None = None
-    name: str = msgspec.field(default_factory=str)
-    namespace: str | None = None
-    resource: str = msgspec.field(default_factory=str)
+    group: str = ""
+    name: str = ""
+    namespace: str = ""
+    resource: str = ""
 
 
 class IPAddressSpec(Struct, kw_only=True):
@@ -89,7 +89,7 @@ class Ingress(Struct, kw_only=True):
 
 
 class IngressClassSpec(Struct, kw_only=True):
-    controller: str | None = None
+    controller: str = ""
     parameters: IngressClassParametersReference | None = None
 
 
@@ -129,8 +129,8 @@ class IngressList(Struct, kw_only=True):
 
 
 class IngressLoadBalancerIngress(Struct, kw_only=True):
-    hostname: str | None = None
-    ip: str | None = None
+    hostname: str = ""
+    ip: str = ""
     ports: Annotated[list[IngressPortStatus], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
 
 
@@ -148,7 +148,7 @@ class IngressPortStatus(Struct, kw_only=True):
 
 
 class IngressRule(Struct, kw_only=True):
-    host: str | None = None
+    host: str = ""
     http: HTTPIngressRuleValue | None = None
 
 
@@ -160,7 +160,7 @@ class IngressServiceBackend(Struct, kw_only=True):
 
 class IngressTLS(Struct, kw_only=True):
     hosts: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    secretName: str | None = None
+    secretName: str = ""
 
 
 class NetworkPolicySpec(Struct, kw_only=True):
@@ -213,8 +213,8 @@ class NetworkPolicyPort(Struct, kw_only=True):
 
 class ServiceBackendPort(Struct, kw_only=True):
     map_atomic: ClassVar[bool] = True
-    name: str | None = None
-    number: Int32 | None = None
+    name: str = ""
+    number: Int32 = 0
 
 
 class ServiceCIDRSpec(Struct, kw_only=True):

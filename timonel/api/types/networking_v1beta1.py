@@ -16,10 +16,10 @@ SCHEMA_PREFIX = "io.k8s.api.networking.v1beta1"
 
 class ParentReference(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"name", "resource"})
-    group: str | None = None
-    name: str = msgspec.field(default_factory=str)
-    namespace: str | None = None
-    resource: str = msgspec.field(default_factory=str)
+    group: str = ""
+    name: str = ""
+    namespace: str = ""
+    resource: str = ""
 
 
 class IPAddressSpec(Struct, kw_only=True):

@@ -43,7 +43,7 @@ class PodDisruptionBudgetStatus(Struct, kw_only=True):
     disruptedPods: dict[str, Time] = msgspec.field(default_factory=dict)
     disruptionsAllowed: Int32 = msgspec.field(default_factory=int)
     expectedPods: Int32 = msgspec.field(default_factory=int)
-    observedGeneration: Int64 | None = None
+    observedGeneration: Int64 = 0
 
 
 class PodDisruptionBudget(Struct, kw_only=True):

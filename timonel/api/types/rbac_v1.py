@@ -113,7 +113,7 @@ class RoleList(Struct, kw_only=True):
 class Subject(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"kind", "name"})
     map_atomic: ClassVar[bool] = True
-    apiGroup: str | None = None
+    apiGroup: str = ""
     kind: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
-    namespace: str | None = None
+    namespace: str = ""

@@ -193,9 +193,9 @@ class DeviceSelector(Struct, kw_only=True):
 
 class DeviceSubRequest(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"deviceClassName", "name"})
-    allocationMode: str | None = None
+    allocationMode: str = ""
     capacity: CapacityRequirements | None = None
-    count: Int64 | None = None
+    count: Int64 = 0
     deviceClassName: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
     selectors: Annotated[list[DeviceSelector], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
@@ -207,31 +207,31 @@ class DeviceTaint(Struct, kw_only=True):
     effect: str = msgspec.field(default_factory=str)
     key: str = msgspec.field(default_factory=str)
     timeAdded: Time | None = None
-    value: str | None = None
+    value: str = ""
 
 
 class DeviceToleration(Struct, kw_only=True):
-    effect: str | None = None
-    key: str | None = None
-    operator: str | None = None
+    effect: str = ""
+    key: str = ""
+    operator: str = ""
     tolerationSeconds: Int64 | None = None
-    value: str | None = None
+    value: str = ""
 
 
 class ExactDeviceRequest(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"deviceClassName"})
     adminAccess: bool | None = None
-    allocationMode: str | None = None
+    allocationMode: str = ""
     capacity: CapacityRequirements | None = None
-    count: Int64 | None = None
+    count: Int64 = 0
     deviceClassName: str = msgspec.field(default_factory=str)
     selectors: Annotated[list[DeviceSelector], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     tolerations: Annotated[list[DeviceToleration], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
 
 
 class NetworkDeviceData(Struct, kw_only=True):
-    hardwareAddress: str | None = None
-    interfaceName: str | None = None
+    hardwareAddress: str = ""
+    interfaceName: str = ""
     ips: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
 
 
@@ -268,7 +268,7 @@ class ResourceClaim(Struct, kw_only=True):
 
 class ResourceClaimConsumerReference(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"name", "resource", "uid"})
-    apiGroup: str | None = None
+    apiGroup: str = ""
     name: str = msgspec.field(default_factory=str)
     resource: str = msgspec.field(default_factory=str)
     uid: str = msgspec.field(default_factory=str)

@@ -20,7 +20,7 @@ class DeviceTaint(Struct, kw_only=True):
     effect: str = msgspec.field(default_factory=str)
     key: str = msgspec.field(default_factory=str)
     timeAdded: Time | None = None
-    value: str | None = None
+    value: str = ""
 
 
 class DeviceTaintRuleSpec(Struct, kw_only=True):

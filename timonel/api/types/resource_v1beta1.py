@@ -173,9 +173,9 @@ class DeviceCounterConsumption(Struct, kw_only=True):
 class DeviceRequest(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"name"})
     adminAccess: bool | None = None
-    allocationMode: str | None = None
+    allocationMode: str = ""
     capacity: CapacityRequirements | None = None
-    count: Int64 | None = None
+    count: Int64 = 0
     deviceClassName: str | None = None
     firstAvailable: Annotated[list[DeviceSubRequest], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     name: str = msgspec.field(default_factory=str)
@@ -203,9 +203,9 @@ class DeviceSelector(Struct, kw_only=True):
 
 class DeviceSubRequest(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"deviceClassName", "name"})
-    allocationMode: str | None = None
+    allocationMode: str = ""
     capacity: CapacityRequirements | None = None
-    count: Int64 | None = None
+    count: Int64 = 0
     deviceClassName: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
     selectors: Annotated[list[DeviceSelector], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
@@ -217,20 +217,20 @@ class DeviceTaint(Struct, kw_only=True):
     effect: str = msgspec.field(default_factory=str)
     key: str = msgspec.field(default_factory=str)
     timeAdded: Time | None = None
-    value: str | None = None
+    value: str = ""
 
 
 class DeviceToleration(Struct, kw_only=True):
-    effect: str | None = None
-    key: str | None = None
-    operator: str | None = None
+    effect: str = ""
+    key: str = ""
+    operator: str = ""
     tolerationSeconds: Int64 | None = None
-    value: str | None = None
+    value: str = ""
 
 
 class NetworkDeviceData(Struct, kw_only=True):
-    hardwareAddress: str | None = None
-    interfaceName: str | None = None
+    hardwareAddress: str = ""
+    interfaceName: str = ""
     ips: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
 
 
@@ -267,7 +267,7 @@ class ResourceClaim(Struct, kw_only=True):
 
 class ResourceClaimConsumerReference(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"name", "resource", "uid"})
-    apiGroup: str | None = None
+    apiGroup: str = ""
     name: str = msgspec.field(default_factory=str)
     resource: str = msgspec.field(default_factory=str)
     uid: str = msgspec.field(default_factory=str)
@@ -315,10 +315,10 @@ class ResourcePool(Struct, kw_only=True):
 
 class ResourceSliceSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"driver", "pool"})
-    allNodes: bool | None = None
+    allNodes: bool = False
     devices: Annotated[list[Device], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     driver: str = msgspec.field(default_factory=str)
-    nodeName: str | None = None
+    nodeName: str = ""
     nodeSelector: core_v1.NodeSelector | None = None
     perDeviceNodeSelection: bool | None = None
     pool: ResourcePool = msgspec.field(default_factory=ResourcePool)

@@ -18,8 +18,8 @@ class PriorityClass(Struct, kw_only=True):
     gvk: ClassVar[GVK] = GVK("scheduling.k8s.io", "v1", "PriorityClass")
     required_fields: ClassVar[frozenset[str]] = frozenset({"value"})
     apiVersion: str = msgspec.field(default_factory=lambda: "scheduling.k8s.io/v1")
-    description: str | None = None
-    globalDefault: bool | None = None
+    description: str = ""
+    globalDefault: bool = False
     kind: str = msgspec.field(default_factory=lambda: "PriorityClass")
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
     preemptionPolicy: str | None = None

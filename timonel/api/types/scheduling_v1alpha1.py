@@ -36,7 +36,7 @@ class PodGroup(Struct, kw_only=True):
 
 class TypedLocalObjectReference(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"kind", "name"})
-    apiGroup: str | None = None
+    apiGroup: str = ""
     kind: str = msgspec.field(default_factory=str)
     name: str = msgspec.field(default_factory=str)
 

@@ -193,7 +193,7 @@ class VolumeAttributesClassList(Struct, kw_only=True):
 
 class VolumeError(Struct, kw_only=True):
     errorCode: Int32 | None = None
-    message: str | None = None
+    message: str = ""
     time: Time | None = None
 
 

@@ -23,7 +23,7 @@ class StorageVersionMigrationStatus(Struct, kw_only=True):
     conditions: Annotated[
         list[meta_v1.Condition], Merge(list_type="map", keys=("type",), strategy=("merge",), merge_key="type")
     ] = msgspec.field(default_factory=list)
-    resourceVersion: str | None = None
+    resourceVersion: str = ""
 
 
 class StorageVersionMigration(Struct, kw_only=True):
