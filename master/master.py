@@ -24,6 +24,7 @@ from master.apiserver.authn.tokens import BootstrapTokens, ServiceAccountTokens,
 from master.apiserver.fairness.gate import CONCURRENCY
 from master.apiserver.server import ApiServer, server_tls
 from master.bootstrap_tokens import BootstrapToken, to_secret
+from master.controllers.api_server_leases import api_server_leases
 from master.controllers.certificate_signing import certificate_approval, certificate_signing
 from master.controllers.controller import load as load_controllers
 from master.controllers.engine import Engine
@@ -37,7 +38,7 @@ from master.metrics import Metric
 from master.pki import Host, Pki, server_hosts
 from master.registry import authz
 from master.registry.base import component
-from master.registry.bootstrap import FRONT_PROXY, KUBERNETES_SERVICE_IP, bootstrap, publish_api
+from master.registry.bootstrap import FRONT_PROXY, KUBERNETES_SERVICE_IP, bootstrap, publish_api, publish_identity
 from master.registry.recorder import EventRecorder
 from master.registry.streams import NodeStreams
 from master.registry.validation.service import NETWORK as SERVICE_NETWORK
@@ -164,6 +165,7 @@ class Master:
             certificate_approval(registry),
             certificate_signing(pki),
             token_secrets(issuer.mint_for_secret, pki.ca_pem),
+            api_server_leases(await publish_identity(registry, socket.gethostname())),
         ]
         engine = Engine(registry, controllers=controllers, cluster_cidr=settings.cluster_cidr)
         api = _api_server(settings, registry, pki, front_proxy, hosts, issuer, dispatcher, scheduler.figures())
@@ -240,7 +242,7 @@ def _api_server(
 ) -> ApiServer:
     pair = pki.issue_server(hosts)
     authenticators: list[Authenticator] = [
-        ServiceAccountTokens(issuer, registry.reader),
+        ServiceAccountTokens(issuer, registry),
         BootstrapTokens(registry.reader),
     ]
     if settings.token_file:

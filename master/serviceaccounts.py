@@ -37,6 +37,8 @@ GROUP = "system:serviceaccounts"
 
 LEGACY_ISSUER = "kubernetes/serviceaccount"
 """The issuer of the tokens in secrets."""
+LAST_USED, INVALID_SINCE = "kubernetes.io/legacy-token-last-used", "kubernetes.io/legacy-token-invalid-since"
+"""Labels of such a secret, each a day: when its token was used last, and since when it is not taken any more."""
 
 _CLAIM = "kubernetes.io"
 _LEGACY = f"{_CLAIM}/serviceaccount/"
@@ -65,6 +67,8 @@ class Identity:
     node: Reference | None = None
     secret: Reference | None = None
     token_id: str = ""
+    legacy: bool = False
+    """Whether the token is that of its secret."""
 
     @property
     def username(self) -> str:
@@ -305,6 +309,7 @@ def _identity(payload: Mapping[str, Any]) -> Identity:
             _reference(claims["serviceaccount"]),
             **{kind: _reference(claims[kind]) for kind in ("pod", "node", "secret") if kind in claims},
             token_id=str(payload.get("jti", "")),
+            legacy=payload["iss"] == LEGACY_ISSUER,
         )
     except (KeyError, TypeError) as error:
         raise TokenInvalid(f"service account token: the claim {_CLAIM} is not complete") from error

@@ -1,8 +1,11 @@
 """What every cluster has from its first start on; made again where it is missing, left alone where it is there."""
 
+import base64
+import hashlib
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from master.registry.admission.namespaces import IMMORTAL
@@ -15,7 +18,7 @@ from master.registry.verbs import Registry
 from timonel.api import codec
 from timonel.api import time as api_time
 from timonel.api.errors import AlreadyExists, NotFound
-from timonel.api.types import core_v1, discovery_v1, meta_v1, networking_v1, scheduling_v1
+from timonel.api.types import coordination_v1, core_v1, discovery_v1, meta_v1, networking_v1, scheduling_v1
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,11 @@ KUBERNETES_SERVICE_IP = str(NETWORK[1])
 """The address by which pods reach the API: the first of the services' network."""
 FRONT_PROXY = "front-proxy-client"
 """The name in the certificate by which extension servers know the API server."""
+IDENTITY = "apiserver.kubernetes.io/identity"
+"""The label of the leases by which API servers say that they are there."""
+IDENTITY_SECONDS = 3600
+TRACKING = "kube-apiserver-legacy-service-account-token-tracking"
+"""The ConfigMap that says since when the use of tokens in Secrets is noted."""
 HTTPS = 443
 API_PORT = 6443
 DESCRIPTIONS = {
@@ -57,6 +65,7 @@ async def bootstrap(registry: Registry, ca_pem: bytes, front_proxy_ca_pem: bytes
     await _ensure(registry, "default", _service())
     await _show_network(registry, _service_network())
     await _write(registry, "kube-system", _authority(ca_pem, front_proxy_ca_pem), "data")
+    await _ensure(registry, "kube-system", _tracking(registry.core.clock()))
     await bootstrap_rbac(registry)
     await bootstrap_flow_control(registry)
 
@@ -65,6 +74,25 @@ async def publish_api(registry: Registry, addresses: Sequence[str], port: int) -
     """Say where the API is, behind the ``kubernetes`` service: IPv4 addresses that pods can reach, and the port."""
     await _write(registry, "default", _slice(addresses, port), "endpoints", "ports")
     await _write(registry, "default", _endpoints(addresses, port), "subsets")
+
+
+async def publish_identity(registry: Registry, host: str) -> str:
+    """Say in a lease that an API server is on this host, under a name that it has at each start; gives the name."""
+    name = f"apiserver-{base64.b32encode(hashlib.sha256(host.encode()).digest()[:16]).decode().lower().rstrip('=')}"
+    labels = {IDENTITY: "kube-apiserver", "kubernetes.io/hostname": host}
+    spec = coordination_v1.LeaseSpec(
+        holderIdentity=f"{name}_{registry.core.uid()}",
+        leaseDurationSeconds=IDENTITY_SECONDS,
+        renewTime=api_time.micro_text(registry.core.clock()),
+    )
+    metadata = meta_v1.ObjectMeta(name=name, namespace="kube-system", labels=labels)
+    await _write(registry, "kube-system", coordination_v1.Lease(metadata=metadata, spec=spec), "spec")
+    return name
+
+
+def _tracking(now: datetime) -> core_v1.ConfigMap:
+    metadata = meta_v1.ObjectMeta(name=TRACKING, namespace="kube-system")
+    return core_v1.ConfigMap(metadata=metadata, data={"since": f"{now:%Y-%m-%d}"})
 
 
 async def _ensure(registry: Registry, namespace: str, obj: Any) -> None:

@@ -22,7 +22,7 @@ from master.registry.authz.base import Attributes
 from master.registry.base import Resource, User
 from master.registry.streams import NodeStreams
 from master.registry.verbs import Registry
-from timonel.api.errors import BadRequest, Forbidden, MethodNotAllowed, NotFound, ServiceUnavailable
+from timonel.api.errors import BadRequest, Forbidden, NoSuchMethod, NotFound, ServiceUnavailable
 from timonel.api.fields import quoted
 from timonel.api.types import core_v1, discovery_v1
 
@@ -62,7 +62,7 @@ class ProxyApi:
             StatusError: the server is not there, does not answer, or the user may not reach it.
         """
         if http.method not in METHODS:
-            raise MethodNotAllowed(f"{resource.group_resource}/{SUBRESOURCE}", http.method)
+            raise NoSuchMethod
         self._authorize(http, who, resource, target)
         path = {"path": target.rest} if target.rest else {}
         await self._registry.connect(who, resource, target.namespace, target.name, SUBRESOURCE, path)

@@ -149,7 +149,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     api = ApiServer(
         registry,
         server_tls(pair.certificate, pair.key, pki.ca_pem),
-        [ServiceAccountTokens(issuer, registry.reader), BootstrapTokens(registry.reader)],
+        [ServiceAccountTokens(issuer, registry), BootstrapTokens(registry.reader)],
         nodes=nodes,
         front_proxy=front_proxy.issue_client("front-proxy-client"),
         issuer=issuer,

@@ -16,7 +16,7 @@ from master.apiserver.authn.tokens import StaticTokens
 from master.bootstrap_tokens import BootstrapToken
 from master.pki import Pki
 from master.registry.base import User, component
-from master.serviceaccounts import Identity, Reference
+from master.serviceaccounts import INVALID_SINCE, LAST_USED, Identity, Reference
 from timonel.api import codec
 from timonel.api.errors import Unauthorized
 from timonel.api.types import core_v1
@@ -70,6 +70,26 @@ async def test_a_service_account_is_known_while_it_exists(served: Any, anonymous
     foreign = served.issuer.mint(identity, audiences=["somebody else"]).text
     assert await code(anonymous, "/api", foreign) == 401
     await served.registry.delete(component("test"), core_v1.ServiceAccount, "default", "default")
+    assert await code(anonymous, "/api", token) == 401
+
+
+async def test_the_use_of_a_secrets_token_is_noted_until_it_is_marked(
+    served: Any, anonymous: aiohttp.ClientSession
+) -> None:
+    who, registry = component("test"), served.registry
+    account = codec.decode(
+        core_v1.ServiceAccount, (await registry.get(who, core_v1.ServiceAccount, "default", "default")).raw
+    )
+    body = b'{"metadata":{"name":"token"},"type":"Opaque"}'
+    secret = codec.decode(core_v1.Secret, (await registry.create(who, core_v1.Secret, "default", body)).raw)
+    token = served.issuer.mint_for_secret(account, secret)
+    await registry.cache(core_v1.Secret).fresh()
+    assert await code(anonymous, "/api", token) == 200
+    noted = codec.decode(core_v1.Secret, (await registry.get(who, core_v1.Secret, "default", "token")).raw)
+    assert noted.metadata.labels == {LAST_USED: f"{datetime.now(UTC):%Y-%m-%d}"}
+    mark = codec.encode({"metadata": {"labels": {INVALID_SINCE: "2026-01-01"}}})
+    await registry.patch(who, core_v1.Secret, "default", "token", "application/merge-patch+json", mark)
+    await registry.cache(core_v1.Secret).fresh()
     assert await code(anonymous, "/api", token) == 401
 
 
