@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from master.registry.authz.base import Authorizer
 from master.registry.base import DeleteOptions, Result, User, Verb
 from master.registry.objects import APIObject, Call, Reader, Sources, T
+from timonel.api import codec
 from timonel.api.fields import FieldError
 from timonel.api.gvk import GVK
 
@@ -56,6 +57,23 @@ class Status(Part[Any]):
         """Keep the spec."""
         if hasattr(old, "spec"):
             new.spec = old.spec
+
+
+class StatusAlone(Status):
+    """A status with which no labels or annotations are written either, as in the kinds that came last."""
+
+    def prepare(self, new: Any, old: Any, call: Call) -> None:
+        """Keep all else, but for who manages which fields."""
+        super().prepare(new, old, call)
+        keep_metadata(new, old)
+
+
+def keep_metadata(new: Any, old: Any) -> None:
+    """Take back what ``new`` says in its metadata, but for who manages which fields."""
+    managed = new.metadata.managedFields
+    new.metadata = codec.copy(old.metadata)
+    new.metadata.managedFields = managed
+    new.metadata.resourceVersion = ""
 
 
 class Projection(Subresource, Generic[T, V]):

@@ -16,7 +16,7 @@ from master.registry.custom.scale import CustomScale
 from master.registry.custom.schema import MISSING, Structural, compiled, tree
 from master.registry.objects import Call
 from master.registry.strategy import Strategy
-from master.registry.subresources import Status, Subresource
+from master.registry.subresources import Status, Subresource, keep_metadata
 from timonel.api import codec
 from timonel.api.custom import CustomObject, Document
 from timonel.api.errors import MethodNotAllowed
@@ -62,12 +62,10 @@ class CustomStatus(Status):
 
     def prepare(self, new: CustomKind, old: CustomKind, call: Call) -> None:
         """Keep all but the status, and who manages which of its fields."""
-        status, managed = new.status, new.metadata.managedFields
+        status = new.status
         new.content = dict(old.content)
         new.status = status
-        new.metadata = codec.copy(old.metadata)
-        new.metadata.managedFields = managed
-        new.metadata.resourceVersion = None
+        keep_metadata(new, old)
 
 
 class CustomStrategy(Strategy[CustomKind]):

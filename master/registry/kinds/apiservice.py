@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from master.registry.columns import Column, age
 from master.registry.objects import Call
 from master.registry.strategy import Strategy, kind
-from master.registry.subresources import Status
+from master.registry.subresources import StatusAlone
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, invalid, required
 from timonel.api.types import apiregistration_v1
@@ -35,7 +35,7 @@ class APIServices(Strategy[apiregistration_v1.APIService]):
 
     unconditional_update = False
     columns = [Column("Service", _service), Column("Available", _available), age()]
-    subresources = [Status()]
+    subresources = [StatusAlone()]
 
     def default(self, obj: apiregistration_v1.APIService, old: apiregistration_v1.APIService | None) -> None:
         """Servers listen where HTTPS is."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.subresources import Status
+from master.registry.subresources import StatusAlone
 from master.registry.validation.flowcontrol import validate_flow_schema
 from timonel.api.fields import FieldError
 from timonel.api.types import flowcontrol_v1 as v1
@@ -32,7 +32,7 @@ class FlowSchemas(Strategy[v1.FlowSchema]):
         age(),
         Column("MissingPL", _missing),
     ]
-    subresources = [Status()]
+    subresources = [StatusAlone()]
 
     def default(self, obj: v1.FlowSchema, old: v1.FlowSchema | None) -> None:
         """In the middle of the order."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from master.registry.columns import Cell, Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.subresources import Status
+from master.registry.subresources import StatusAlone
 from master.registry.validation.flowcontrol import validate_level
 from timonel.api.fields import FieldError
 from timonel.api.types import flowcontrol_v1 as v1
@@ -39,7 +39,7 @@ class PriorityLevelConfigurations(Strategy[v1.PriorityLevelConfiguration]):
         Column("QueueLengthLimit", lambda level: _queuing(level, "queueLengthLimit")),
         age(),
     ]
-    subresources = [Status()]
+    subresources = [StatusAlone()]
 
     def default(self, obj: v1.PriorityLevelConfiguration, old: v1.PriorityLevelConfiguration | None) -> None:
         """Thirty shares, of which none are lent; 64 queues of 50 where requests wait."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.subresources import Status
+from master.registry.subresources import StatusAlone
 from master.registry.validation.common import unchanged
 from master.registry.validation.devices import default_claim, validate_claim
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, required, too_many
@@ -28,7 +28,7 @@ class ResourceClaims(Strategy[v1.ResourceClaim]):
     """Devices that pods ask for, and which they got."""
 
     columns = [Column("State", _state), age()]
-    subresources = [Status()]
+    subresources = [StatusAlone()]
 
     def default(self, obj: v1.ResourceClaim, old: v1.ResourceClaim | None) -> None:
         """See `validation.devices`."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.subresources import Status
+from master.registry.subresources import StatusAlone
 from master.registry.validation.addresses import is_canonical_network, network_of
 from master.registry.validation.common import IMMUTABLE
 from timonel.api.fields import FieldError, Path, invalid, required
@@ -19,7 +19,7 @@ class ServiceCIDRs(Strategy[networking_v1.ServiceCIDR]):
     """Networks for the addresses of services."""
 
     columns = [Column("CIDRs", lambda cidr: ",".join(cidr.spec.cidrs)), age()]
-    subresources = [Status()]
+    subresources = [StatusAlone()]
 
     def prepare_create(self, obj: networking_v1.ServiceCIDR, call: object) -> None:
         """Nobody uses it yet."""

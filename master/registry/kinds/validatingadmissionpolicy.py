@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.subresources import Status
+from master.registry.subresources import StatusAlone
 from master.registry.validation.policies import default_policy, param_kind_text, validate_validating_policy
 from timonel.api.fields import FieldError
 from timonel.api.types import admissionregistration_v1 as v1
@@ -23,7 +23,7 @@ class ValidatingAdmissionPolicies(Strategy[v1.ValidatingAdmissionPolicy]):
         Column("ParamKind", lambda policy: param_kind_text(policy.spec.paramKind)),
         age(),
     ]
-    subresources = [Status()]
+    subresources = [StatusAlone()]
 
     def default(self, obj: v1.ValidatingAdmissionPolicy, old: v1.ValidatingAdmissionPolicy | None) -> None:
         """See `validation.policies`."""

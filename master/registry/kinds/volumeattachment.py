@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.subresources import Status
+from master.registry.subresources import StatusAlone
 from master.registry.validation.common import is_subdomain, unchanged
 from master.registry.validation.storage import is_driver
 from timonel.api.fields import FieldError, Path, required
@@ -26,7 +26,7 @@ class VolumeAttachments(Strategy[storage_v1.VolumeAttachment]):
         Column("Attached", lambda attachment: attachment.status.attached, "boolean"),
         age(),
     ]
-    subresources = [Status()]
+    subresources = [StatusAlone()]
 
     def prepare_create(self, obj: storage_v1.VolumeAttachment, call: object) -> None:
         """It is not attached yet."""
