@@ -61,6 +61,7 @@ class Session:
         self._resyncing = False
         self._trouble = ""
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     @property
     def connected(self) -> bool:
@@ -73,6 +74,7 @@ class Session:
 
     async def close(self) -> None:
         """Hang up; pods run on."""
+        self._closing = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -87,7 +89,7 @@ class Session:
                 self._tell(_words(errors))
             except* Exception:
                 logger.exception("the session with %s failed", self._address)
-            if (task := asyncio.current_task()) and task.cancelling():
+            if self._closing:
                 return  # a task group whose parts failed as well raises their failures in place of the cancellation
             delay = FIRST_RETRY if self._connected else min(delay * 2, LONGEST_RETRY)
             self._connected = False
