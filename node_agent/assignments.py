@@ -2,23 +2,26 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar, get_args
 
 from node_agent.observed import pod_id
 from node_agent.runtimes.base import PodId
 from timonel.api import codec
 from timonel.api.errors import StatusError
-from timonel.api.types import core_v1, discovery_v1
+from timonel.api.types import core_v1, discovery_v1, node_v1
 from timonel.rpc import node_pb2
 
-Object = core_v1.Pod | core_v1.Node | core_v1.ConfigMap | core_v1.Secret | core_v1.Service | discovery_v1.EndpointSlice
-_TYPES: dict[str, type[Object]] = {
-    "Pod": core_v1.Pod,
-    "Node": core_v1.Node,
-    "ConfigMap": core_v1.ConfigMap,
-    "Secret": core_v1.Secret,
-    "Service": core_v1.Service,
-    "EndpointSlice": discovery_v1.EndpointSlice,
-}
+Object = (
+    core_v1.Pod
+    | core_v1.Node
+    | core_v1.ConfigMap
+    | core_v1.Secret
+    | core_v1.Service
+    | discovery_v1.EndpointSlice
+    | node_v1.RuntimeClass
+)
+_TYPES: dict[str, type[Object]] = {kind.__name__: kind for kind in get_args(Object)}
+T = TypeVar("T", bound=Object)
 _Key = tuple[str, str, str, str]
 
 
@@ -67,13 +70,15 @@ class Assignments:
 
     def config_map(self, namespace: str, name: str) -> core_v1.ConfigMap | None:
         """The ConfigMap of that name."""
-        found = self._objects.get(("ConfigMap", namespace, name, ""))
-        return found[1] if found is not None and isinstance(found[1], core_v1.ConfigMap) else None
+        return self._find(core_v1.ConfigMap, namespace, name)
 
     def secret(self, namespace: str, name: str) -> core_v1.Secret | None:
         """The Secret of that name."""
-        found = self._objects.get(("Secret", namespace, name, ""))
-        return found[1] if found is not None and isinstance(found[1], core_v1.Secret) else None
+        return self._find(core_v1.Secret, namespace, name)
+
+    def runtime_class(self, name: str) -> node_v1.RuntimeClass | None:
+        """The RuntimeClass of that name."""
+        return self._find(node_v1.RuntimeClass, "", name)
 
     def services(self, namespace: str) -> Iterable[core_v1.Service]:
         """The Services of the namespace."""
@@ -85,12 +90,15 @@ class Assignments:
 
     def endpoints(self, namespace: str, service: str) -> discovery_v1.EndpointSlice | None:
         """Where a Service leads, in the slice of its own name; the master sends those of the API's own service."""
-        found = self._objects.get(("EndpointSlice", namespace, service, ""))
-        return found[1] if found is not None and isinstance(found[1], discovery_v1.EndpointSlice) else None
+        return self._find(discovery_v1.EndpointSlice, namespace, service)
 
     def pod_uids(self) -> set[str]:
         """The uids of all assigned pods."""
         return {key[3] for key in self._objects if key[0] == "Pod"}
+
+    def _find(self, kind: type[T], namespace: str, name: str) -> T | None:
+        found = self._objects.get((kind.__name__, namespace, name, ""))
+        return found[1] if found is not None and isinstance(found[1], kind) else None
 
     def _decoded(self, key: _Key, raw: bytes) -> tuple[bytes, Object]:
         known = self._objects.get(key)

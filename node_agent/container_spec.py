@@ -56,7 +56,7 @@ def digest_of(name: str, image: Image) -> str:
     return next(same, digests[0] if digests else "")
 
 
-def sandbox_spec(pod: core_v1.Pod, attempt: int, hostname: str) -> SandboxSpec:
+def sandbox_spec(pod: core_v1.Pod, attempt: int, hostname: str, handler: str) -> SandboxSpec:
     """The pod's sandbox."""
     context = pod.spec.securityContext
     return SandboxSpec(
@@ -68,6 +68,7 @@ def sandbox_spec(pod: core_v1.Pod, attempt: int, hostname: str) -> SandboxSpec:
         share_processes=bool(pod.spec.shareProcessNamespace),
         sysctls={s.name: s.value for s in context.sysctls} if context is not None else {},
         attempt=attempt,
+        handler=handler,
     )
 
 

@@ -12,6 +12,7 @@ from node_agent.lifecycle import DEFAULT_GRACE
 from node_agent.memory import PodMemory
 from node_agent.pod_files import hostname_of
 from node_agent.pod_spec import find_spec
+from node_agent.references import MissingReference, runtime_handler
 from node_agent.resources import container_resources
 from node_agent.runtimes.base import ObservedPod, RuntimeFailure, State
 from node_agent.security import container_security, verify_non_root
@@ -118,7 +119,11 @@ class Effects:
         if step.attempt > 0:
             text = "Pod sandbox changed, it will be killed and re-created."
             self._tools.events.normal(pod, "SandboxChanged", text)
-        spec = sandbox_spec(pod, step.attempt, hostname_of(pod, self._tools.settings.cluster_domain))
+        try:
+            handler = runtime_handler(self._tools.refs, pod)
+        except MissingReference as missing:
+            raise RuntimeFailure("FailedCreatePodSandBox", str(missing)) from missing
+        spec = sandbox_spec(pod, step.attempt, hostname_of(pod, self._tools.settings.cluster_domain), handler)
         await self._tools.runtime.create_sandbox(spec)
         self._woken()
         await self._tools.runtime.run_sandbox(spec)

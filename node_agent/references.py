@@ -1,11 +1,11 @@
-"""The objects that the master sent along with the pods: ConfigMaps, Secrets and Services by name."""
+"""The objects that the master sent along with the pods, by name."""
 
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from timonel.api.types import core_v1
+from timonel.api.types import core_v1, node_v1
 
 
 class MissingReference(LookupError):
@@ -20,6 +20,9 @@ class References(Protocol):
 
     def secret(self, namespace: str, name: str) -> core_v1.Secret | None:
         """The Secret of that name."""
+
+    def runtime_class(self, name: str) -> node_v1.RuntimeClass | None:
+        """The RuntimeClass of that name."""
 
     def services(self, namespace: str) -> Iterable[core_v1.Service]:
         """The Services of the namespace."""
@@ -39,6 +42,17 @@ def secret_data(refs: References, namespace: str, name: str) -> Mapping[str, byt
     if found is None:
         raise MissingReference(f'secret "{name}" not found')
     return {k: _decoded(v) for k, v in found.data.items()}
+
+
+def runtime_handler(refs: References, pod: core_v1.Pod) -> str:
+    """The name that the pod's RuntimeClass has for a runtime; empty is the usual one. Raises MissingReference."""
+    name = pod.spec.runtimeClassName
+    if not name:
+        return ""
+    found = refs.runtime_class(name)
+    if found is None:
+        raise MissingReference(f'RuntimeClass "{name}" not found')
+    return found.handler
 
 
 def _decoded(text: str) -> bytes:

@@ -35,7 +35,7 @@ Needed = Mapping[Ref, Stored]
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """What a pod wants from its node beside itself: ConfigMaps and Secrets, and its namespace's Services or not."""
+    """What a pod wants from its node beside itself: ConfigMaps, Secrets, a RuntimeClass, and Services or not."""
 
     objects: frozenset[Ref]
     services: bool
@@ -53,7 +53,8 @@ class Change:
 API = frozenset({Ref("Service", "default", "kubernetes"), Ref("EndpointSlice", "default", "kubernetes")})
 """The API's own service and where it leads: every pod learns the one's address and can reach it, wherever it lives."""
 
-_ORDER = {kind: place for place, kind in enumerate(["Node", "EndpointSlice", "Service", "ConfigMap", "Secret", "Pod"])}
+_KINDS = ("Node", "EndpointSlice", "Service", "RuntimeClass", "ConfigMap", "Secret", "Pod")
+_ORDER = {kind: place for place, kind in enumerate(_KINDS)}
 """A pod comes after what it uses, and leaves before."""
 
 
@@ -61,8 +62,10 @@ def uses_of(pod: core_v1.Pod) -> Uses:
     """What `pod` uses: what the node rule lets its node read, by the same reading of its spec."""
     namespace = pod.metadata.namespace or ""
     used = {"ConfigMap": config_maps_of(pod.spec), "Secret": secrets_of(pod.spec)}
-    objects = frozenset(Ref(kind, namespace, name) for kind, names in used.items() for name in names if name)
-    return Uses(objects, services=pod.spec.enableServiceLinks is not False)
+    objects = {Ref(kind, namespace, name) for kind, names in used.items() for name in names if name}
+    if pod.spec.runtimeClassName:
+        objects.add(Ref("RuntimeClass", "", pod.spec.runtimeClassName))
+    return Uses(frozenset(objects), services=pod.spec.enableServiceLinks is not False)
 
 
 def needed(

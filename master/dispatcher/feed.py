@@ -12,7 +12,7 @@ from master.store.cache import WatchCache
 from master.store.items import CacheEvent, EventType, Item
 
 Caches = Mapping[str, WatchCache[Any]]
-"""The caches of Node, Pod, ConfigMap, Secret, Service and EndpointSlice, by kind."""
+"""The caches of all kinds that nodes get, by kind."""
 
 ALL_SERVICES = ""
 """Stands for the name of a Service in what a node is interested in: any of the namespace."""

@@ -23,7 +23,7 @@ from master.registry.recorder import EventRecorder
 from master.registry.streams import NodeStream, Request, Target
 from master.registry.usage import UsageSource
 from master.registry.verbs import Registry
-from timonel.api.types import core_v1, discovery_v1
+from timonel.api.types import core_v1, discovery_v1, node_v1
 from timonel.rpc import node_pb2
 from timonel.rpc.channel import SERVER_OPTIONS
 
@@ -36,6 +36,7 @@ FEED_KINDS = {
     "Secret": core_v1.Secret,
     "Service": core_v1.Service,
     "EndpointSlice": discovery_v1.EndpointSlice,
+    "RuntimeClass": node_v1.RuntimeClass,
 }
 
 ABORT_SECONDS = 1.0

@@ -72,6 +72,8 @@ class SandboxSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     attempt: int = 0
     cgroup_parent: str = ""
+    handler: str = ""
+    """Which of the machine's low-level runtimes runs the pod, as its RuntimeClass says; empty is the usual one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from whole_cluster import Namespace, state, waiting
+from whole_cluster import OTHER_RUNTIME, Namespace, state, waiting
 
 SYS_RESOURCE = 24
 """The number of CAP_SYS_RESOURCE. Source: capabilities(7), linux/capability.h."""
@@ -55,6 +55,19 @@ def test_privileged(ns: Namespace) -> None:
     spec = {"name": "c", "image": "busybox:1.35.0", "command": ["sh", "-c", "mount -t tmpfs x /mnt && sleep 1000"]}
     ns.pod("p", containers=[{**spec, "securityContext": {"privileged": True}}])
     ns.ready("p")
+
+
+def test_a_runtime_class_chooses_the_runtime_of_the_whole_pod(ns: Namespace) -> None:
+    for name, handler in ((f"{ns.name}-known", OTHER_RUNTIME), (f"{ns.name}-unknown", "nobody")):
+        kind = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass"}
+        ns.apply({**kind, "metadata": {"name": name}, "handler": handler})
+        ns.pod(name, runtimeClassName=name)
+    pod = ns.ready(f"{ns.name}-known")
+    mine = f"label=timonel.io/pod-uid={pod['metadata']['uid']}"
+    runtimes = ns.host.docker("inspect", "-f", "{{.HostConfig.Runtime}}", *ns.host.docker("ps", "-qf", mine).split())
+    assert runtimes.split() == [OTHER_RUNTIME] * 2
+    ns.wait_event("FailedCreatePodSandBox", "nobody")
+    ns.cluster.kubectl("delete", "runtimeclasses", f"{ns.name}-known", f"{ns.name}-unknown")
 
 
 def test_processes_are_shared_where_the_pod_says_so(ns: Namespace) -> None:

@@ -12,7 +12,7 @@ from node_agent.expansion import expand
 from node_agent.fieldrefs import FieldError, NodeFacts, field_value, format_map, resource_value
 from node_agent.runtimes.base import RuntimeFailure
 from timonel.api import codec
-from timonel.api.types import core_v1
+from timonel.api.types import core_v1, node_v1
 
 NODE = NodeFacts("node-1", ["10.0.0.1", "fd00::1"], {"cpu": 4000, "memory": 1 << 30})
 
@@ -27,6 +27,9 @@ class Refs:
     def secret(self, namespace: str, name: str) -> core_v1.Secret | None:
         data = {"PASSWORD": base64.b64encode(b"hunter2").decode()}
         return core_v1.Secret(data=data) if name == "keys" else None
+
+    def runtime_class(self, name: str) -> node_v1.RuntimeClass | None:
+        return None
 
     def services(self, namespace: str) -> list[core_v1.Service]:
         ports = [{"name": "http-web", "port": 80}, {"name": "dns", "port": 53, "protocol": "UDP"}]

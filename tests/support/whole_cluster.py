@@ -35,6 +35,8 @@ Object = dict[str, Any]
 
 IMAGE = "busybox:1.35.0"
 NAME = "e2e"
+OTHER_RUNTIME = "other"
+"""What RuntimeClasses may choose beside Docker's usual runtime; it is the same program."""
 CLONE_NEWNET = 0x40000000
 POLL_SECONDS = 0.05
 TIMONEL = Path(sys.executable).parent / "timonel"
@@ -113,7 +115,7 @@ class Host:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.name = f"tme2e-{os.getpid()}"
-        self.dockerd = Dockerd(self, directory / "docker", "--bip=10.245.0.1/24")
+        self.dockerd = Dockerd(self, directory / "docker", "--bip=10.245.0.1/24", f"--add-runtime={OTHER_RUNTIME}=runc")
         mine = {"DOCKER_HOST": self.dockerd.url, "TIMONEL_HOME": str(directory / "home"), "NO_COLOR": "1"}
         self.env = {**os.environ, **mine}
         self._inside = concurrent.futures.ThreadPoolExecutor(8, "in-network", initializer=self._enter)

@@ -521,7 +521,7 @@ Global___Assignments: _TypeAlias = Assignments  # noqa: Y015
 
 @_typing.final
 class AssignmentChange(_message.Message):
-    """An object the node needs: its own Node, a Pod bound to it, a ConfigMap or Secret that one of its pods uses, a Namespace's Services for environment variables, the EndpointSlice of the API's own Service."""
+    """An object the node needs: its own Node, a Pod bound to it, a ConfigMap or Secret that one of its pods uses, a Namespace's Services for environment variables, the EndpointSlice of the API's own Service, a RuntimeClass that a pod names."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -546,7 +546,7 @@ class AssignmentChange(_message.Message):
     OBJECT_JSON_FIELD_NUMBER: _builtins.int
     action: Global___AssignmentChange.Action.ValueType
     kind: _builtins.str
-    """Node, Pod, ConfigMap, Secret, Service, EndpointSlice"""
+    """Node, Pod, ConfigMap, Secret, Service, EndpointSlice, RuntimeClass"""
     object_namespace: _builtins.str
     object_name: _builtins.str
     object_uid: _builtins.str

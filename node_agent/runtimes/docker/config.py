@@ -40,6 +40,7 @@ class Joins:
     ipc: str
     pid: str
     cgroup_parent: str
+    runtime: str = ""
 
 
 def makes_network(spec: SandboxSpec, abilities: Abilities) -> bool:
@@ -68,6 +69,7 @@ def sandbox_config(scope: Scope, spec: SandboxSpec, image: str, abilities: Abili
         "OomScoreAdj": _oom_score(_SANDBOX_OOM_SCORE, abilities),
         "Sysctls": {k: v for k, v in spec.sysctls.items() if not (own and k.startswith("net."))},
         "CgroupParent": spec.cgroup_parent,
+        "Runtime": spec.handler,
     }
     share = {SHARE_PROCESSES: "true"} if spec.share_processes else {}
     return {
@@ -89,6 +91,7 @@ def joins(inspected: Config) -> Joins:
         ipc="host" if host.get("IpcMode") == "host" else here,
         pid="host" if host.get("PidMode") == "host" else here if share else "",
         cgroup_parent=host.get("CgroupParent", ""),
+        runtime=host.get("Runtime", ""),
     )
 
 
@@ -108,6 +111,7 @@ def container_config(scope: Scope, spec: ContainerSpec, sandbox: Joins, abilitie
             "IpcMode": sandbox.ipc,
             "PidMode": f"container:{spec.joins}" if spec.joins else sandbox.pid,
             "CgroupParent": sandbox.cgroup_parent,
+            "Runtime": sandbox.runtime,
             "Mounts": [_mount(mount) for mount in spec.mounts],
             "Devices": [_device(path) for path in spec.devices],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": _LOG_MAX_SIZE, "max-file": _LOG_MAX_FILES}},

@@ -71,6 +71,10 @@ def test_every_use_of_a_configmap_or_secret_is_found(spec: dict[str, object], us
     assert uses_of(pod(spec)) == Uses(frozenset(expected), services=True)
 
 
+def test_a_pod_may_want_a_runtime_class() -> None:
+    assert uses_of(pod({"runtimeClassName": "gvisor"})).objects == {Ref("RuntimeClass", "", "gvisor")}
+
+
 def test_a_pod_may_want_no_services() -> None:
     assert not uses_of(pod({"enableServiceLinks": False})).services
 
