@@ -15,6 +15,7 @@ from master.registry.custom.pruning import pruned
 from master.registry.custom.rules import REASONS, field_path_steps, rule_faults
 from master.registry.custom.schema import MISSING, Structural, compiled
 from master.registry.custom.structure import JUNCTORS, structure_faults
+from master.registry.validation.common import repeats
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
 
 Document = dict[str, Any]
@@ -168,13 +169,14 @@ def _list_map_faults(items: Any, keys: list[str], path: Path) -> Iterator[FieldE
         yield invalid(path.child("items", "type"), items.get("type", ""), why)
         return
     properties, wanted = items.get("properties") or {}, items.get("required") or []
+    required_keys, again = set(wanted), repeats(keys)
     for index, key in enumerate(keys):
-        if key in keys[:index]:
+        if again[index]:
             yield invalid(at, keys, "must not contain duplicate entries")
         if key not in properties:
             yield invalid(at, keys, "entries must all be names of item properties")
             continue
-        yield from _key_faults(properties[key], path.child("items", "properties").key(key), key in wanted)
+        yield from _key_faults(properties[key], path.child("items", "properties").key(key), key in required_keys)
 
 
 def _key_faults(schema: Document, path: Path, is_required: bool) -> Iterator[FieldError]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.validation.common import is_label, unchanged
+from master.registry.validation.common import is_label, repeats, unchanged
 from master.registry.validation.meta import validate_labels
 from master.registry.validation.placement import validate_tolerations
 from master.registry.validation.resources import validate_totals
@@ -35,6 +37,7 @@ def _scheduling(scheduling: node_v1.Scheduling, path: Path) -> Iterator[FieldErr
     yield from validate_labels(scheduling.nodeSelector, path.child("nodeSelector"))
     at = path.child("tolerations")
     yield from validate_tolerations(scheduling.tolerations, at)
+    again = repeats(map(msgspec.structs.astuple, scheduling.tolerations))
     for index, toleration in enumerate(scheduling.tolerations):
-        if toleration in scheduling.tolerations[:index]:
+        if again[index]:
             yield duplicate(at.index(index), toleration)

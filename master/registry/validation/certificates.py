@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from cryptography import x509
 
@@ -63,8 +63,11 @@ def validate_change(
 ) -> Iterator[FieldError]:
     """Conditions make sense, what was decided stays decided, and a certificate that was given stays."""
     path = _STATUS.child("conditions")
+    again = repeats(condition.type for condition in new.conditions)
     for index, condition in enumerate(new.conditions):
-        yield from _condition(condition, path.index(index), new.conditions[:index])
+        yield from _condition(condition, path.index(index))
+        if again[index]:
+            yield duplicate(path.index(index).child("type"), condition.type)
     present = {condition.type for condition in new.conditions}
     if {APPROVED, DENIED} <= present:
         yield invalid(path, DENIED, "Approved and Denied conditions are mutually exclusive")
@@ -94,11 +97,7 @@ def _signer(name: str, path: Path) -> Iterator[FieldError]:
             yield invalid(path, rest, f"validating label {part!r}: {fault}")
 
 
-def _condition(
-    condition: v1.CertificateSigningRequestCondition,
-    path: Path,
-    before: Sequence[v1.CertificateSigningRequestCondition],
-) -> Iterator[FieldError]:
+def _condition(condition: v1.CertificateSigningRequestCondition, path: Path) -> Iterator[FieldError]:
     if not condition.type:
         yield required(path.child("type"))
     if not condition.status:
@@ -107,8 +106,6 @@ def _condition(
         yield not_supported(path.child("status"), condition.status, ("True",))
     elif condition.status not in ("True", "False", "Unknown"):
         yield not_supported(path.child("status"), condition.status, ("False", "True", "Unknown"))
-    if any(other.type == condition.type for other in before):
-        yield duplicate(path.child("type"), condition.type)
 
 
 def _certificate(text: str, path: Path) -> Iterator[FieldError]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from master.registry.validation.common import is_label, is_qualified, is_subdomain
+from master.registry.validation.common import is_label, is_qualified, is_subdomain, repeats
 from master.registry.validation.expressions import device_expression_faults
 from master.registry.validation.placement import validate_node_selector
 from timonel.api import names
@@ -93,10 +93,11 @@ def _request(request: v1.DeviceRequest, path: Path) -> Iterator[FieldError]:
     elif not request.firstAvailable:
         yield required(path, ONE_REQUEST)
     yield from _limited(request.firstAvailable, MAX_FIRST, path.child("firstAvailable"))
+    again = repeats(choice.name for choice in request.firstAvailable)
     for index, choice in enumerate(request.firstAvailable):
         at = path.child("firstAvailable").index(index)
         yield from is_label(at.child("name"), choice.name)
-        if choice.name in [other.name for other in request.firstAvailable[:index]]:
+        if again[index]:
             yield duplicate(at, choice.name)
         yield from _wanted(choice, at)
 
@@ -178,11 +179,12 @@ def _attribute_name(name: str, path: Path, *, with_domain: bool = False) -> Iter
 
 
 def _known_requests(asked: Sequence[str], known: set[str], path: Path) -> Iterator[FieldError]:
+    again = repeats(asked)
     for index, name in enumerate(asked):
         at = path.index(index)
         if name not in known:
             yield invalid(at, name, UNKNOWN_REQUEST)
-        if name in asked[:index]:
+        if again[index]:
             yield duplicate(at, name)
 
 

@@ -255,7 +255,7 @@ async def test_a_controllers_struct_stays_its_own(api: Any) -> None:
     body = core_v1.ConfigMap(data={"a": "b"})
     body.metadata.name = "x"
     await api.registry.create(api.who, CM, "default", body)
-    assert body.metadata.uid is None
+    assert not body.metadata.uid
     item = api.registry.cache(CM).get("/registry/core/configmaps/default/x")
     if item is not None:
         before = item.raw
