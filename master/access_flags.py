@@ -25,13 +25,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--oidc-ca-file", type=Path, help="who signed the provider's certificate; default: the system's authorities")
     add("--oidc-jwks", default="", metavar="FILE|URL", help="the provider's keys; default: where its discovery says")
     add("--audit-policy-file", type=Path, help="what is written down of which requests; without it nothing is")
-    add("--audit-log-path", type=Path, help="where; default: audit.log in the data directory")
+    add("--audit-log-path", type=Path, help="where; default: audit.log in the data directory, unless a webhook gets it")
     add(
         "--audit-log-maxsize",
         type=int,
         default=DEFAULT_MEGABYTES,
         metavar="MB",
         help="size at which the log is rotated",
+    )
+    add(
+        "--audit-webhook-config-file",
+        type=Path,
+        metavar="FILE",
+        help="the kubeconfig of a server that gets it in batches",
     )
     add("--audit-log-maxbackup", type=int, default=DEFAULT_BACKUPS, metavar="N", help="old logs that are kept")
 
@@ -74,5 +80,8 @@ def audit(options: argparse.Namespace) -> AuditSettings | None:
         return None
     if options.audit_log_maxsize < 1 or options.audit_log_maxbackup < 0:
         raise ConfigurationError("--audit-log-maxsize must be 1 or more, --audit-log-maxbackup 0 or more")
-    path = options.audit_log_path or options.data_dir / "audit.log"
-    return AuditSettings(options.audit_policy_file, path, options.audit_log_maxsize, options.audit_log_maxbackup)
+    webhook = options.audit_webhook_config_file
+    path = options.audit_log_path or (None if webhook else options.data_dir / "audit.log")
+    return AuditSettings(
+        options.audit_policy_file, path, options.audit_log_maxsize, options.audit_log_maxbackup, webhook
+    )

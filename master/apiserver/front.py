@@ -77,6 +77,8 @@ class Front:
             log.exception("incident %s: %s %s", incident, http.method, http.path_qs)
             why = f"an error in the server; its log tells more of incident {incident}"
             response = responses.failure(http, InternalError(why))
+            if (record := record_of(http)) is not None:
+                record.panicked(why)
         except asyncio.CancelledError:
             record = record_of(http)
             if record is not None:

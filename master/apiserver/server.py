@@ -117,6 +117,8 @@ class ApiServer:
         Raises:
             OSError: the address cannot be bound.
         """
+        if self._auditor is not None:
+            await self._auditor.start()
         self._gate.start()
         await self._aggregator.start()
         server = connections.Server(self._front.handle, handler_cancellation=True)
@@ -134,7 +136,7 @@ class ApiServer:
             runner, self._runner = self._runner, None
             await runner.cleanup()
         if self._auditor is not None:
-            self._auditor.close()
+            await self._auditor.close()
 
     def _make_pages(self, issuer: TokenIssuer | None, figures: Sequence[Metric]) -> Pages:
         shown = Served(self._registry.resources, self._aggregator)

@@ -18,9 +18,12 @@ class AuditSettings:
     """What is written down, where, and how much of it is kept."""
 
     policy: Path
-    path: Path
+    path: Path | None
+    """The log; None: there is none."""
     megabytes: int = DEFAULT_MEGABYTES
     backups: int = DEFAULT_BACKUPS
+    webhook: Path | None = None
+    """The kubeconfig of a server that gets it too."""
 
 
 class AuditFile:
@@ -57,7 +60,10 @@ class AuditFile:
             log.info("the audit log %s is written again", self._path)
         self._failing = False
 
-    def close(self) -> None:
+    async def start(self) -> None:
+        """Nothing: it is open."""
+
+    async def close(self) -> None:
         """Close the file. Idempotent."""
         self._file.close()
 

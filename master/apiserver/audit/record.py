@@ -2,19 +2,22 @@
 
 import uuid
 import zlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
 
 from master.apiserver.audit.log import AuditFile, AuditSettings
-from master.apiserver.audit.policy import API_VERSION, Judgement, Level, Policy, Stage, Subject, load
+from master.apiserver.audit.policy import API_VERSION, NOT_AT_ALL, Judgement, Level, Policy, Stage, Subject, load
+from master.apiserver.audit.webhook import AuditWebhook
 from master.apiserver.paths import Target
 from master.apiserver.pieces import PiecesPayload
+from master.configuration import ConfigurationError
 from master.metrics import Counter
 from master.registry import remarks
 from master.registry.base import User
+from timonel import kubeconfig
 from timonel.api import time
 
 AUDIT_ID = "Audit-ID"
@@ -25,11 +28,24 @@ _written = Counter("apiserver_audit_event_total", "Lines of the audit log.").cel
 Document = dict[str, Any]
 
 
+class Sink(Protocol):
+    """Where events go."""
+
+    async def start(self) -> None:
+        """Get ready."""
+
+    def write(self, line: bytes) -> None:
+        """Take an event, JSON on one line. Never fails, never waits."""
+
+    async def close(self) -> None:
+        """Finish. Idempotent."""
+
+
 class Record:
     """One request that is written down."""
 
-    def __init__(self, file: AuditFile, judgement: Judgement, event: Document) -> None:
-        self._file = file
+    def __init__(self, sinks: Sequence[Sink], judgement: Judgement, event: Document) -> None:
+        self._sinks = sinks
         self._judgement = judgement
         self._event = event
         self._remarks = remarks.collect()
@@ -67,6 +83,13 @@ class Record:
             self._keep("responseObject", body)
         self._write(Stage.RESPONSE_COMPLETE)
 
+    def panicked(self, why: str) -> None:
+        """The server has failed over the request: nothing else is written of its end."""
+        status = {"metadata": {}, "status": "Failure", "message": why, "reason": "InternalError", "code": 500}
+        self._event["responseStatus"] = status
+        self._write(Stage.PANIC)
+        self._judgement = NOT_AT_ALL
+
     def abandoned(self) -> None:
         """The client has left."""
         self._write(Stage.RESPONSE_COMPLETE)
@@ -82,14 +105,16 @@ class Record:
         self._event[field] = value
 
     def _write(self, stage: Stage) -> None:
-        if stage in self._judgement.omitted:
+        if self._judgement.level is Level.NONE or stage in self._judgement.omitted:
             return
         self._event["stage"] = stage.value
         if self._remarks:
             self._event["annotations"] = self._remarks
         self._event["stageTimestamp"] = time.now_micro()
         _written.value += 1
-        self._file.write(msgspec.json.encode(self._event))
+        line = msgspec.json.encode(self._event)
+        for sink in self._sinks:
+            sink.write(line)
 
 
 _KEY = web.RequestKey("audit", Record)
@@ -98,34 +123,47 @@ _KEY = web.RequestKey("audit", Record)
 class Auditor:
     """Begins the records of the requests that the policy chooses."""
 
-    def __init__(self, policy: Policy, file: AuditFile) -> None:
+    def __init__(self, policy: Policy, sinks: Sequence[Sink]) -> None:
         self._policy = policy
-        self._file = file
+        self._sinks = sinks
 
     @classmethod
     def open(cls, settings: AuditSettings) -> "Auditor":
-        """The auditor of a policy file and a log file.
+        """The auditor of a policy file, and of a log file or a webhook or both.
 
         Raises:
-            PolicyError: the policy cannot be used.
+            ConfigurationError: the policy or the webhook's kubeconfig cannot be used.
             OSError: a file cannot be opened.
         """
-        policy = load(settings.policy)
-        return cls(policy, AuditFile(settings.path, settings.megabytes << 20, settings.backups))
+        policy, sinks = load(settings.policy), list[Sink]()
+        if settings.path:
+            sinks.append(AuditFile(settings.path, settings.megabytes << 20, settings.backups))
+        if settings.webhook:
+            try:
+                sinks.append(AuditWebhook(kubeconfig.load(settings.webhook)))
+            except kubeconfig.KubeconfigError as error:
+                raise ConfigurationError(f"audit webhook: {error}") from error
+        return cls(policy, sinks)
+
+    async def start(self) -> None:
+        """Get ready."""
+        for sink in self._sinks:
+            await sink.start()
 
     def begin(self, http: web.BaseRequest, who: User, verb: str, target: Target | None) -> Record | None:
         """The record of a request that has just come; None when the policy passes it over."""
         judgement = self._policy.judge(_subject(http, who, verb, target))
         if judgement.level is Level.NONE:
             return None
-        record = Record(self._file, judgement, _event(http, judgement.level, who, verb, target))
+        record = Record(self._sinks, judgement, _event(http, judgement.level, who, verb, target))
         http[_KEY] = record
         record.received()
         return record
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+    async def close(self) -> None:
+        """Write what waits, and close."""
+        for sink in self._sinks:
+            await sink.close()
 
 
 def record_of(http: web.BaseRequest) -> Record | None:

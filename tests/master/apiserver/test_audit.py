@@ -7,6 +7,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 
 from master.apiserver.audit.log import AuditFile, AuditSettings
 from master.apiserver.audit.policy import (
@@ -20,8 +22,10 @@ from master.apiserver.audit.policy import (
     load,
 )
 from master.apiserver.audit.record import AUDIT_ID, Auditor
+from master.apiserver.audit.webhook import AuditWebhook
 from master.apiserver.server import ApiServer, server_tls
 from master.registry.base import User
+from master.registry.verbs import Registry
 from timonel import kubeconfig as access
 
 JANE = User("jane", groups=("devs",))
@@ -97,18 +101,18 @@ def test_policies_that_cannot_be_used(tmp_path: Path, text: str, why: str) -> No
         load(path)
 
 
-def test_a_full_file_makes_room(tmp_path: Path) -> None:
+async def test_a_full_file_makes_room(tmp_path: Path) -> None:
     path = tmp_path / "log" / "audit.log"
     file = AuditFile(path, max_bytes=20, backups=2)
     for number in range(7):
         file.write(b"line number %d" % number)
-    file.close()
+    await file.close()
     kept = {each.name: each.read_text() for each in path.parent.iterdir()}
     assert kept == {"audit.log": "line number 6\n", "audit.log.1": "line number 5\n", "audit.log.2": "line number 4\n"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     again = AuditFile(path, max_bytes=40, backups=2)
     again.write(b"another")
-    again.close()
+    await again.close()
     assert path.read_text() == "line number 6\nanother\n"
 
 
@@ -188,6 +192,40 @@ async def test_who_is_unknown_is_written_down(audited: Any, served: Any) -> None
         ("", "RequestReceived"),
         ("", "ResponseComplete"),
     ]
+
+
+async def test_a_failure_of_the_server_is_written_down(audited: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    http, lines, _ = audited
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Registry, "get", fail)
+    async with http.get("/api/v1/namespaces/default/secrets/x") as answer:
+        assert answer.status == 500
+        message = (await answer.json())["message"]
+    assert [line["stage"] for line in lines()] == ["RequestReceived", "Panic"]
+    assert lines()[-1]["responseStatus"]["message"] in message
+
+
+async def test_a_webhook_gets_events_in_batches(eventually: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("master.apiserver.audit.webhook.FIRST_PAUSE", 0.01)
+    got: list[dict[str, Any]] = []
+
+    async def take(http: web.BaseRequest) -> web.Response:
+        got.append(await http.json())
+        return web.Response(status=500 if len(got) == 1 else 200)
+
+    async with RawTestServer(take) as server:
+        webhook = AuditWebhook(access.Access(str(server.make_url("/events"))), wait=0.05)
+        await webhook.start()
+        webhook.write(b'{"auditID":"1"}')
+        webhook.write(b'{"auditID":"2"}')
+        await eventually(lambda: len(got) == 2)
+        webhook.write(b'{"auditID":"3"}')
+        await webhook.close()
+    assert [[item["auditID"] for item in events["items"]] for events in got] == [["1", "2"], ["1", "2"], ["3"]]
+    assert {events["kind"] for events in got} == {"EventList"}
 
 
 async def test_what_the_policy_passes_over_is_not(audited: Any) -> None:
