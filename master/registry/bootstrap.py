@@ -183,4 +183,5 @@ async def _write(registry: Registry, namespace: str, wanted: Any, *fields: str) 
         return
     present = codec.decode(struct, found.raw)
     if any(getattr(present, field) != getattr(wanted, field) for field in fields):
+        wanted.metadata.resourceVersion = present.metadata.resourceVersion
         await registry.update(who, struct, namespace, name, wanted)
