@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
-from master.registry.base import Resource, User, Verb
+from master.registry.base import DeleteOptions, Resource, User, Verb, WriteOptions
 from master.registry.usage import UsageSource
 from timonel.api.gvk import GVK
 from timonel.api.types import meta_v1
@@ -42,6 +42,8 @@ class Call:
     """The kind that the caller speaks of, where it is not the stored one, which ``resource`` is."""
     dry_run: bool = False
     field_manager: str = ""
+    options: WriteOptions | DeleteOptions | None = None
+    """All that the caller asked for."""
     now: str = ""
     """The time of the request, RFC 3339 in whole seconds; every timestamp that the write sets is this one."""
     warnings: list[str] = field(default_factory=list)

@@ -364,6 +364,7 @@ class Registry:
             sub=sub,
             dry_run=options.dry_run if options else False,
             field_manager=options.field_manager if isinstance(options, WriteOptions) else "",
+            options=options,
             now=self.core.now(),
         )
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from master.registry.base import DeleteOptions, Verb
 from master.registry.columns import Column, age
 from master.registry.eviction import Eviction
@@ -63,6 +65,10 @@ class Pods(Strategy[core_v1.Pod]):
         Connect("portforward", GET_CREATE, GVK("", "v1", "PodPortForwardOptions")),
         proxy("PodProxyOptions"),
     ]
+
+    def counted(self, obj: core_v1.Pod) -> object:
+        """The spec, but for the node: a binding raises no generation, as Kubernetes has it."""
+        return msgspec.structs.replace(obj.spec, nodeName=None)
 
     def default(self, obj: core_v1.Pod, old: core_v1.Pod | None) -> None:
         """See `poddefaults`."""

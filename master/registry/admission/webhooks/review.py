@@ -10,7 +10,7 @@ import msgspec
 
 from master.registry.admission.base import Attributes
 from master.registry.admission.webhooks.forms import Form
-from master.registry.base import Resource, Verb
+from master.registry.base import DeleteOptions, Resource, Verb, WriteOptions
 from timonel.api.errors import StatusError, from_status
 from timonel.api.gvk import GVK
 from timonel.api.types import meta_v1
@@ -181,6 +181,12 @@ def _options(attributes: Attributes) -> dict[str, Any] | None:
     options: dict[str, Any] = {"apiVersion": "meta.k8s.io/v1", "kind": OPTIONS[operation]}
     if call.dry_run:
         options["dryRun"] = ["All"]
-    if call.field_manager and operation is not Verb.DELETE:
-        options["fieldManager"] = call.field_manager
-    return options
+    given: dict[str, Any] = {}
+    match call.options:
+        case WriteOptions() as write if operation is not Verb.DELETE:
+            given = {"fieldManager": write.field_manager or None, "fieldValidation": write.field_validation}
+        case DeleteOptions() as delete:
+            held = {"uid": delete.preconditions.uid, "resourceVersion": delete.preconditions.resource_version}
+            given = {"gracePeriodSeconds": delete.grace_seconds, "propagationPolicy": delete.propagation}
+            given["preconditions"] = {name: value for name, value in held.items() if value} or None
+    return options | {name: value for name, value in given.items() if value is not None}

@@ -38,8 +38,8 @@ async def test_a_patch_is_applied_and_the_question_tells_all(
     assert asked["object"]["data"] == {"a": "b"}
     assert (asked["object"]["apiVersion"], asked["object"]["kind"]) == ("v1", "ConfigMap")
     assert (asked["oldObject"], asked["dryRun"]) == (None, False)
-    options = {"apiVersion": "meta.k8s.io/v1", "kind": "CreateOptions", "fieldManager": "me"}
-    assert asked["options"] == options
+    said = {"fieldManager": "me", "fieldValidation": "Ignore"}
+    assert asked["options"] == {"apiVersion": "meta.k8s.io/v1", "kind": "CreateOptions", **said}
     assert (await api.get(core_v1.ConfigMap, "m"))["metadata"]["labels"]["seen"] == "yes"
 
 
@@ -49,11 +49,13 @@ async def test_updates_show_both_states_and_deletions_the_old(
     await api.create(core_v1.ConfigMap, config_map)
     await mutating(hooks.webhook("/m"))
     await api.merge(core_v1.ConfigMap, "m", {"data": {"a": "c"}})
-    await api.delete(core_v1.ConfigMap, "m")
+    await api.delete(core_v1.ConfigMap, "m", grace_seconds=0, propagation="Background")
     (_, update), (_, deletion) = hooks.asked
     assert (update["operation"], update["options"]["kind"]) == ("UPDATE", "UpdateOptions")
     assert (update["object"]["data"], update["oldObject"]["data"]) == ({"a": "c"}, {"a": "b"})
-    assert (deletion["operation"], deletion["options"]["kind"]) == ("DELETE", "DeleteOptions")
+    said = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
+    assert deletion["options"] == {"apiVersion": "meta.k8s.io/v1", "kind": "DeleteOptions", **said}
+    assert deletion["operation"] == "DELETE"
     assert (deletion["object"], deletion["oldObject"]["data"]) == (None, {"a": "c"})
 
 
