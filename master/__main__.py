@@ -49,6 +49,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         token_file=options.token_auth_file,
         join_token=options.join_token_file.read_text().strip() if options.join_token_file else "",
         oidc=access_flags.oidc(options),
+        request_headers=access_flags.request_headers(options),
         audit=access_flags.audit(options),
         concurrency=serving_flags.concurrency(options),
         tracing=options.tracing_config,

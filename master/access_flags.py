@@ -5,6 +5,7 @@ from pathlib import Path
 
 from master.apiserver.audit.log import DEFAULT_BACKUPS, DEFAULT_MEGABYTES, AuditSettings
 from master.apiserver.authn.oidc import OidcSettings
+from master.apiserver.authn.request_headers import RequestHeaderSettings, authority_in
 from master.configuration import ConfigurationError
 
 
@@ -24,6 +25,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--oidc-signing-algs", default="RS256", metavar="ALG,...", help="with what the provider may sign")
     add("--oidc-ca-file", type=Path, help="who signed the provider's certificate; default: the system's authorities")
     add("--oidc-jwks", default="", metavar="FILE|URL", help="the provider's keys; default: where its discovery says")
+    add("--requestheader-client-ca-file", type=Path, help="who signs for proxies that tell by headers who asks")
+    add("--requestheader-allowed-names", default="", metavar="NAME,...", help="how their certificates may be named")
+    add(
+        "--requestheader-username-headers",
+        default="X-Remote-User",
+        metavar="HEADER,...",
+        help="which of its headers name the user",
+    )
+    add("--requestheader-uid-headers", default="X-Remote-Uid", metavar="HEADER,...", help="... the uid")
+    add("--requestheader-group-headers", default="X-Remote-Group", metavar="HEADER,...", help="... the groups")
+    add("--requestheader-extra-headers-prefix", default="X-Remote-Extra-", metavar="PREFIX,...", help="... more")
     add("--audit-policy-file", type=Path, help="what is written down of which requests; without it nothing is")
     add("--audit-log-path", type=Path, help="where; default: audit.log in the data directory, unless a webhook gets it")
     add(
@@ -67,6 +79,29 @@ def oidc(options: argparse.Namespace) -> OidcSettings | None:
         algorithms=tuple(options.oidc_signing_algs.split(",")),
         jwks=options.oidc_jwks,
         ca_file=options.oidc_ca_file,
+    )
+
+
+def request_headers(options: argparse.Namespace) -> RequestHeaderSettings | None:
+    """The proxies in front of the API that are believed, if there are any.
+
+    Raises:
+        ConfigurationError: the file holds no certificate.
+        OSError: it cannot be read.
+    """
+    if not options.requestheader_client_ca_file:
+        return None
+
+    def several(name: str) -> list[str]:
+        return [part for part in getattr(options, f"requestheader_{name}").split(",") if part]
+
+    return RequestHeaderSettings(
+        authority_in(options.requestheader_client_ca_file),
+        several("allowed_names"),
+        several("username_headers"),
+        several("uid_headers"),
+        several("group_headers"),
+        several("extra_headers_prefix"),
     )
 
 

@@ -19,7 +19,9 @@ from master import tracing
 from master.apiserver.audit.log import AuditSettings
 from master.apiserver.audit.record import Auditor
 from master.apiserver.authn.base import Authenticator
+from master.apiserver.authn.certificates import ClientCertificates
 from master.apiserver.authn.oidc import OidcSettings, OpenIdConnect
+from master.apiserver.authn.request_headers import RequestHeaders, RequestHeaderSettings
 from master.apiserver.authn.tokens import BootstrapTokens, ServiceAccountTokens, StaticTokens
 from master.apiserver.fairness.gate import CONCURRENCY
 from master.apiserver.server import ApiServer, server_tls
@@ -85,6 +87,8 @@ class Settings:
     """A bootstrap token that is good from the start, for nodes that are started together with the master."""
     oidc: OidcSettings | None = None
     """An identity provider whose users are believed."""
+    request_headers: RequestHeaderSettings | None = None
+    """Proxies in front of the API that are believed about who asks."""
     audit: AuditSettings | None = None
     """What is written down of requests; nothing by default."""
     concurrency: int = CONCURRENCY
@@ -249,10 +253,16 @@ def _api_server(
         authenticators.append(StaticTokens(settings.token_file))
     if settings.oidc:
         authenticators.append(OpenIdConnect(settings.oidc))
+    certificates: list[Authenticator] = [ClientCertificates()]
+    authorities = pki.ca_pem
+    if settings.request_headers:
+        certificates = [RequestHeaders(settings.request_headers), ClientCertificates(pki.ca_pem)]
+        authorities += settings.request_headers.authority
     return ApiServer(
         registry,
-        server_tls(pair.certificate, pair.key, pki.ca_pem),
+        server_tls(pair.certificate, pair.key, authorities),
         authenticators,
+        certificates=certificates,
         nodes=nodes,
         front_proxy=front_proxy.issue_client(FRONT_PROXY),
         issuer=issuer,

@@ -134,7 +134,9 @@ class Front:
         certificate, der = _certificate(http)
         bearer = bearer_token(http.headers.get("Authorization", ""))
         try:
-            user = await self._authenticator.authenticate(Credentials(certificate, bearer, certificate_der=der))
+            user = await self._authenticator.authenticate(
+                Credentials(certificate, bearer, certificate_der=der, headers=http.headers)
+            )
         except Unauthorized:
             metrics.not_authenticated()
             raise Unauthorized from None  # Why a token is bad is for token reviews, not for who sends it.

@@ -50,6 +50,7 @@ class ApiServer:
         registry: what is served.
         tls: the server's certificate; where it asks for a client's, that authenticates users.
         authenticators: other ways to prove who one is, asked in order.
+        certificates: the ways to prove it by a client's certificate, asked before these.
         nodes: opens streams to nodes; without it logs, exec, attach and port-forward are unavailable.
         front_proxy: the certificate by which extension servers know this one.
         checks: what `/livez`, `/readyz` and `/healthz` look at, by name, besides the server's own.
@@ -67,6 +68,7 @@ class ApiServer:
         tls: ssl.SSLContext,
         authenticators: Sequence[Authenticator] = (),
         *,
+        certificates: Sequence[Authenticator] = (ClientCertificates(),),
         nodes: NodeStreams | None = None,
         front_proxy: KeyPair | None = None,
         checks: Mapping[str, Check] | None = None,
@@ -84,7 +86,7 @@ class ApiServer:
         self._lifetimes = Lifetimes()
         self._checks = self._all_checks(checks or {})
         self._auditor = auditor
-        authenticator = Union([ClientCertificates(), *authenticators])
+        authenticator = Union([*certificates, *authenticators])
         self._gate = Gate(registry, concurrency)
         self._aggregator = Aggregator(registry, nodes, front_proxy, self._lifetimes)
         registry.use_verifier(TokenReviewer(authenticator, issuer.audiences if issuer else ()))

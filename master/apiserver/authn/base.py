@@ -4,10 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from multidict import CIMultiDictProxy
+
 from master.registry.base import User
 from timonel.api.errors import Unauthorized
 
 AUTHENTICATED = "system:authenticated"
+
+Headers = CIMultiDictProxy[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Credentials:
     """Whom the token must be for, any of these; none: the API server."""
     certificate_der: bytes = b""
     """The certificate as it came."""
+    headers: Headers | None = None
+    """Those of the request."""
 
 
 class Authenticator(Protocol):

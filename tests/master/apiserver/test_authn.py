@@ -8,13 +8,16 @@ from typing import Any
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict
 
 from master import bootstrap_tokens
 from master.apiserver.authn.base import Credentials, Union, bearer_token
 from master.apiserver.authn.certificates import ClientCertificates
+from master.apiserver.authn.request_headers import RequestHeaders, RequestHeaderSettings
 from master.apiserver.authn.tokens import StaticTokens
+from master.apiserver.server import ApiServer, server_tls
 from master.bootstrap_tokens import BootstrapToken
-from master.pki import Pki
+from master.pki import KeyPair, Pki
 from master.registry.base import User, component
 from master.serviceaccounts import INVALID_SINCE, LAST_USED, Identity, Reference
 from timonel.api import codec
@@ -91,6 +94,50 @@ async def test_the_use_of_a_secrets_token_is_noted_until_it_is_marked(
     await registry.patch(who, core_v1.Secret, "default", "token", "application/merge-patch+json", mark)
     await registry.cache(core_v1.Secret).fresh()
     assert await code(anonymous, "/api", token) == 401
+
+
+async def test_proxies_tell_who_asks_and_nobody_else_does(served: Any, tmp_path: Path) -> None:
+    proxies = Pki.open(tmp_path / "proxies")
+    believed = RequestHeaders(RequestHeaderSettings(proxies.ca_pem, ["front"]))
+    own = served.pki.issue_server(["127.0.0.1"])
+    api = ApiServer(
+        served.registry,
+        server_tls(own.certificate, own.key, served.pki.ca_pem + proxies.ca_pem),
+        certificates=[believed, ClientCertificates(served.pki.ca_pem)],
+        host="127.0.0.1",
+        port=0,
+    )
+    await api.start()
+    told = CIMultiDict(
+        [
+            ("X-Remote-User", "jane"),
+            ("X-Remote-Uid", "7"),
+            ("X-Remote-Group", "a"),
+            ("X-Remote-Group", "b"),
+            ("X-Remote-Extra-Acme%2FTeam", "t"),
+        ]
+    )
+
+    async def ask(pair: KeyPair, headers: CIMultiDict[str]) -> Any:
+        url = f"https://127.0.0.1:{api.port}"
+        tls = Access(url, ca=served.pki.ca_pem, certificate=pair.certificate, key=pair.key).tls()
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(ssl=tls)) as session:
+            path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+            async with session.post(path, json=review, headers=headers) as answer:
+                return (await answer.json())["status"]["userInfo"] if answer.status == 201 else answer.status
+
+    try:
+        front = proxies.issue_client("front")
+        groups = ["a", "b", "system:authenticated"]
+        who = {"username": "jane", "uid": "7", "groups": groups, "extra": {"acme/team": ["t"]}}
+        assert await ask(front, told) == who
+        assert await ask(front, CIMultiDict()) == 401, "a proxy is nobody itself"
+        assert await ask(proxies.issue_client("x", ["system:masters"]), told) == 401, "this name is not allowed"
+        ours = await ask(served.pki.issue_client("front"), told)
+        assert ours["username"] == "front", "the cluster's own authority signs for users, not for proxies"
+    finally:
+        await api.close()
 
 
 async def test_bootstrap_tokens(served: Any, anonymous: aiohttp.ClientSession) -> None:
