@@ -7,6 +7,7 @@ import re
 import shlex
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import kubectl as installed
 import pytest
 import pytest_asyncio
 import yaml
+from aiohttp import ClientSession, UnixConnector
 from cluster_in_process import running
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -130,15 +132,30 @@ async def test_debug(shared: Any) -> None:
     assert (await shared.get("pod", "q"))["spec"]["containers"][0]["image"] == "app:2"
 
 
-async def test_proxy(shared: Any) -> None:
+@asynccontextmanager
+async def proxy(shared: Any, option: str) -> AsyncIterator[str]:
+    """`kubectl proxy`: where it serves."""
     process = await asyncio.create_subprocess_exec(
-        *("kubectl", f"--kubeconfig={shared.kubeconfig}", "proxy", "--port=0"), stdout=asyncio.subprocess.PIPE
+        *("kubectl", f"--kubeconfig={shared.kubeconfig}", "proxy", option), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     async with asyncio.timeout(SECONDS):
         said = (await process.stdout.readline()).decode()
-    address = said.removeprefix("Starting to serve on ").strip()
-    _, out, _ = await run(shared, "default", f"--server=http://{address} get namespace default -o name")
+    yield said.removeprefix("Starting to serve on ").strip()
     process.terminate()
     await process.wait()
+
+
+async def test_proxy(shared: Any) -> None:
+    async with proxy(shared, "--port=0") as address:
+        _, out, _ = await run(shared, "default", f"--server=http://{address} get namespace default -o name")
     assert out == "namespace/default\n"
+
+
+async def test_proxy_on_a_socket(shared: Any, tmp_path: Path) -> None:
+    async with (
+        proxy(shared, f"--unix-socket={tmp_path}/proxy") as path,
+        ClientSession(connector=UnixConnector(path)) as session,
+        session.get("http://localhost/api/") as answer,
+    ):
+        assert (await answer.json())["versions"] == ["v1"]
