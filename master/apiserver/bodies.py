@@ -1,9 +1,9 @@
 """Reads request bodies: bounded in size; JSON, YAML or protobuf in, JSON out."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+import msgspec
 from aiohttp import web
 
 from master.apiserver.negotiation import JSON, PROTOBUF, YAML
@@ -71,31 +71,17 @@ def named_type(request: web.BaseRequest) -> str:
     return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
-def to_json(body: bytes, media: str, field_validation: str) -> tuple[bytes, list[str]]:
-    """The body as JSON, with warnings about what the conversion would hide.
-
-    JSON goes through as it is. YAML loses keys that are given twice, so these are found here.
+def to_json(body: bytes, media: str) -> tuple[bytes, tuple[str, ...]]:
+    """The body as JSON, with what the conversion hides: the keys that YAML has twice.
 
     Raises:
-        BadRequest: it is malformed, or field validation is Strict and keys are given twice.
+        BadRequest: it is malformed.
     """
     if media == PROTOBUF:
-        return decode.to_json(body), []
+        return decode.to_json(body), ()
     if media != YAML:
-        return body, []
+        return body, ()
     document = codec.decode_yaml(body)
-    duplicates = [] if field_validation == "Ignore" else list(_duplicates(document, ""))
-    if duplicates and field_validation == "Strict":
-        raise BadRequest(f"strict decoding error: {', '.join(duplicates)}")
-    return codec.encode(document), duplicates
-
-
-def _duplicates(value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _duplicates(item, f"{path}[{index}]")
-    elif isinstance(value, parse.Object):
-        dot = f"{path}." if path else ""
-        yield from (f'duplicate field "{dot}{key}"' for key in value.duplicates)
-        for key, item in value.items():
-            yield from _duplicates(item, dot + key)
+    repeated = next(codec.repeated_fields(document), None) is not None
+    # In the order in which Kubernetes looks through it.
+    return msgspec.json.encode(document, order="sorted"), tuple(parse.repeated_keys(body)) if repeated else ()

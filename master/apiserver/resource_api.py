@@ -26,7 +26,7 @@ from master.apiserver.tables import (
     partial_metadata,
     plain_list,
 )
-from master.registry.base import ListOptions, ListResult, Resource, Result, User, Verb
+from master.registry.base import ListOptions, ListResult, Resource, Result, User, Verb, WriteOptions
 from master.registry.bodies import APPLY_PATCH, PATCH_TYPES
 from master.registry.verbs import Registry
 from master.registry.watching import Frame, WatchFrames
@@ -186,24 +186,22 @@ class ResourceApi:
     async def _create(self, asked: Asked) -> web.Response:
         choice = self._negotiate(asked, WRITTEN)
         wanted = options.write_options(asked.http.query, "CreateOptions", default_manager=_manager(asked))
-        body, warnings = await _json_body(asked, wanted.field_validation)
+        body, wanted = await _json_body(asked, wanted)
         target = asked.target
         result = await self._registry.create(
             asked.who, asked.resource, target.namespace, body, wanted, name=target.name, subresource=target.subresource
         )
-        return await self._answer(asked, choice, result.raw, code=201, warnings=(*warnings, *result.warnings))
+        return await self._answer(asked, choice, result.raw, code=201, warnings=result.warnings)
 
     async def _update(self, asked: Asked) -> web.Response:
         choice = self._negotiate(asked, WRITTEN)
         wanted = options.write_options(asked.http.query, "UpdateOptions", default_manager=_manager(asked))
-        body, warnings = await _json_body(asked, wanted.field_validation)
+        body, wanted = await _json_body(asked, wanted)
         target = asked.target
         result = await self._registry.update(
             asked.who, asked.resource, target.namespace, target.name, body, wanted, subresource=target.subresource
         )
-        return await self._answer(
-            asked, choice, result.raw, code=_created(result), warnings=(*warnings, *result.warnings)
-        )
+        return await self._answer(asked, choice, result.raw, code=_created(result), warnings=result.warnings)
 
     async def _patch(self, asked: Asked) -> web.Response:
         choice = self._negotiate(asked, WRITTEN)
@@ -214,17 +212,15 @@ class ResourceApi:
         manager = "" if applies else _manager(asked)
         wanted = options.write_options(asked.http.query, "PatchOptions", apply=applies, default_manager=manager)
         body = await bodies.read(asked.http)
-        warnings: list[str] = []
         if applies:
-            body, warnings = bodies.to_json(body, YAML, wanted.field_validation)
+            body, repeated = bodies.to_json(body, YAML)
+            wanted = replace(wanted, repeated_keys=repeated)
         audit.has_body(asked.http, body)
         target = asked.target
         result = await self._registry.patch(
             asked.who, asked.resource, target.namespace, target.name, kind, body, wanted, subresource=target.subresource
         )
-        return await self._answer(
-            asked, choice, result.raw, code=_created(result), warnings=(*warnings, *result.warnings)
-        )
+        return await self._answer(asked, choice, result.raw, code=_created(result), warnings=result.warnings)
 
     async def _delete(self, asked: Asked) -> web.Response:
         choice = self._negotiate(asked, WRITTEN)
@@ -348,18 +344,19 @@ def _manager(asked: Asked) -> str:
     return options.default_field_manager(asked.http.headers.get("User-Agent", ""))
 
 
-async def _json_body(asked: Asked, field_validation: str) -> tuple[bytes, list[str]]:
+async def _json_body(asked: Asked, wanted: WriteOptions) -> tuple[bytes, WriteOptions]:
+    """The body as JSON, and the options with what that hides."""
     media = bodies.media_type(asked.http)
-    body, warnings = bodies.to_json(await bodies.read(asked.http), media, field_validation)
+    body, repeated = bodies.to_json(await bodies.read(asked.http), media)
     audit.has_body(asked.http, body)
-    return body, warnings
+    return body, replace(wanted, repeated_keys=repeated) if repeated else wanted
 
 
 async def _delete_body(asked: Asked) -> meta_v1.DeleteOptions | None:
     body = await bodies.read(asked.http)
     if not body:
         return None
-    raw, _ = bodies.to_json(body, bodies.media_type(asked.http), "Ignore")
+    raw, _ = bodies.to_json(body, bodies.media_type(asked.http))
     audit.has_body(asked.http, raw)
     found = codec.decode(meta_v1.DeleteOptions, raw)
     if found.kind != "DeleteOptions":

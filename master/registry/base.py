@@ -108,6 +108,8 @@ class WriteOptions:
     """Strict, Warn or Ignore; the HTTP layer's default is Warn, as Kubernetes' is."""
     force: bool = False
     """Only for apply: take over conflicting fields."""
+    repeated_keys: tuple[str, ...] = ()
+    """What `parse.repeated_keys` says of a YAML body: the JSON that was made of it does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """From a request's body to an object: decoding with field validation, and patches."""
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -18,6 +20,9 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+
+
+_OPERATION = ("op", "path", "from", "value")
 
 
 def patch_types(struct: Any) -> tuple[str, ...]:
@@ -43,31 +48,70 @@ def decode(body: Body, struct: type[Any], call: Call, options: WriteOptions) -> 
         return codec.copy(body)
     if options.field_validation == "Ignore":
         return codec.decode(struct, body)
-    return _checked(struct, *codec.decode_strictly(struct, body), call, options)
+    obj, problems = codec.decode_strictly(struct, body)
+    subject = codec.subject(struct)
+    return _checked(subject, obj, [*_repeated(options), *problems], call, options)
 
 
-def from_document(document: Any, struct: type[Any], call: Call, options: WriteOptions) -> Any:
-    """`decode` for what a patch made.
+def applied(body: bytes, struct: type[Any], call: Call, options: WriteOptions) -> None:
+    """Field validation of a server-side apply, which takes no unknown fields anyhow.
+
+    Raises:
+        BadRequest: it is Strict, and keys are given twice.
+    """
+    if options.field_validation == "Strict" and options.repeated_keys:
+        raise BadRequest(f"error strict decoding YAML: error converting YAML to JSON: {_repeated(options)[0]}")
+    decode(body, struct, call, options)
+
+
+def from_document(
+    document: Any, struct: type[Any], call: Call, options: WriteOptions, repeated: Sequence[str] = ()
+) -> Any:
+    """`decode` for what a patch made; ``repeated`` is what `patch_faults` says of it.
 
     Raises:
         Invalid: it is no such object any more, or field validation is Strict and finds faults.
     """
     try:
-        obj = _checked(struct, *codec.convert_strictly(struct, document), call, options)
+        obj, problems = codec.convert_strictly(struct, document)
+        _checked("", obj, [*repeated, *sorted(problems)], call, options)
         match_kind(obj)
     except BadRequest as error:
-        text = msgspec.json.encode(document).decode()
-        raise Invalid("", "", [invalid("patch", text, error.message)]) from None
+        text = msgspec.json.encode(document, order="sorted").decode()
+        why = error.message.removeprefix(codec.subject(struct))
+        raise Invalid("", "", [invalid("patch", text, why)]) from None
     return obj
 
 
-def _checked(struct: type[Any], obj: Any, problems: list[str], call: Call, options: WriteOptions) -> Any:
+def _repeated(options: WriteOptions) -> list[str]:
+    """The keys that a YAML body has twice: one by one to warn of them, else as one error of the library's."""
+    if options.field_validation == "Warn" or not options.repeated_keys:
+        return list(options.repeated_keys)
+    return ["\n  ".join(("yaml: unmarshal errors:", *options.repeated_keys))]
+
+
+def _checked(subject: str, obj: Any, problems: list[str], call: Call, options: WriteOptions) -> Any:
     """The object, when its problems are told or may be ignored."""
     if problems and options.field_validation == "Strict":
-        raise codec.strict_error(struct, problems)
+        raise codec.strict_error(subject, problems)
     for problem in problems if options.field_validation == "Warn" else ():
         call.warn(problem)
     return obj
+
+
+def patch_faults(patch_type: str, patch: bytes) -> list[str]:
+    """What field validation finds in a patch that `patched` took: keys that are repeated, or that operations ignore."""
+    if patch_type != JSON_PATCH and parse.keys_are_unique(patch):
+        return []
+    value = parse.parse_json(patch)
+    found = _operation_faults(value) if patch_type == JSON_PATCH else codec.repeated_fields(value)
+    return list(islice(found, codec.MAX_STRICT_PROBLEMS))
+
+
+def _operation_faults(operations: list[dict[str, Any]]) -> Iterator[str]:
+    for index, operation in enumerate(operations):
+        yield from (f"json patch {fault}" for fault in codec.repeated_fields(operation, f"[{index}]"))
+        yield from (f'json patch unknown field "[{index}].{key}"' for key in operation if key not in _OPERATION)
 
 
 def patched(document: Any, patch_type: str, patch: bytes, struct: type[Any]) -> Any:

@@ -113,7 +113,8 @@ class Forms:
 
         def make(view: Any) -> Any:
             changed = bodies.patched(view, patch_type, body, struct)
-            return bodies.from_document(changed, struct, call, options)
+            faults = bodies.patch_faults(patch_type, body) if options.field_validation != "Ignore" else []
+            return bodies.from_document(changed, struct, call, options, faults)
 
         if isinstance(sub, Projection):
             return await self._project(call, sub, lambda view: make(codec.to_document(view)), options)
@@ -128,8 +129,7 @@ class Forms:
             fault = required(Path("fieldManager"), "is required for apply patch")
             raise Invalid("PatchOptions.meta.k8s.io", "", [fault])
         applied = _applied(body, struct)
-        if options.field_validation != "Ignore":
-            bodies.decode(body, struct, call, options)
+        read_as = struct
         if call.face and struct is call.face.resource.struct:
             struct, applied = call.face.stored, Seen(call.face).applied(applied)
 
@@ -144,6 +144,8 @@ class Forms:
                 subresource=call.subresource,
                 api_version=struct.gvk.api_version,
             )
+            if options.field_validation != "Ignore":
+                bodies.applied(body, read_as, call, options)
             return codec.convert(struct, merged)
 
         if isinstance(sub, Projection):

@@ -105,7 +105,7 @@ def json(data: bytes) -> None:
 def yaml(data: bytes) -> None:
     """A YAML body, and a manifest of several documents."""
     with suppress(StatusError):
-        bodies.to_json(data, YAML, "Strict")
+        bodies.to_json(data, YAML)
     for document in parse.parse_yaml_all(data):
         codec.encode(document)
 
@@ -115,13 +115,13 @@ def protobuf(data: bytes) -> None:
     """A protobuf body, in its envelope or as the content of one."""
     choice, rest = split(data)
     if choice % 2:
-        codec.decode(KINDS[0], bodies.to_json(MAGIC + rest, PROTOBUF, "Strict")[0])
+        codec.decode(KINDS[0], bodies.to_json(MAGIC + rest, PROTOBUF)[0])
         return
     kind = KINDS[choice // 2 % len(KINDS)]
     api_version = kind.gvk.api_version.encode()
     name = kind.gvk.kind.encode()
     type_meta = _field(1, api_version) + _field(2, name)
-    raw, _ = bodies.to_json(MAGIC + _field(1, type_meta) + _field(2, rest), PROTOBUF, "Strict")
+    raw, _ = bodies.to_json(MAGIC + _field(1, type_meta) + _field(2, rest), PROTOBUF)
     codec.decode(kind, raw)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,7 +17,9 @@ from timonel.api.types.meta_v1 import ObjectMeta
 
 T = TypeVar("T")
 
-_MAX_STRICT_PROBLEMS = 100
+MAX_STRICT_PROBLEMS = 100
+"""Of one body; the others are not told."""
+
 _ANY = schema_of(Any)
 _METADATA = schema_of(ObjectMeta)
 _OPAQUE = (msgspec.Raw,)
@@ -111,21 +114,39 @@ def copy(obj: T) -> T:
 def strict_problems(cls: type[Any], raw: bytes | dict[str, Any]) -> list[str]:
     """What fieldValidation=Strict refuses and Warn warns of: `unknown field "spec.foo"`, `duplicate field "spec.x"`.
 
-    `raw` is JSON text or a plain value; of those, only what `decode_yaml` gave knows of duplicates. Raises BadRequest
-    when the text is malformed.
+    They come in the order in which Kubernetes tells them: as they stand in the text, and for custom objects duplicates
+    first and unknown fields by name. `raw` is JSON text or a plain value; of those, only what `decode_yaml` gave knows
+    of duplicates. Raises BadRequest when the text is malformed.
     """
     value = parse.parse_json(raw) if isinstance(raw, bytes) else raw
     problems: dict[str, None] = {}
-    _find_problems(schema_of(cls), value, "", problems)
     if issubclass(cls, CustomObject) and isinstance(value, dict):
         _find_problems(_METADATA, value.get("metadata"), "metadata", problems)
-        problems |= dict.fromkeys(f'unknown field "{path}"' for path in cls.unknown_fields(value))
-    return list(problems)[:_MAX_STRICT_PROBLEMS]
+        unknown = [problem for problem in problems if problem.startswith("unknown")]
+        unknown += [f'unknown field "{path}"' for path in cls.unknown_fields(value)]
+        problems = dict.fromkeys([*repeated_fields(value), *sorted(unknown)])
+    else:
+        _find_problems(schema_of(cls), value, "", problems)
+    return list(problems)[:MAX_STRICT_PROBLEMS]
 
 
-def strict_error(cls: type[Any], problems: list[str]) -> BadRequest:
-    """The error that tells of `strict_problems`."""
-    return BadRequest(f"{_subject(cls)}strict decoding error: {', '.join(problems)}")
+def repeated_fields(value: Any, path: str = "") -> Iterator[str]:
+    """What `strict_problems` says of duplicates in a value that `parse_json` gave, known fields or not."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from repeated_fields(item, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        repeated = value.duplicates if isinstance(value, parse.Object) else ()
+        for key, inner in value.items():
+            at = f"{path}.{key}" if path else key
+            if key in repeated:
+                yield f'duplicate field "{at}"'
+            yield from repeated_fields(inner, at)
+
+
+def strict_error(subject: str, problems: list[str]) -> BadRequest:
+    """The error that tells of `strict_problems`; `subject` is a kind's `subject`, or empty."""
+    return BadRequest(f"{subject}strict decoding error: {', '.join(problems)}")
 
 
 def _convert_leniently(cls: type[T], value: Any) -> T:
@@ -133,12 +154,13 @@ def _convert_leniently(cls: type[T], value: Any) -> T:
     try:
         return msgspec.convert(fit(schema_of(cls), value), cls, dec_hook=_from_plain)
     except Misfit as misfit:
-        raise BadRequest(f"{_subject(cls)}{misfit}") from None
+        raise BadRequest(f"{subject(cls)}{misfit}") from None
     except msgspec.ValidationError as error:
-        raise BadRequest(f"{_subject(cls)}{error}") from None
+        raise BadRequest(f"{subject(cls)}{error}") from None
 
 
-def _subject(cls: type[Any]) -> str:
+def subject(cls: type[Any]) -> str:
+    """What errors of decoding begin with, where the kind is known."""
     gvk = getattr(cls, "gvk", None)
     return f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}: ' if gvk else ""
 
@@ -151,16 +173,18 @@ def _find_problems(schema: Schema, value: Any, path: str, problems: dict[str, No
     elif isinstance(value, dict):
         dot = f"{path}." if path else ""
         duplicates = value.duplicates if isinstance(value, parse.Object) else ()
-        problems.update(dict.fromkeys(f'duplicate field "{dot}{key}"' for key in duplicates))
         schema = _struct_choice(schema)
         fields = fields_of(schema.type) if schema.shape is Shape.STRUCT else None
         for key, inner in value.items():
+            if fields is not None and key not in fields:
+                problems[f'unknown field "{dot}{key}"'] = None
+                continue
+            if key in duplicates:
+                problems[f'duplicate field "{dot}{key}"'] = None
             if fields is None:
                 _find_problems(schema.items or _ANY, inner, dot + key, problems)
-            elif field := fields.get(key):
-                _find_problems(field.schema, inner, dot + key, problems)
             else:
-                problems[f'unknown field "{dot}{key}"'] = None
+                _find_problems(fields[key].schema, inner, dot + key, problems)
 
 
 def _struct_choice(schema: Schema) -> Schema:
@@ -186,12 +210,12 @@ def _from_plain(kind: type[Any], value: Any) -> Any:
 def _custom(kind: type[CustomObject], value: Any) -> CustomObject:
     """The object of a custom kind in a plain value."""
     if not isinstance(value, dict):
-        raise BadRequest(f"{_subject(kind)}the object must be a map, not {msgspec.json.encode(value)[:40].decode()}")
+        raise BadRequest(f"{subject(kind)}the object must be a map, not {msgspec.json.encode(value)[:40].decode()}")
     metadata = value.get("metadata")
     try:
         decoded = msgspec.convert(fit(_METADATA, {} if metadata is None else metadata, "metadata"), ObjectMeta)
     except (Misfit, msgspec.ValidationError) as error:
-        raise BadRequest(f"{_subject(kind)}{error}") from None
+        raise BadRequest(f"{subject(kind)}{error}") from None
     return kind.of_parts(kind.normalized(value), decoded)
 
 

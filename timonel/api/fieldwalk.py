@@ -112,6 +112,23 @@ def owned(node: Node, value: Any, path: str = "") -> FieldSet:
     return {}
 
 
+def undeclared(node: Node, value: Any, path: str = "") -> Iterator[str]:
+    """What there is to say of each field of `value` that the schema does not have."""
+    if isinstance(node, Record) and isinstance(value, dict):
+        for name, item in value.items():
+            if name not in node.fields and node.element is None:
+                yield f"{path}.{name}: field not declared in schema"
+            else:
+                child = node.fields[name][1] if name in node.fields else node.element or UNTYPED
+                yield from undeclared(child, item, f"{path}.{name}")
+    elif isinstance(node, ListMap) and isinstance(value, list):
+        for item in value:
+            keys = item if isinstance(item, dict) else {}
+            given = {key: keys.get(key, node.defaults.get(key)) for key in node.keys}
+            shown = ",".join(f"{key}={msgspec.json.encode(found).decode()}" for key, found in given.items())
+            yield from undeclared(node.element, item, f"{path}[{shown}]")
+
+
 def merge(node: Node, live: Any, applied: Any) -> Any:
     """`live` with what `applied` says; nothing is removed, items of lists come in the order of `applied`.
 

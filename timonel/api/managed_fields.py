@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -27,6 +28,8 @@ BEFORE_FIRST_APPLY = "before-first-apply"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """The annotation in which client-side `kubectl apply` keeps what it applied last."""
 
+_MAX_TOLD = 100
+"""Unknown fields of one apply that are told."""
 _UPDATE, _APPLY = "Update", "Apply"
 _UNTRACKED = frozenset({"apiVersion", "kind"})
 _UNTRACKED_METADATA = frozenset(
@@ -258,7 +261,9 @@ def _claims(node: Record, applied: Document) -> FieldSet:
         metadata, version, kind = applied["metadata"], applied.get("apiVersion", ""), applied.get("kind")
         name = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
         version = version if "/" in version else f"/{version}"
-        why = f"failed to create typed patch object ({name}; {version}, Kind={kind}): {error.message}"
+        faults = sorted(islice(fieldwalk.undeclared(node, applied), _MAX_TOLD)) or [error.message]
+        what = faults[0] if len(faults) == 1 else "\n  ".join(("errors:", *faults))
+        why = f"failed to create typed patch object ({name}; {version}, Kind={kind}): {what}"
         raise Unexplained(why) from None
 
 

@@ -30,6 +30,9 @@ _SMALL = 4096
 _MAX_VALUES = 100_000
 """Of one YAML document: reading them takes about a second, in which nobody else is served."""
 
+_MAX_REPEATED = 100
+"""Repeated keys that are told."""
+
 _FILLING = bytes(set(range(256)) - set(b'{}[]"'))
 _STEPS = {byte: 1 if byte in b"{[" else -1 for byte in b"{}[]"}
 
@@ -119,6 +122,38 @@ def parse_yaml_all(raw: bytes) -> Iterator[Any]:
         raise BadRequest(f"yaml parse error: {' '.join(str(error).split())}") from None
 
 
+def repeated_keys(raw: bytes) -> list[str]:
+    """Which keys the mappings of a YAML text (one that `parse_yaml` takes) have again, in the words of Go's library.
+
+    Raises BadRequest as `parse_yaml_all` does.
+    """
+    text = raw.decode()
+    _look_ahead(text)
+    loader = _Loader(text)
+    try:
+        return list(islice(_repeated(loader.get_single_node(), set()), _MAX_REPEATED))
+    finally:
+        loader.dispose()
+
+
+def _repeated(node: yaml.Node | None, seen: set[int]) -> Iterator[str]:
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated(item, seen)
+    elif isinstance(node, yaml.MappingNode):
+        given: set[str] = set()
+        for key, value in node.value:
+            yield from _repeated(value, seen)
+            if key.tag != _TAG + "merge":
+                name = _key(key)
+                if name in given:
+                    yield f"line {value.start_mark.line + 1}: key {json.dumps(name)} already set in map"
+                given.add(name)
+
+
 def _look_ahead(text: str) -> None:
     """Raises BadRequest when a document of the text nests too deep or is too long: the library asks neither."""
     if len(text) <= _SMALL:
@@ -144,7 +179,7 @@ class _Loader(yaml.CSafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}
 
 
-_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF")
+_BOOL = re.compile(r"y|Y|n|N|true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF")
 _INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|[1-9][0-9_]*|0)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _TAG = "tag:yaml.org,2002:"
@@ -175,7 +210,7 @@ def _float(text: str) -> int | float:
 
 _SCALARS: dict[str, Callable[[str], Any]] = {
     _TAG + "str": str,
-    _TAG + "bool": lambda text: text.lower() in ("true", "yes", "on"),
+    _TAG + "bool": lambda text: text.lower() in ("true", "yes", "on", "y"),
     _TAG + "int": _int,
     _TAG + "float": _float,
     _TAG + "null": lambda text: None,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from master.registry.custom.schema import Structural
+from timonel.api.schema import fields_of
+from timonel.api.types.meta_v1 import ObjectMeta
 
 HEAD = frozenset({"apiVersion", "kind", "metadata"})
 
@@ -15,7 +17,10 @@ HEAD = frozenset({"apiVersion", "kind", "metadata"})
 def pruned(
     node: Structural, value: Any, *, root: bool = False, path: str = "", dropped: list[str] | None = None
 ) -> Any:
-    """``value`` without unknown fields; their paths are added to ``dropped`` where given."""
+    """``value`` without unknown fields; their paths are added to ``dropped`` where given.
+
+    So are those in the metadata of embedded objects, which `embedded.coerced` drops.
+    """
     if isinstance(value, dict):
         return _pruned_map(node, value, root or node.embedded, path, dropped)
     if isinstance(value, list) and node.items is not None:
@@ -32,6 +37,8 @@ def _pruned_map(node: Structural, value: dict[str, Any], is_object: bool, path: 
         known = node.properties.get(name) or node.additional
         if is_object and name in HEAD:
             new = item
+            if dropped is not None and node.embedded and name == "metadata" and isinstance(item, dict):
+                dropped.extend(f"{at}.{key}" for key in item if key not in fields_of(ObjectMeta))
         elif known is not None:
             new = pruned(known, item, path=at, dropped=dropped)
         elif node.preserves or node.any_additional:

@@ -120,12 +120,12 @@ def test_strict_problems() -> None:
         "metadata":{"labels":{"any":"thing"},"managedFields":[{"fieldsV1":{"f:a":{"x":1,"x":2}}}]}}"""
     assert codec.strict_problems(core_v1.Pod, raw) == [
         'unknown field "foo"',
-        'duplicate field "spec.containers[0].name"',
         'unknown field "spec.containers[0].nme"',
+        'duplicate field "spec.containers[0].name"',
         'duplicate field "spec.nodeSelector.a"',
         'duplicate field "metadata.managedFields[0].fieldsV1.f:a.x"',
     ]
-    assert str(codec.strict_error(core_v1.Pod, ['unknown field "foo"', 'unknown field "bar"'])) == (
+    assert str(codec.strict_error(codec.subject(core_v1.Pod), ['unknown field "foo"', 'unknown field "bar"'])) == (
         POD + 'strict decoding error: unknown field "foo", unknown field "bar"'
     )
 
@@ -174,11 +174,20 @@ def test_repeated_keys_are_never_overlooked(pairs: list[tuple[str, str]], form: 
     assert parse.keys_are_unique(b'{"a":":8080","b":{"a":"x\\":y"}}')
 
 
+def test_repeated_keys_of_yaml_are_told_by_line() -> None:
+    raw = b"a: &x\n  b: 1\n  b:\n    2\nc: *x\na:\n- {d: 1, d: 2}\n"
+    assert parse.repeated_keys(raw) == [
+        'line 4: key "b" already set in map',
+        'line 7: key "d" already set in map',
+        'line 7: key "a" already set in map',
+    ]
+
+
 def test_decoding_strictly_tells_what_is_wrong() -> None:
     raw = b'{"metadata":{"creationTimestamp":null},"spec":{"containers":[{"nme":"a"}],"nodeName":"a","nodeName":"b"}}'
     pod, problems = codec.decode_strictly(core_v1.Pod, raw)
     assert (pod.spec.nodeName, len(pod.spec.containers)) == ("b", 1)
-    assert problems == ['duplicate field "spec.nodeName"', 'unknown field "spec.containers[0].nme"']
+    assert problems == ['unknown field "spec.containers[0].nme"', 'duplicate field "spec.nodeName"']
     assert codec.decode_strictly(core_v1.Pod, b'{"metadata":{"creationTimestamp":null}}')[1] == []
 
 
