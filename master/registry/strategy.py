@@ -51,6 +51,8 @@ class Strategy(Generic[T]):
     """Whether an update without a resourceVersion is accepted."""
     has_generation: bool = False
     """Whether ``metadata.generation`` counts the changes of what `counted` gives."""
+    names_hosts: str = ""
+    """What the objects' names become part of that has a hostname; empty when they do not."""
     virtual: "Virtual[T] | None" = None
     """Set for a resource that is computed, not stored."""
     performs: "Action[T] | None" = None
@@ -126,7 +128,11 @@ class Strategy(Generic[T]):
 
     def warnings(self, obj: T, old: T | None) -> Iterator[str]:
         """What the caller should be told of an accepted write."""
-        yield from ()
+        if old is None and self.names_hosts and (faults := names.label(obj.metadata.name)):
+            yield (
+                f"metadata.name: this is used in {self.names_hosts}, which can result in surprising behavior; "
+                f"a DNS label is recommended: [{' '.join(faults)}]"
+            )
 
 
 T_co = TypeVar("T_co", covariant=True)

@@ -77,7 +77,7 @@ async def _rules_of(attributes: Attributes, role: rbac_v1.RoleRef, namespace: st
     kind: type[Any] = rbac_v1.Role if role.kind == "Role" else rbac_v1.ClusterRole
     found = await attributes.reader.current(kind, namespace, role.name)
     if found is None:
-        raise NotFound(_resource(role.kind).group_resource, role.name)
+        raise NotFound(attributes.call.resource.group_resource, role.name)
     return list(found.rules)
 
 

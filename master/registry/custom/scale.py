@@ -49,11 +49,6 @@ class CustomScale(Projection[CustomObject, autoscaling_v1.Scale]):
         """Set the wanted replicas."""
         obj.content = _set(obj.content, self._spec, view.spec.replicas or 0)
 
-    def validate(self, view: autoscaling_v1.Scale) -> Iterator[FieldError]:
-        """It is a number of things."""
-        if (view.spec.replicas or 0) < 0:
-            yield invalid(Path("spec.replicas"), view.spec.replicas, "must be greater than or equal to 0")
-
     def faults(self, document: Document) -> Iterator[FieldError]:
         """What of an object cannot be read as a scale."""
         for steps in (self._spec, self._status):

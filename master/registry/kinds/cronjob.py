@@ -27,6 +27,7 @@ class CronJobs(Strategy[batch_v1.CronJob]):
     """A Job every so often."""
 
     has_generation = True
+    names_hosts = "Pod names and hostnames"
     columns = [
         Column("Schedule", lambda cj: cj.spec.schedule),
         Column("Timezone", lambda cj: cj.spec.timeZone or "<none>"),

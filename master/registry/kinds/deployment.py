@@ -29,6 +29,7 @@ class Deployments(Strategy[apps_v1.Deployment]):
     """Pods of a kind, and how to go from one kind to the next."""
 
     has_generation = True
+    names_hosts = "Pod names and hostnames"
     columns = [
         Column("Ready", _ready),
         Column("Up-to-date", lambda d: d.status.updatedReplicas or 0),

@@ -59,6 +59,7 @@ class Jobs(Strategy[batch_v1.Job]):
     """Pods that are to end well, so many times."""
 
     has_generation = True
+    names_hosts = "Pod names and hostnames"
     columns = [
         Column("Status", _status),
         Column("Completions", _completions),

@@ -24,6 +24,13 @@ SPEC = Path("spec")
 BOUND = "Bound"
 FIXED = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 
+ORIGINS = {("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot")}
+"""Groups and kinds of what a claim's `dataSource` may be."""
+
+
+def _origin(source: core_v1.TypedLocalObjectReference) -> tuple[str, str]:
+    return source.apiGroup or "", source.kind
+
 
 def _phase(claim: core_v1.PersistentVolumeClaim) -> str:
     return "Terminating" if claim.metadata.deletionTimestamp else claim.status.phase or ""
@@ -54,7 +61,10 @@ class PersistentVolumeClaims(Strategy[core_v1.PersistentVolumeClaim]):
     subresources = [Status()]
 
     def default(self, obj: core_v1.PersistentVolumeClaim, old: core_v1.PersistentVolumeClaim | None) -> None:
-        """See `volumeclaims`."""
+        """See `volumeclaims`; what claims could not be filled from of old is only a `dataSourceRef`."""
+        source, before = obj.spec.dataSource, old.spec if old else core_v1.PersistentVolumeClaimSpec()
+        if source and not (before.dataSource or before.dataSourceRef) and _origin(source) not in ORIGINS:
+            obj.spec.dataSource = None
         default_claim_spec(obj.spec)
 
     def prepare_create(self, obj: core_v1.PersistentVolumeClaim, call: object) -> None:

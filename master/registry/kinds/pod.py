@@ -15,8 +15,8 @@ from master.registry.podsubresources import Binding, EphemeralContainers, Why
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Connect, Status, proxy
 from master.registry.validation.podchange import validate_pod_update
-from master.registry.validation.podspec import SPEC, validate_pod, validate_spec
-from timonel.api.fields import FieldError
+from master.registry.validation.podspec import SPEC, is_address, validate_pod, validate_spec
+from timonel.api.fields import FieldError, Path
 from timonel.api.gvk import GVK
 from timonel.api.podresources import qos_class
 from timonel.api.types import core_v1
@@ -31,6 +31,7 @@ class Pods(Strategy[core_v1.Pod]):
     """Containers that run together on one node."""
 
     has_generation = True
+    names_hosts = "the Pod's hostname"
     columns = [
         Column("Ready", ready, description="How many containers are ready, of how many."),
         Column("Status", reason, description="The phase, or what keeps the pod from it."),
@@ -103,6 +104,11 @@ class Pods(Strategy[core_v1.Pod]):
         elif obj.spec != old.spec:
             yield from validate_spec(obj.spec, SPEC)
             yield from validate_pod_update(obj, old)
+
+    def validate_status(self, new: core_v1.Pod, old: core_v1.Pod) -> Iterator[FieldError]:
+        """A pod's addresses are such."""
+        for index, address in enumerate(new.status.podIPs):
+            yield from is_address(address.ip, Path("status.podIPs").index(index))
 
     def grace(self, obj: core_v1.Pod, options: DeleteOptions) -> int:
         """The spec's or the caller's; a pod that runs nowhere goes at once."""

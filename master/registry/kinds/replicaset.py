@@ -20,6 +20,7 @@ class ReplicaSets(Strategy[apps_v1.ReplicaSet]):
     """So many pods of a kind."""
 
     has_generation = True
+    names_hosts = "Pod names and hostnames"
     columns = [
         Column("Desired", lambda rs: rs.spec.replicas, "integer"),
         Column("Current", lambda rs: rs.status.replicas, "integer"),

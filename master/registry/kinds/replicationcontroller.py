@@ -33,6 +33,7 @@ class ReplicationControllers(Strategy[core_v1.ReplicationController]):
     """So many pods of a kind, selected by plain labels."""
 
     has_generation = True
+    names_hosts = "Pod names and hostnames"
     columns = [
         Column("Desired", lambda rc: rc.spec.replicas, "integer"),
         Column("Current", lambda rc: rc.status.replicas, "integer"),

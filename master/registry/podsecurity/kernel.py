@@ -86,7 +86,7 @@ def hidden_proc(pod: Subject) -> Violation | None:
 def sysctls(pod: Subject, version: int) -> Violation | None:
     """Only those that stay within the pod."""
     bad = [sysctl.name for sysctl in pod.context.sysctls if SYSCTLS.get(sysctl.name, version + 1) > version]
-    return Violation(plural(len(bad), "forbidden sysctl"), ", ".join(bad)) if bad else None
+    return Violation("forbidden sysctls", ", ".join(bad)) if bad else None
 
 
 def selinux(pod: Subject, version: int) -> Violation | None:

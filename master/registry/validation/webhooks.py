@@ -131,6 +131,10 @@ def validate_rule(rule: Any, path: Path) -> Iterator[FieldError]:
 def _resources(resources: Sequence[str], path: Path) -> Iterator[FieldError]:
     if not resources:
         yield required(path)
+    present = set(resources)
+    if EVERYTHING in present and any("/" not in other for other in present - {EVERYTHING}):
+        why = "if '*' is present, must not specify other resources without subresources"
+        yield invalid(path, list(resources), why)
     for index, resource in enumerate(resources):
         at = path.index(index)
         if not resource:
@@ -139,9 +143,9 @@ def _resources(resources: Sequence[str], path: Path) -> Iterator[FieldError]:
         if resource == "*/*" and len(resources) > 1:
             yield invalid(path, list(resources), "if '*/*' is present, must not specify other resources")
         kind, _, part = resource.partition("/")
-        if part and kind != EVERYTHING and f"*/{part}" in resources:
+        if part and kind != EVERYTHING and f"*/{part}" in present:
             yield invalid(at, resource, f"if '*/{part}' is present, must not specify {resource}")
-        if part and part != EVERYTHING and f"{kind}/*" in resources:
+        if part and part != EVERYTHING and f"{kind}/*" in present:
             yield invalid(at, resource, f"if '{kind}/*' is present, must not specify {resource}")
 
 

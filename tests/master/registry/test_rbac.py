@@ -353,7 +353,7 @@ async def test_more_cannot(jane: Any, api: Any) -> None:
     with pytest.raises(Forbidden, match="not currently held"):
         await jane.merge(rbac_v1.Role, "secrets", {"metadata": {"labels": {"a": "b"}}})
     await jane.merge(rbac_v1.Role, "secrets", {"metadata": {"finalizers": ["example.com/x"]}})
-    with pytest.raises(NotFound, match=r'roles.rbac.authorization.k8s.io "ghost" not found'):
+    with pytest.raises(NotFound, match=r'rolebindings.rbac.authorization.k8s.io "ghost" not found'):
         await jane.create(rbac_v1.RoleBinding, bound("b", "ghost", DEVS))
 
 

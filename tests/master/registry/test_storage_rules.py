@@ -62,7 +62,11 @@ CREATED = [
     (PVC, {"spec": {"resources": None}}, "spec.resources[storage]: Required value"),
     (PVC, {"spec": {"resources": {"requests": {"storage": "-1"}}}}, "must be greater than zero"),
     (PVC, {"spec": {"volumeMode": "Odd"}}, 'spec.volumeMode: Unsupported value: "Odd"'),
-    (PVC, {"spec": {"dataSource": {"kind": "Odd", "name": "x"}}}, "must be 'PersistentVolumeClaim' when referencing"),
+    (
+        PVC,
+        {"spec": {"dataSourceRef": {"kind": "Odd", "name": "x"}}},
+        "must be 'PersistentVolumeClaim' when referencing",
+    ),
     (PVC, {"spec": {"dataSource": {"kind": "PersistentVolumeClaim"}}}, "spec.dataSource.name: Required value"),
     (
         PVC,

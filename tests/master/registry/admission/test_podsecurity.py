@@ -61,7 +61,7 @@ BASELINE_CASES = [
         pod({}, {"procMount": "Unmasked"}),
         'procMount (container "c" must not set securityContext.procMount to "Unmasked")',
     ),
-    (pod({"securityContext": {"sysctls": [{"name": "kernel.msgmax"}]}}), "forbidden sysctl (kernel.msgmax)"),
+    (pod({"securityContext": {"sysctls": [{"name": "kernel.msgmax"}]}}), "forbidden sysctls (kernel.msgmax)"),
     (
         pod({"securityContext": {"seLinuxOptions": {"type": "spc_t", "user": "u"}}}, {"seLinuxOptions": {"role": "r"}}),
         'seLinuxOptions (pod and container "c" set forbidden securityContext.seLinuxOptions: type "spc_t"; '
