@@ -18,6 +18,7 @@ from timonel.api.types import core_v1
 
 CONFIG_ERROR = "CreateContainerConfigError"
 API_NAMESPACE, API_SERVICE = "default", "kubernetes"
+_READ = {"ConfigMap": config_map_data, "Secret": secret_data}
 _RELAXED_NAME = re.compile(r"[ -<>-~]+")
 
 
@@ -70,18 +71,13 @@ def service_variables(context: EnvContext) -> dict[str, str]:
 
 
 def _from_source(context: EnvContext, source: core_v1.EnvFromSource) -> dict[str, str]:
-    namespace = context.pod.metadata.namespace or ""
+    kind, ref = ("ConfigMap", source.configMapRef) if source.configMapRef is not None else ("Secret", source.secretRef)
+    if ref is None:
+        return {}
     try:
-        if source.configMapRef is not None:
-            optional = source.configMapRef.optional
-            data = config_map_data(context.refs, namespace, source.configMapRef.name or "")
-        elif source.secretRef is not None:
-            optional = source.secretRef.optional
-            data = secret_data(context.refs, namespace, source.secretRef.name or "")
-        else:
-            return {}
+        data = _READ[kind](context.refs, context.pod.metadata.namespace or "", ref.name or "")
     except MissingReference:
-        if optional:
+        if ref.optional:
             return {}
         raise
     prefix = source.prefix or ""
@@ -105,33 +101,22 @@ def _value(
             raise FieldError(f"container {ref.containerName} not found")
         return resource_value(target, ref.resource, ref.divisor, context.node)
     if source.configMapKeyRef is not None:
-        return _config_map_key(context, source.configMapKeyRef)
+        return _key_of(context, "ConfigMap", source.configMapKeyRef)
     if source.secretKeyRef is not None:
-        return _secret_key(context, source.secretKeyRef)
+        return _key_of(context, "Secret", source.secretKeyRef)
     if source.fileKeyRef is not None:
         return _file_key(context, source.fileKeyRef)
     raise FieldError(f"environment variable {variable.name} has a source that this node does not know")
 
 
-def _config_map_key(context: EnvContext, ref: core_v1.ConfigMapKeySelector) -> str | None:
+def _key_of(
+    context: EnvContext, kind: str, ref: core_v1.ConfigMapKeySelector | core_v1.SecretKeySelector
+) -> str | None:
     namespace, name = context.pod.metadata.namespace or "", ref.name or ""
     try:
-        data = config_map_data(context.refs, namespace, name)
+        data = _READ[kind](context.refs, namespace, name)
         if ref.key not in data:
-            raise MissingReference(f"couldn't find key {ref.key} in ConfigMap {namespace}/{name}")
-    except MissingReference:
-        if ref.optional:
-            return None
-        raise
-    return data[ref.key].decode(errors="replace")
-
-
-def _secret_key(context: EnvContext, ref: core_v1.SecretKeySelector) -> str | None:
-    namespace, name = context.pod.metadata.namespace or "", ref.name or ""
-    try:
-        data = secret_data(context.refs, namespace, name)
-        if ref.key not in data:
-            raise MissingReference(f"couldn't find key {ref.key} in Secret {namespace}/{name}")
+            raise MissingReference(f"couldn't find key {ref.key} in {kind} {namespace}/{name}")
     except MissingReference:
         if ref.optional:
             return None

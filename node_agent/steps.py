@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from node_agent.runtimes.base import Resources
 
@@ -25,166 +26,131 @@ class StopReason(StrEnum):
 class Step:
     """One idempotent act on one pod."""
 
+    _key: ClassVar[Key]
+    """What is done, then the names of the fields that say to what."""
+
     @property
     def key(self) -> Key:
         """Steps of equal key never run at the same time, and share one record of failure."""
-        raise NotImplementedError
+        act, *fields = self._key
+        return (act, *(getattr(self, name) for name in fields))
 
 
 @dataclass(frozen=True, slots=True)
 class EnsureImage(Step):
     """Have the image of a container's next attempt on the node, as its pull policy says."""
 
+    _key = ("image", "container")
     container: str
-
-    @property
-    def key(self) -> Key:
-        return ("image", self.container)
 
 
 @dataclass(frozen=True, slots=True)
 class RunSandbox(Step):
     """Create and start the sandbox of that attempt."""
 
+    _key = ("sandbox",)
     attempt: int
-
-    @property
-    def key(self) -> Key:
-        return ("sandbox",)
 
 
 @dataclass(frozen=True, slots=True)
 class PlugNetwork(Step):
     """Give the running sandbox its address."""
 
+    _key = ("network",)
     sandbox: str
-
-    @property
-    def key(self) -> Key:
-        return ("network",)
 
 
 @dataclass(frozen=True, slots=True)
 class MountVolumes(Step):
     """Make the pod's volumes and the files that every container gets."""
 
-    @property
-    def key(self) -> Key:
-        return ("volumes",)
+    _key = ("volumes",)
 
 
 @dataclass(frozen=True, slots=True)
 class CreateContainer(Step):
     """Create a container in the sandbox, which may still be starting. ``backoff`` is journaled for its next restart."""
 
+    _key = ("container", "container")
     container: str
     attempt: int
     sandbox: str
     sandbox_attempt: int
     backoff: int
 
-    @property
-    def key(self) -> Key:
-        return ("container", self.container)
-
 
 @dataclass(frozen=True, slots=True)
 class StartContainer(Step):
     """Start a created container and run its postStart hook."""
 
+    _key = ("container", "container")
     container: str
     id: str
-
-    @property
-    def key(self) -> Key:
-        return ("container", self.container)
 
 
 @dataclass(frozen=True, slots=True)
 class StopContainer(Step):
     """Run the preStop hook and end the container within ``grace`` seconds, by ``until`` when that is given."""
 
+    _key = ("stop", "id")
     container: str
     id: str
     why: StopReason
     grace: float
     until: datetime | None = None
 
-    @property
-    def key(self) -> Key:
-        return ("stop", self.id)
-
 
 @dataclass(frozen=True, slots=True)
 class ResizeContainer(Step):
     """Give a running container the limits that its spec now says."""
 
+    _key = ("resize", "container")
     container: str
     id: str
     resources: Resources
-
-    @property
-    def key(self) -> Key:
-        return ("resize", self.container)
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveContainer(Step):
     """Remove an ended container, its log and its termination message."""
 
+    _key = ("remove", "id")
     id: str
-
-    @property
-    def key(self) -> Key:
-        return ("remove", self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class StopSandbox(Step):
     """End the sandbox; no container runs in it any more."""
 
+    _key = ("stop", "id")
     id: str
-
-    @property
-    def key(self) -> Key:
-        return ("stop", self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveSandbox(Step):
     """Remove a sandbox, running or not."""
 
+    _key = ("remove", "id")
     id: str
-
-    @property
-    def key(self) -> Key:
-        return ("remove", self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Release(Step):
     """Give back the pod's address, volumes and directory."""
 
-    @property
-    def key(self) -> Key:
-        return ("release",)
+    _key = ("release",)
 
 
 @dataclass(frozen=True, slots=True)
 class Finish(Step):
     """Nothing is left: say so to the master and forget the pod."""
 
-    @property
-    def key(self) -> Key:
-        return ("finish",)
+    _key = ("finish",)
 
 
 @dataclass(frozen=True, slots=True)
 class Wake(Step):
     """Decide again at that time."""
 
+    _key = ("wake",)
     at: datetime
-
-    @property
-    def key(self) -> Key:
-        return ("wake",)
