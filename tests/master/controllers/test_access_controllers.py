@@ -16,14 +16,14 @@ Csr = certificates_v1.CertificateSigningRequest
 @pytest.mark.parametrize(
     ("conditions", "certificate", "hours"),
     [
-        ([], None, 24),
-        (["Approved"], None, 24),
+        ([], "", 24),
+        (["Approved"], "", 24),
         (["Approved"], "eA==", 1),
-        (["Denied"], None, 1),
-        (["Approved", "Failed"], None, 1),
+        (["Denied"], "", 1),
+        (["Approved", "Failed"], "", 1),
     ],
 )
-def test_requests_go_when_they_are_over(world: Any, conditions: list[str], certificate: str | None, hours: int) -> None:
+def test_requests_go_when_they_are_over(world: Any, conditions: list[str], certificate: str, hours: int) -> None:
     at = api_time.text(world.now)
     found = [
         certificates_v1.CertificateSigningRequestCondition(type=each, status="True", lastUpdateTime=at)
