@@ -109,7 +109,7 @@ def test_a_namespace_goes_when_it_is_empty(world: Any) -> None:
     world.apply(namespace(ns, world, world.now))
     ns = world.get(core_v1.Namespace, "", "d")
     told = {c.type: (c.status, c.message) for c in ns.status.conditions}
-    assert told.pop("Theirs") == ("True", None), "the conditions of others stay"
+    assert told.pop("Theirs") == ("True", ""), "the conditions of others stay"
     assert told.pop("NamespaceContentRemaining") == (
         "True",
         "Some resources are remaining: configmaps. has 1 resource instances",

@@ -119,7 +119,7 @@ def test_a_deployment_makes_a_replicaset_and_that_its_pods(world: Any) -> None:
     assert (deploy.status.readyReplicas, deploy.status.availableReplicas, deploy.status.unavailableReplicas) == (
         3,
         3,
-        None,
+        0,
     )
     assert {c.type: c.reason for c in deploy.status.conditions} == {
         "Available": "MinimumReplicasAvailable",

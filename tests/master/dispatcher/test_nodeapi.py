@@ -49,7 +49,7 @@ async def test_another_pod_of_the_same_name_keeps_its_status(master: Any, api: N
     pod = await master.pod("web", "n1")
     await cached(master, pod)
     await api.write_pod_status(WEB, "uid-of-a-former-pod", status("wrong"))
-    assert (await master.find(core_v1.Pod, "default", "web")).status.message is None
+    assert (await master.find(core_v1.Pod, "default", "web")).status.message == ""
     await api.write_pod_status(WEB, pod.metadata.uid, status("right"))
     assert (await master.find(core_v1.Pod, "default", "web")).status.message == "right"
 
