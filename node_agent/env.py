@@ -12,13 +12,12 @@ from node_agent import env_files
 from node_agent.expansion import expand
 from node_agent.fieldrefs import FieldError, NodeFacts, field_value, resource_value
 from node_agent.pod_spec import find_spec
-from node_agent.references import MissingReference, References, config_map_data, secret_data
+from node_agent.references import DataKind, MissingReference, References, data_of
 from node_agent.runtimes.base import RuntimeFailure
 from timonel.api.types import core_v1
 
 CONFIG_ERROR = "CreateContainerConfigError"
 API_NAMESPACE, API_SERVICE = "default", "kubernetes"
-_READ = {"ConfigMap": config_map_data, "Secret": secret_data}
 _RELAXED_NAME = re.compile(r"[ -<>-~]+")
 
 
@@ -71,11 +70,12 @@ def service_variables(context: EnvContext) -> dict[str, str]:
 
 
 def _from_source(context: EnvContext, source: core_v1.EnvFromSource) -> dict[str, str]:
-    kind, ref = ("ConfigMap", source.configMapRef) if source.configMapRef is not None else ("Secret", source.secretRef)
+    kind: DataKind = "ConfigMap" if source.configMapRef is not None else "Secret"
+    ref = source.configMapRef or source.secretRef
     if ref is None:
         return {}
     try:
-        data = _READ[kind](context.refs, context.pod.metadata.namespace or "", ref.name or "")
+        data = data_of(context.refs, kind, context.pod.metadata.namespace or "", ref.name or "")
     except MissingReference:
         if ref.optional:
             return {}
@@ -110,11 +110,11 @@ def _value(
 
 
 def _key_of(
-    context: EnvContext, kind: str, ref: core_v1.ConfigMapKeySelector | core_v1.SecretKeySelector
+    context: EnvContext, kind: DataKind, ref: core_v1.ConfigMapKeySelector | core_v1.SecretKeySelector
 ) -> str | None:
     namespace, name = context.pod.metadata.namespace or "", ref.name or ""
     try:
-        data = _READ[kind](context.refs, namespace, name)
+        data = data_of(context.refs, kind, namespace, name)
         if ref.key not in data:
             raise MissingReference(f"couldn't find key {ref.key} in {kind} {namespace}/{name}")
     except MissingReference:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from node_agent.references import MissingReference, References, secret_data
+from node_agent.references import MissingReference, References, data_of
 from node_agent.runtimes.base import Credentials
 from timonel.api.types import core_v1
 
@@ -39,7 +39,7 @@ def logins(pod: core_v1.Pod, image: str, refs: References) -> Logins:
     missing: list[str] = []
     for name in (ref.name or "" for ref in pod.spec.imagePullSecrets):
         try:
-            data = secret_data(refs, pod.metadata.namespace or "", name)
+            data = data_of(refs, "Secret", pod.metadata.namespace or "", name)
         except MissingReference:
             missing.append(name)
         else:

@@ -3,9 +3,11 @@
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 from timonel.api.types import core_v1, node_v1
+
+DataKind = Literal["ConfigMap", "Secret"]
 
 
 class MissingReference(LookupError):
@@ -28,20 +30,14 @@ class References(Protocol):
         """The Services of the namespace."""
 
 
-def config_map_data(refs: References, namespace: str, name: str) -> Mapping[str, bytes]:
-    """A ConfigMap's contents. Raises MissingReference when there is none."""
-    found = refs.config_map(namespace, name)
+def data_of(refs: References, kind: DataKind, namespace: str, name: str) -> Mapping[str, bytes]:
+    """What a ConfigMap or Secret holds. Raises MissingReference when there is none."""
+    found = refs.config_map(namespace, name) if kind == "ConfigMap" else refs.secret(namespace, name)
     if found is None:
-        raise MissingReference(f'configmap "{name}" not found')
+        raise MissingReference(f'{kind.lower()} "{name}" not found')
+    if isinstance(found, core_v1.Secret):
+        return {k: _decoded(v) for k, v in found.data.items()}
     return {k: v.encode() for k, v in found.data.items()} | {k: _decoded(v) for k, v in found.binaryData.items()}
-
-
-def secret_data(refs: References, namespace: str, name: str) -> Mapping[str, bytes]:
-    """A Secret's contents. Raises MissingReference when there is none."""
-    found = refs.secret(namespace, name)
-    if found is None:
-        raise MissingReference(f'secret "{name}" not found')
-    return {k: _decoded(v) for k, v in found.data.items()}
 
 
 def runtime_handler(refs: References, pod: core_v1.Pod) -> str:

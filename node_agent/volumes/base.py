@@ -1,7 +1,7 @@
 """What every volume type is given and gives."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -89,11 +89,8 @@ class Made:
     refresh_at: datetime | None = None
 
 
-class VolumeType(Protocol):
-    """One type of volume. ``directory`` is the volume's own, under the pod's."""
-
-    async def set_up(self, context: VolumeContext, volume: core_v1.Volume, directory: Path) -> Made:
-        """Make it, or bring it up to date. Raises VolumeFailure."""
+SetUp = Callable[[VolumeContext, core_v1.Volume, Path], Awaitable[Made]]
+"""Makes a volume in its own directory, under the pod's, or brings it up to date. Raises VolumeFailure."""
 
 
 def give_to_group(path: Path, group: int, *, read_only: bool) -> None:

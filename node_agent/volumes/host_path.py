@@ -1,4 +1,4 @@
-"""The hostPath volume, with its checks of what is at the path."""
+"""The hostPath volume, a path of the node itself, which is never removed; with its checks of what is there."""
 
 import asyncio
 import stat
@@ -19,22 +19,19 @@ _CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
 }
 
 
-class HostPathVolume:
-    """A path of the node itself; never removed."""
-
-    async def set_up(self, context: VolumeContext, volume: core_v1.Volume, directory: Path) -> Made:
-        """Check the path, and make it where its type says so. Raises VolumeFailure."""
-        source = volume.hostPath or core_v1.HostPathVolumeSource()
-        path = Path(source.path)
-        if ".." in path.parts or not path.is_absolute():
-            raise VolumeFailure(volume.name, f"hostPath must be absolute and without '..': {source.path}")
-        try:
-            await asyncio.to_thread(_check, path, source.type or "")
-        except OSError as error:
-            raise VolumeFailure(volume.name, f"hostPath {path}: {error.strerror or error}") from error
-        except ValueError as error:
-            raise VolumeFailure(volume.name, str(error)) from error
-        return Made(path)
+async def set_up(context: VolumeContext, volume: core_v1.Volume, directory: Path) -> Made:
+    """Check the path, and make it where its type says so. Raises VolumeFailure."""
+    source = volume.hostPath or core_v1.HostPathVolumeSource()
+    path = Path(source.path)
+    if ".." in path.parts or not path.is_absolute():
+        raise VolumeFailure(volume.name, f"hostPath must be absolute and without '..': {source.path}")
+    try:
+        await asyncio.to_thread(_check, path, source.type or "")
+    except OSError as error:
+        raise VolumeFailure(volume.name, f"hostPath {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise VolumeFailure(volume.name, str(error)) from error
+    return Made(path)
 
 
 def _check(path: Path, kind: str) -> None:

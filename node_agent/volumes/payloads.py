@@ -1,12 +1,11 @@
 """The files of generated volumes. Pure but for tokens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from node_agent.fieldrefs import FieldError, field_value, resource_value
 from node_agent.pod_spec import find_spec
-from node_agent.references import MissingReference, config_map_data, secret_data
+from node_agent.references import DataKind, MissingReference, data_of
 from node_agent.volumes.base import File, VolumeContext
 from timonel.api.types import core_v1
 
@@ -15,37 +14,31 @@ DEFAULT_TOKEN_SECONDS = 3600
 REFRESH_AT = 0.8
 """The part of its life after which a token is replaced."""
 
-
-class _Item(Protocol):
-    key: str
-    path: str
-    mode: int | None
+_CALLED = {"ConfigMap": "config", "Secret": "secret"}
 
 
-def config_map_files(
-    context: VolumeContext, name: str, items: Sequence[_Item], optional: bool | None, mode: int
+def object_files(
+    context: VolumeContext,
+    kind: DataKind,
+    source: core_v1.ConfigMapProjection | core_v1.SecretProjection,
+    mode: int,
 ) -> dict[str, File]:
-    """A ConfigMap's files. Raises MissingReference unless optional."""
+    """A ConfigMap's or Secret's files. Raises MissingReference unless optional."""
     try:
-        data = config_map_data(context.refs, context.namespace, name)
+        data = data_of(context.refs, kind, context.namespace, source.name)
     except MissingReference:
-        if optional:
+        if source.optional:
             return {}
         raise
-    return _selected(data, items, optional, mode, "config")
-
-
-def secret_files(
-    context: VolumeContext, name: str, items: Sequence[_Item], optional: bool | None, mode: int
-) -> dict[str, File]:
-    """A Secret's files. Raises MissingReference unless optional."""
-    try:
-        data = secret_data(context.refs, context.namespace, name)
-    except MissingReference:
-        if optional:
-            return {}
-        raise
-    return _selected(data, items, optional, mode, "secret")
+    if not source.items:
+        return {key: File(value, mode) for key, value in data.items()}
+    files: dict[str, File] = {}
+    for item in source.items:
+        if item.key in data:
+            files[item.path] = File(data[item.key], mode if item.mode is None else item.mode)
+        elif not source.optional:
+            raise MissingReference(f"references non-existent {_CALLED[kind]} key: {item.key}")
+    return files
 
 
 def downward_files(
@@ -65,20 +58,6 @@ async def token_file(
     private = context.fs_group is not None or context.fs_user is not None
     file = File(token.text.encode(), 0o600 if private else mode, context.fs_user)
     return file, context.now + timedelta(seconds=life * REFRESH_AT)
-
-
-def _selected(
-    data: Mapping[str, bytes], items: Sequence[_Item], optional: bool | None, mode: int, kind: str
-) -> dict[str, File]:
-    if not items:
-        return {key: File(value, mode) for key, value in data.items()}
-    files: dict[str, File] = {}
-    for item in items:
-        if item.key in data:
-            files[item.path] = File(data[item.key], mode if item.mode is None else item.mode)
-        elif not optional:
-            raise MissingReference(f"references non-existent {kind} key: {item.key}")
-    return files
 
 
 def _downward(context: VolumeContext, item: core_v1.DownwardAPIVolumeFile) -> str:

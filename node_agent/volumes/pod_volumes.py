@@ -9,14 +9,10 @@ from pathlib import Path
 
 from node_agent.expansion import expand
 from node_agent.runtimes.base import PRIVATE, Mount
-from node_agent.volumes.base import VolumeContext, VolumeFailure, VolumeType
-from node_agent.volumes.config_map import ConfigMapVolume
-from node_agent.volumes.downward_api import DownwardAPIVolume
-from node_agent.volumes.empty_dir import EmptyDirVolume
-from node_agent.volumes.host_path import HostPathVolume
+from node_agent.volumes import empty_dir, host_path
+from node_agent.volumes.base import SetUp, VolumeContext, VolumeFailure
+from node_agent.volumes.generated import GeneratedVolumes
 from node_agent.volumes.mounts import unmount_all_under
-from node_agent.volumes.projected import ProjectedVolume
-from node_agent.volumes.secret import SecretVolume
 from node_agent.volumes.subpaths import bind_subpath
 from timonel.api.types import core_v1
 
@@ -36,14 +32,14 @@ class PodVolumes:
 
     def __init__(self, root: Path, *, secrets_in_memory: bool = True) -> None:
         self._root = root
-        self._projected = ProjectedVolume(in_memory=secrets_in_memory)
-        self._types: dict[str, tuple[str, VolumeType]] = {
-            "emptyDir": ("kubernetes.io~empty-dir", EmptyDirVolume()),
-            "hostPath": ("kubernetes.io~host-path", HostPathVolume()),
-            "configMap": ("kubernetes.io~configmap", ConfigMapVolume()),
-            "secret": ("kubernetes.io~secret", SecretVolume(in_memory=secrets_in_memory)),
-            "downwardAPI": ("kubernetes.io~downward-api", DownwardAPIVolume()),
-            "projected": ("kubernetes.io~projected", self._projected),
+        self._generated = GeneratedVolumes(secrets_in_memory=secrets_in_memory)
+        self._types: dict[str, tuple[str, SetUp]] = {
+            "emptyDir": ("kubernetes.io~empty-dir", empty_dir.set_up),
+            "hostPath": ("kubernetes.io~host-path", host_path.set_up),
+            "configMap": ("kubernetes.io~configmap", self._generated.set_up),
+            "secret": ("kubernetes.io~secret", self._generated.set_up),
+            "downwardAPI": ("kubernetes.io~downward-api", self._generated.set_up),
+            "projected": ("kubernetes.io~projected", self._generated.set_up),
         }
 
     def directory(self, uid: str) -> Path:
@@ -58,8 +54,8 @@ class PodVolumes:
         paths: dict[str, Path] = {}
         ages: list[datetime] = []
         for volume in context.pod.spec.volumes:
-            folder, kind = self._type_of(volume)
-            made = await kind.set_up(context, volume, base / folder / volume.name)
+            folder, set_up = self._type_of(volume)
+            made = await set_up(context, volume, base / folder / volume.name)
             paths[volume.name] = made.path
             if made.refresh_at is not None:
                 ages.append(made.refresh_at)
@@ -82,10 +78,10 @@ class PodVolumes:
     async def tear_down(self, uid: str) -> None:
         """Unmount and remove everything of the pod; what is gone is success. Raises OSError when one is in use."""
         directory = self.directory(uid)
-        self._projected.forget(uid)
+        self._generated.forget(uid)
         await asyncio.to_thread(_remove_tree, directory)
 
-    def _type_of(self, volume: core_v1.Volume) -> tuple[str, VolumeType]:
+    def _type_of(self, volume: core_v1.Volume) -> tuple[str, SetUp]:
         for name, entry in self._types.items():
             if getattr(volume, name) is not None:
                 return entry
