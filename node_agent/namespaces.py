@@ -1,7 +1,9 @@
-"""Doing something inside the network namespace of a process on this machine."""
+"""Doing something inside the network namespace of a process on this machine: sockets stay where they were made."""
 
+import asyncio
 import ctypes
 import os
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000
+_LOCAL = ("127.0.0.1", "::1")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -32,6 +35,32 @@ def inside(pid: int, act: Callable[[], T]) -> T:
 
     with ThreadPoolExecutor(1, thread_name_prefix="netns") as thread:
         return thread.submit(enter_and_act).result()
+
+
+async def connect_inside(pid: int, port: int, host: str = "") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to an address, by default localhost, in that process's network namespace.
+
+    So what listens on localhost only is reached too. Raises OSError; the caller sets the deadline.
+    """
+    problems: list[OSError] = []
+    for address in (host,) if host else _LOCAL:
+        try:
+            return await _connect_inside(pid, address, port)
+        except OSError as error:
+            problems.append(error)
+    raise problems[0]
+
+
+async def _connect_inside(pid: int, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    connection = await asyncio.to_thread(inside, pid, lambda: socket.socket(family, socket.SOCK_STREAM))
+    try:
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, (address, port))
+        return await asyncio.open_connection(sock=connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def has_own_network(pid: int) -> bool:

@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 
 from node_agent.log_streams import log_container, log_query
-from node_agent.netns import connect_inside
+from node_agent.namespaces import connect_inside
 from node_agent.runtimes.base import NotRunning, RuntimeFailure, Streams, Terminal
 from node_agent.terminals import resize, success, terminal_status
 from node_agent.worker import PodWorker
