@@ -25,7 +25,7 @@ def condition(kind: str, status: str = "True", since: str | None = BEFORE) -> di
 def test_a_pods_report_replaces_the_nodes_part() -> None:
     stored = pod(phase="Pending", qosClass="Burstable", message="old", conditions=[condition("Gate")])
     merged = merge.pod_status(stored, pod(phase="Running", podIP="10.0.0.2", conditions=[condition("Ready")]))
-    assert (merged.phase, merged.podIP, merged.message, merged.qosClass) == ("Running", "10.0.0.2", None, "Burstable")
+    assert (merged.phase, merged.podIP, merged.message, merged.qosClass) == ("Running", "10.0.0.2", "", "Burstable")
     assert [c.type for c in merged.conditions] == ["Ready", "Gate"]
 
 
