@@ -3,9 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from aiohttp import ClientPayloadError, HttpVersion10, web
 
@@ -131,12 +129,9 @@ class Front:
         Raises:
             Unauthorized: the credentials are bad, or there are none and the path needs some.
         """
-        certificate, der = _certificate(http)
         bearer = bearer_token(http.headers.get("Authorization", ""))
         try:
-            user = await self._authenticator.authenticate(
-                Credentials(certificate, bearer, certificate_der=der, headers=http.headers)
-            )
+            user = await self._authenticator.authenticate(Credentials(_certificate(http), bearer, headers=http.headers))
         except Unauthorized:
             metrics.not_authenticated()
             raise Unauthorized from None  # Why a token is bad is for token reviews, not for who sends it.
@@ -166,9 +161,7 @@ class Front:
             record.complete(response)
 
 
-def _certificate(http: web.BaseRequest) -> tuple[Mapping[str, Any] | None, bytes]:
-    """The client's certificate, read and as it came; None if it showed none."""
-    told = http.transport.get_extra_info("peercert") if http.transport else None
-    if not http.transport or not told:
-        return None, b""
-    return told, http.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+def _certificate(http: web.BaseRequest) -> bytes:
+    """The client's certificate, DER; empty if it showed none."""
+    connection = http.transport.get_extra_info("ssl_object") if http.transport else None
+    return (connection.getpeercert(binary_form=True) if connection else None) or b""

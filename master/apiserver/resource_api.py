@@ -251,9 +251,10 @@ class ResourceApi:
 
     def _has_protobuf(self, asked: Asked) -> bool:
         """Whether what is answered is of a kind of Kubernetes' own, all of which have a protobuf form."""
-        subresources = self._registry.strategy(asked.resource).subresources
-        own = next((sub.struct for sub in subresources if sub.name == asked.target.subresource), None)
-        struct = own or asked.resource.struct
+        struct = asked.resource.struct
+        if asked.target.subresource:
+            subresources = self._registry.strategy(asked.resource).subresources
+            struct = next((sub.struct for sub in subresources if sub.name == asked.target.subresource), None) or struct
         return struct is not None and struct_of(struct.gvk.api_version, struct.gvk.kind) is struct
 
     async def _answer_list(self, asked: Asked, choice: Choice, result: ListResult) -> web.Response:

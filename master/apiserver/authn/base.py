@@ -1,8 +1,8 @@
 """Authentication: who sends a request, by the credentials that came with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from multidict import CIMultiDictProxy
 
@@ -18,14 +18,12 @@ Headers = CIMultiDictProxy[str]
 class Credentials:
     """What a request proves or claims about its sender."""
 
-    certificate: Mapping[str, Any] | None = None
-    """The client's certificate as `ssl.SSLSocket.getpeercert` gives it, verified against the cluster's authority."""
+    certificate: bytes = b""
+    """The client's certificate, DER, which TLS has verified against the authorities that it believes; empty: none."""
     bearer: str = ""
     """The token of the Authorization header."""
     audiences: tuple[str, ...] = ()
     """Whom the token must be for, any of these; none: the API server."""
-    certificate_der: bytes = b""
-    """The certificate as it came."""
     headers: Headers | None = None
     """Those of the request."""
 

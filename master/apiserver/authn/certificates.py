@@ -1,54 +1,56 @@
 """Client certificates: the common name is the user, the organisations are the groups."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from master.apiserver.authn.base import Credentials
+from master.apiserver.authn.base import AUTHENTICATED, Credentials
 from master.registry.base import User
+from master.registry.core import utc_now
 
-UID = "1.3.6.1.4.1.57683.2"
+UID = ObjectIdentifier("1.3.6.1.4.1.57683.2")
 """The attribute of a certificate's subject that is the user's uid, of Kubernetes' own number space."""
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 
 
 class ClientCertificates:
-    """Believes certificates, which TLS has verified already.
+    """Believes certificates, which TLS has verified when the connection began, while they last.
 
     Args:
         authority: who must have signed them, PEM; needed where TLS believes other authorities too.
     """
 
-    def __init__(self, authority: bytes = b"") -> None:
+    def __init__(self, authority: bytes = b"", clock: Callable[[], datetime] = utc_now) -> None:
         self._authority = authority
+        self._clock = clock
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         """See `Authenticator`."""
-        if not credentials.certificate:
+        der = credentials.certificate
+        if not der or (self._authority and not issued_by(der, self._authority)):
             return None
-        if self._authority and not issued_by(credentials.certificate_der, self._authority):
-            return None
-        name = common_name(credentials.certificate)
-        if not name:
-            return None
-        uid = next(_subject(credentials.certificate, UID), "")
-        fingerprint = hashlib.sha256(credentials.certificate_der).hexdigest()
-        groups = tuple(_subject(credentials.certificate, "organizationName"))
-        return User(name, uid, groups, {CREDENTIAL_ID: (f"X509SHA256={fingerprint}",)})
+        user, end = subject_of(der)
+        return user if user.name and self._clock() <= end else None
 
 
-def _subject(certificate: Mapping[str, Any], attribute: str) -> Iterator[str]:
-    return (value for part in certificate.get("subject", ()) for name, value in part if name == attribute)
+@lru_cache(maxsize=1024)
+def subject_of(der: bytes) -> tuple[User, datetime]:
+    """Whom a certificate names, and until when it does. Kept, as each request of a connection shows the same one."""
+    certificate = x509.load_der_x509_certificate(der)
 
+    def values(attribute: ObjectIdentifier) -> list[str]:
+        return [str(found.value) for found in certificate.subject.get_attributes_for_oid(attribute)]
 
-def common_name(certificate: Mapping[str, Any]) -> str:
-    """The common name in a certificate's subject; empty where there is none."""
-    return next(_subject(certificate, "commonName"), "")
+    name, uid = (next(iter(values(attribute)), "") for attribute in (NameOID.COMMON_NAME, UID))
+    groups = (*values(NameOID.ORGANIZATION_NAME), AUTHENTICATED)
+    fingerprint = hashlib.sha256(der).hexdigest()
+    return User(name, uid, groups, {CREDENTIAL_ID: (f"X509SHA256={fingerprint}",)}), certificate.not_valid_after_utc
 
 
 @lru_cache(maxsize=256)

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from cryptography import x509
 
 from master.apiserver.authn.base import Credentials, Headers
-from master.apiserver.authn.certificates import common_name, issued_by
+from master.apiserver.authn.certificates import issued_by, subject_of
 from master.configuration import ConfigurationError
 from master.registry.base import User
 
@@ -55,9 +55,9 @@ class RequestHeaders:
     async def authenticate(self, credentials: Credentials) -> User | None:
         """See `Authenticator`."""
         settings, headers = self._settings, credentials.headers
-        if headers is None or not issued_by(credentials.certificate_der, settings.authority):
+        if headers is None or not issued_by(credentials.certificate, settings.authority):
             return None
-        if settings.names and common_name(credentials.certificate or {}) not in settings.names:
+        if settings.names and subject_of(credentials.certificate)[0].name not in settings.names:
             return None
         name = next(_values(headers, settings.users), "")
         if not name:

@@ -8,6 +8,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from multidict import CIMultiDict
 
 from master import bootstrap_tokens
@@ -156,6 +158,16 @@ async def test_a_users_certificate_tells_name_and_groups(served: Any) -> None:
     async with Client(access) as client:
         with pytest.raises(Exception, match='User "jane" cannot list resource "pods"'):
             await client.kind(core_v1.Pod).list("default")
+
+
+async def test_a_certificate_proves_nothing_after_its_end(served: Any) -> None:
+    pair = served.pki.issue_client("jane", ["devs"], timedelta(hours=1))
+    shown = Credentials(x509.load_pem_x509_certificate(pair.certificate).public_bytes(Encoding.DER))
+    now = datetime.now(UTC)
+    user = await ClientCertificates(clock=lambda: now).authenticate(shown)
+    assert user
+    assert (user.name, user.groups) == ("jane", ("devs", "system:authenticated"))
+    assert await ClientCertificates(clock=lambda: now + timedelta(hours=2)).authenticate(shown) is None
 
 
 async def test_another_authoritys_certificate_is_refused(served: Any, tmp_path: Path) -> None:
