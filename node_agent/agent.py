@@ -12,6 +12,7 @@ from node_agent.runtimes.base import PodId, RuntimeFailure, Services
 from node_agent.tools import Tools
 from node_agent.worker import PodWorker
 from timonel.rpc import node_pb2
+from timonel.tasks import end
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +55,7 @@ class Agent:
 
     async def close(self) -> None:
         """Leave; the pods run on."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, *(w.close() for w in self._workers.values()), return_exceptions=True)
+        await asyncio.gather(end(self._tasks), *(worker.close() for worker in self._workers.values()))
 
     def take(self, message: node_pb2.Assignments) -> None:
         """Take assignments in. Raises OutOfStep when they do not continue the last."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from node_agent.pod_spec import container_specs
+from node_agent.pod_spec import all_statuses, container_specs
 from timonel.api.types import core_v1
 
 
@@ -19,13 +19,6 @@ def backoff_texts(pod: core_v1.Pod, before: core_v1.PodStatus, after: core_v1.Po
             yield status.name, f"Back-off restarting failed container {status.name} in pod {where}"
         elif reason[0] == "ImagePullBackOff":
             yield status.name, f'Back-off pulling image "{images.get(status.name)}"'
-
-
-def all_statuses(status: core_v1.PodStatus) -> Iterator[core_v1.ContainerStatus]:
-    """The statuses of all containers: init, main, ephemeral."""
-    yield from status.initContainerStatuses
-    yield from status.containerStatuses
-    yield from status.ephemeralContainerStatuses
 
 
 def _waiting_reason(status: core_v1.ContainerStatus) -> tuple[str, int]:

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from node_agent.lifecycle import TERMINAL_PHASES, View, is_going
-from node_agent.observed import LABEL_IMAGE, has_ended, is_running
+from node_agent.observed import LABEL_IMAGE, has_completed, has_ended, is_running
+from node_agent.pod_spec import all_statuses
 from node_agent.resizes import changed
 from node_agent.restarts import current_backoff, in_pull_backoff, restart_at, wants_restart
 from node_agent.runtimes.base import Container
@@ -57,7 +58,7 @@ def is_ready(view: View, spec: core_v1.Container, latest: Container | None) -> b
     if latest is None:
         return False
     if spec.name in view.init_names and not is_sidecar(spec):
-        return has_ended(latest) and latest.exit_code == 0
+        return has_completed(latest)
     if not view.is_started(spec, latest):
         return False
     health = view.observed.health.get(latest.id)
@@ -156,9 +157,7 @@ def _last_state(
 
 
 def _known(view: View, name: str) -> core_v1.ContainerStatus | None:
-    status = view.observed.previous
-    known = (*status.containerStatuses, *status.initContainerStatuses, *status.ephemeralContainerStatuses)
-    return next((s for s in known if s.name == name), None)
+    return next((s for s in all_statuses(view.observed.previous) if s.name == name), None)
 
 
 def _keeps(view: View, before: core_v1.ContainerStatus) -> bool:

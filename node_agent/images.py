@@ -9,6 +9,7 @@ from node_agent.pull_secrets import logins
 from node_agent.references import References
 from node_agent.runtimes.base import Credentials, Image, ImageFailure, Images, PullProgress
 from timonel.api.types import core_v1
+from timonel.tasks import end
 
 logger = logging.getLogger(__name__)
 
@@ -108,10 +109,7 @@ class ImageKeeper:
 
     async def close(self) -> None:
         """Give up the pulls that are under way."""
-        tasks = list(self._pulls.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._pulls.values())
 
 
 def default_policy(image: str) -> str:

@@ -8,8 +8,8 @@ main containers; then down again. Only a new sandbox begins the way again.
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from node_agent.observed import LABEL_SANDBOX_ATTEMPT, Observed, has_ended, is_running, number_label
-from node_agent.pod_spec import container_specs, from_ephemeral, uses_pod_address
+from node_agent.observed import LABEL_SANDBOX_ATTEMPT, Observed, has_completed, has_ended, is_running, number_label
+from node_agent.pod_spec import all_statuses, container_specs, from_ephemeral, uses_pod_address
 from node_agent.resizes import changed, restarts, wanted
 from node_agent.restarts import is_outdated, next_backoff, next_look, restart_at, wants_restart
 from node_agent.runtimes.base import Container, Sandbox
@@ -134,6 +134,13 @@ class View:
         if self.sandbox is None or not self.sandbox.running:
             return False
         return bool(self.pod.spec.hostNetwork) or self.observed.address is not None
+
+    def passed(self, spec: core_v1.Container) -> bool:
+        """Whether an init container has completed in this sandbox; a sidecar, whether it has started."""
+        container = self.current(spec.name)
+        if container is None:
+            return False
+        return self.is_started(spec, container) if is_sidecar(spec) else has_completed(container)
 
     def initialised(self) -> bool:
         """Whether the init containers are done with: a main container was made in this sandbox."""
@@ -261,15 +268,10 @@ def _init_steps(view: View, now: datetime) -> tuple[list[Step], bool]:
     steps: list[Step] = []
     initialised = view.initialised()
     for spec in view.pod.spec.initContainers:
-        container = view.current(spec.name)
-        if is_sidecar(spec):
+        done = initialised or view.passed(spec)
+        if is_sidecar(spec) or not done:
             steps += _container_steps(view, spec, now)
-            passed = container is not None and view.is_started(spec, container)
-        else:
-            passed = container is not None and has_ended(container) and container.exit_code == 0
-            if not passed and not initialised:
-                steps += _container_steps(view, spec, now)
-        if not passed and not initialised:
+        if not done:
             return steps, False
     return steps, True
 
@@ -327,8 +329,7 @@ def _next_attempt(view: View, name: str, before: Container | None) -> int:
     """One more than the last, even when somebody removed the last from the runtime."""
     if before is not None:
         return before.attempt + 1
-    status = view.observed.previous
-    for known in (*status.initContainerStatuses, *status.containerStatuses, *status.ephemeralContainerStatuses):
+    for known in all_statuses(view.observed.previous):
         if known.name == name and known.containerID:
             return known.restartCount + 1
     return 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from node_agent.observed import Failure
-from node_agent.pod_spec import container_specs
+from node_agent.pod_spec import all_statuses, container_specs
 from node_agent.runtimes.base import Image, PodId, Resources
 from node_agent.steps import Key
 from node_agent.volumes.pod_volumes import VolumeSet
@@ -35,8 +35,7 @@ class PodMemory:
     def adopt(self, pod: core_v1.Pod) -> None:
         """Begin from what the pod's status says: phase, times and messages."""
         self.previous = pod.status
-        status = pod.status
-        for known in (*status.initContainerStatuses, *status.containerStatuses, *status.ephemeralContainerStatuses):
+        for known in all_statuses(pod.status):
             for state in (known.state, known.lastState):
                 ended = state.terminated if state is not None else None
                 if ended is not None and ended.containerID and ended.message:

@@ -75,6 +75,11 @@ def has_ended(container: Container) -> bool:
     return container.state is State.EXITED or (container.state is State.CREATED and container.exit_code != 0)
 
 
+def has_completed(container: Container) -> bool:
+    """Whether it ran and ended well."""
+    return has_ended(container) and container.exit_code == 0
+
+
 def is_running(container: Container) -> bool:
     """Whether its main process lives."""
     return container.state is State.RUNNING

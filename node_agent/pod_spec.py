@@ -1,4 +1,4 @@
-"""Questions about a pod's spec. Pure."""
+"""Questions about a pod's spec and status. Pure."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,13 @@ def container_specs(pod: core_v1.Pod) -> Iterator[core_v1.Container]:
     yield from pod.spec.initContainers
     yield from pod.spec.containers
     yield from (from_ephemeral(c) for c in pod.spec.ephemeralContainers)
+
+
+def all_statuses(status: core_v1.PodStatus) -> Iterator[core_v1.ContainerStatus]:
+    """The statuses of all containers: init, main, ephemeral."""
+    yield from status.initContainerStatuses
+    yield from status.containerStatuses
+    yield from status.ephemeralContainerStatuses
 
 
 def find_spec(pod: core_v1.Pod, name: str) -> core_v1.Container | None:

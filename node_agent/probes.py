@@ -12,6 +12,7 @@ from node_agent.handlers import Outcome, Target, Verdict, check
 from node_agent.observed import Health
 from node_agent.runtimes.base import Streams
 from timonel.api.types import core_v1
+from timonel.tasks import end
 
 
 class ProbeKind(StrEnum):
@@ -112,11 +113,9 @@ class ProbeManager:
 
     async def close(self) -> None:
         """Stop all probes."""
-        tasks = [task for watched in self._watched.values() for task in watched.tasks.values()]
+        probing = [task for watched in self._watched.values() for task in watched.tasks.values()]
         self._watched.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(probing)
 
     def _run_after_start(self, watched: _Watched) -> None:
         self._run(watched, ProbeKind.READINESS)

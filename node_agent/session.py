@@ -20,6 +20,7 @@ from node_agent.tokens import TokenClient
 from timonel.rpc import node_pb2
 from timonel.rpc.channel import CLIENT_OPTIONS
 from timonel.rpc.node_pb2_grpc import NodeStub
+from timonel.tasks import end
 
 if TYPE_CHECKING:
     from timonel.rpc.node_pb2_grpc import NodeAsyncStub
@@ -76,8 +77,7 @@ class Session:
         """Hang up; pods run on."""
         self._closing = True
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
         await self._parts.streams.close()
 
     async def _hold(self) -> None:

@@ -92,18 +92,7 @@ def _set_addresses(view: View, status: core_v1.PodStatus, now: datetime, host_ip
 
 
 def _is_initialised(view: View) -> bool:
-    if view.initialised():
-        return True
-    return all(_init_passed(view, c) for c in view.pod.spec.initContainers)
-
-
-def _init_passed(view: View, spec: core_v1.Container) -> bool:
-    container = view.current(spec.name)
-    if container is None:
-        return False
-    if is_sidecar(spec):
-        return view.is_started(spec, container)
-    return not is_running(container) and container.started is not None and container.exit_code == 0
+    return view.initialised() or all(view.passed(c) for c in view.pod.spec.initContainers)
 
 
 def _conditions(view: View, status: core_v1.PodStatus, now: datetime) -> list[core_v1.PodCondition]:
@@ -157,7 +146,7 @@ def _can_start(view: View) -> core_v1.PodCondition:
 def _initialized(view: View, status: core_v1.PodStatus) -> core_v1.PodCondition:
     if status.phase == "Succeeded":
         return core_v1.PodCondition(type="Initialized", status="True", reason="PodCompleted")
-    waiting = [] if view.initialised() else [c.name for c in view.pod.spec.initContainers if not _init_passed(view, c)]
+    waiting = [] if view.initialised() else [c.name for c in view.pod.spec.initContainers if not view.passed(c)]
     if not waiting:
         return core_v1.PodCondition(type="Initialized", status="True")
     return core_v1.PodCondition(

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
@@ -18,6 +18,7 @@ from timonel.api.errors import BadRequest, InternalError, NotFound, ServiceUnava
 from timonel.api.types import meta_v1
 from timonel.rpc import node_pb2
 from timonel.rpc.channel import FRAME_BYTES
+from timonel.tasks import end
 
 if TYPE_CHECKING:
     from timonel.rpc.node_pb2_grpc import NodeAsyncStub
@@ -89,10 +90,7 @@ class StreamServer:
 
     async def close(self) -> None:
         """End all streams."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks)
 
     async def _serve(self, stub: "NodeAsyncStub", request: node_pb2.OpenStream) -> None:
         call: Call = stub.Stream()  # type: ignore[call-arg]  # the stubs do not know calls that are written to
@@ -147,20 +145,26 @@ class StreamServer:
 
 
 async def _converse(talk: Conversation, terminal: Terminal, *, is_exec: bool) -> meta_v1.Status:
-    """Carry both directions until the process's output ends; a client that leaves ends it too."""
-    inward = asyncio.create_task(_feed(talk, terminal), name="terminal input")
-    outward = asyncio.create_task(_show(talk, terminal), name="terminal output")
+    """Talk until the process's output ends; a client that leaves ends it too."""
     try:
-        await asyncio.wait({inward, outward}, return_when=asyncio.FIRST_COMPLETED)
-        if not outward.done() and inward.done() and not inward.result():
-            return success()
-        await outward
-        return terminal_status(await terminal.exit_code()) if is_exec else success()
+        whole = await _carry(_feed(talk, terminal), _show(talk, terminal))
+        return terminal_status(await terminal.exit_code()) if whole and is_exec else success()
     finally:
-        for task in (inward, outward):
-            task.cancel()
-        await asyncio.gather(inward, outward, return_exceptions=True)
         await terminal.close()
+
+
+async def _carry(inward: Coroutine[Any, Any, bool], outward: Coroutine[Any, Any, None]) -> bool:
+    """Carry both directions until the outward one ends; False when the inward one said before that all is over."""
+    feeding = asyncio.create_task(inward, name="stream input")
+    showing = asyncio.create_task(outward, name="stream output")
+    try:
+        await asyncio.wait({feeding, showing}, return_when=asyncio.FIRST_COMPLETED)
+        if not showing.done() and not feeding.result():
+            return False
+        await showing
+        return True
+    finally:
+        await end((feeding, showing))
 
 
 async def _feed(talk: Conversation, terminal: Terminal) -> bool:
@@ -199,19 +203,12 @@ async def _forward(talk: Conversation, request: node_pb2.OpenStream, worker: Pod
             f"port {port} to pod {request.pod_name}, uid : failed to connect to localhost:{port} inside its namespace"
         )
         raise InternalError(f"error forwarding {where}: {error}") from error
-    inward = asyncio.create_task(_feed_socket(talk, writer), name="port input")
-    outward = asyncio.create_task(_show_socket(talk, reader), name="port output")
     try:
-        await asyncio.wait({inward, outward}, return_when=asyncio.FIRST_COMPLETED)
-        if outward.done() or inward.result():
-            await outward
+        await _carry(_feed_socket(talk, writer), _show_socket(talk, reader))
     except ConnectionError as error:
         # What the pod does to its own connection is no failure of the forwarding: kubectl would stop all of it.
         logger.debug("pod %s closed a forwarded connection: %s", request.pod_name, error)
     finally:
-        for task in (inward, outward):
-            task.cancel()
-        await asyncio.gather(inward, outward, return_exceptions=True)
         writer.transport.abort()
     return success()
 

@@ -8,13 +8,13 @@ import asyncio
 import logging
 from datetime import datetime, timedelta
 
-from node_agent.backoffs import all_statuses, backoff_texts
+from node_agent.backoffs import backoff_texts
 from node_agent.effects import Effects
 from node_agent.handlers import Outcome, Target
 from node_agent.lifecycle import TERMINAL_PHASES, View, decide, is_going, is_over, past_deadline
 from node_agent.memory import PodMemory
 from node_agent.observed import Failure, Health, Observed, has_ended, is_running
-from node_agent.pod_spec import container_specs
+from node_agent.pod_spec import all_statuses, container_specs, find_spec
 from node_agent.probes import ProbeKind, ProbeManager
 from node_agent.resizes import Hindrance, changed, hindrance
 from node_agent.runtimes.base import (
@@ -45,6 +45,7 @@ from node_agent.tools import Tools
 from node_agent.volumes.base import VolumeFailure
 from timonel.api import codec
 from timonel.api.types import core_v1
+from timonel.tasks import end
 
 logger = logging.getLogger(__name__)
 
@@ -156,12 +157,7 @@ class PodWorker:
 
     async def close(self) -> None:
         """Stop working; the pod goes on."""
-        tasks = [task for _, task in self._running.values()]
-        if self._task is not None:
-            tasks.append(self._task)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end([task for _, task in self._running.values()] + ([self._task] if self._task is not None else []))
         await self._probes.close()
 
     async def _work(self) -> None:
@@ -368,9 +364,8 @@ class PodWorker:
                 pass
 
     def _image_of(self, name: str) -> str:
-        if self.pod is None:
-            return ""
-        return next((c.image or "" for c in container_specs(self.pod) if c.name == name), "")
+        spec = find_spec(self.pod, name) if self.pod is not None else None
+        return (spec.image or "") if spec is not None else ""
 
     def _unhealthy(self, container: core_v1.Container, kind: ProbeKind, outcome: Outcome) -> None:
         text = f"{kind.capitalize()} probe failed: {outcome.text}"
@@ -396,8 +391,7 @@ class PodWorker:
 
     def _health_before(self, container: Container) -> Health | None:
         """What the last status said of this very container: an agent that starts anew takes no readiness away."""
-        status = self._memory.previous
-        for known in (*status.initContainerStatuses, *status.containerStatuses):
+        for known in all_statuses(self._memory.previous):
             if known.containerID and known.containerID.endswith(container.id) and known.started:
                 return Health(started=True, ready=known.ready)
         return None

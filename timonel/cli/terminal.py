@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from timonel.remote import Channel, Remote
+from timonel.tasks import end
 
 CHUNK = 32 * 1024
 _OUTPUTS = {Channel.STDOUT: 1, Channel.STDERR: 2}
@@ -37,9 +38,7 @@ async def couple(remote: Remote, *, stdin: bool, tty: bool) -> int:
                 _write_all(_OUTPUTS[channel], data)
         return remote.exit_code()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         await remote.close()
 
 
