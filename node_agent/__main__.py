@@ -14,8 +14,9 @@ from timonel.start import no_garbage
 
 with no_garbage():
     from node_agent.credentials import NodeCredentials
-    from node_agent.node import Backend, Node
+    from node_agent.node import Node
     from node_agent.node_status import MAX_PODS, NodeConfig, default_address
+    from node_agent.runtimes.base import Network, NodeRuntime
     from timonel.api.quantity import Quantity
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ async def run(options: argparse.Namespace, credentials: NodeCredentials, joining
         secrets_in_memory=options.runtime != "fake",
     )
     with no_garbage():
-        node = Node(config, backend(options), options.master, credentials)
+        node = Node(config, *backend(options), options.master, credentials)
     await node.look()
     if joining is not None:
         _, status = await asyncio.to_thread(os.waitpid, joining, 0)
@@ -100,21 +101,20 @@ def load(runtime: str) -> None:
         import_module(name)
 
 
-def backend(options: argparse.Namespace) -> Backend:
+def backend(options: argparse.Namespace) -> tuple[NodeRuntime, Network]:
     """The runtime and network that were asked for; only theirs are imported."""
     if options.runtime == "fake":
         from node_agent.network.fake import FakeNetwork
         from node_agent.runtimes.fake import FakeRuntime
 
-        fake = FakeRuntime(cluster=options.cluster, node=options.name)
-        return Backend(fake, fake, fake, fake, FakeNetwork())
+        return FakeRuntime(cluster=options.cluster, node=options.name), FakeNetwork()
     from node_agent.network.bridge import BridgeNetwork
     from node_agent.runtimes.docker.client import DEFAULT_URL
     from node_agent.runtimes.docker.runtime import DockerRuntime
 
-    real = DockerRuntime(cluster=options.cluster, node=options.name, base_url=options.docker or DEFAULT_URL)
+    runtime = DockerRuntime(cluster=options.cluster, node=options.name, base_url=options.docker or DEFAULT_URL)
     network = BridgeNetwork(cluster=options.cluster, node=options.name, cluster_cidr=options.cluster_cidr)
-    return Backend(real, real, real, real, network)
+    return runtime, network
 
 
 def _begin_to_join(options: argparse.Namespace, credentials: NodeCredentials) -> int:

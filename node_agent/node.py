@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import uuid
-from dataclasses import dataclass
 from datetime import timedelta
 
 from node_agent.agent import Agent
@@ -24,7 +23,7 @@ from node_agent.node_status import (
     stamped,
 )
 from node_agent.outbox import Outbox
-from node_agent.runtimes.base import Image, Images, Network, PodId, Runtime, RuntimeFailure, Stats, Streams
+from node_agent.runtimes.base import Image, Network, NodeRuntime, PodId, RuntimeFailure
 from node_agent.session import Session, SessionParts
 from node_agent.streams import StreamServer
 from node_agent.tokens import TokenClient
@@ -34,6 +33,7 @@ from node_agent.volumes.pod_volumes import PodVolumes
 from timonel.api import codec
 from timonel.api.types import core_v1
 from timonel.rpc import node_pb2
+from timonel.tasks import end
 
 logger = logging.getLogger(__name__)
 
@@ -48,23 +48,15 @@ FULL_REPORT = timedelta(minutes=5)
 AGENT_VERSION = "0.1.0"
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """The runtime in all its roles, and the network."""
-
-    runtime: Runtime
-    images: Images
-    streams: Streams
-    stats: Stats
-    network: Network
-
-
 class Node:
     """A running node agent."""
 
-    def __init__(self, config: NodeConfig, backend: Backend, address: str, credentials: NodeCredentials) -> None:
+    def __init__(
+        self, config: NodeConfig, runtime: NodeRuntime, network: Network, address: str, credentials: NodeCredentials
+    ) -> None:
         self._config = config
-        self._backend = backend
+        self._runtime = runtime
+        self._network = network
         self._boot_id = str(uuid.uuid4())
         self._status: core_v1.NodeStatus | None = None
         self._sent_at = utc_now()
@@ -80,10 +72,10 @@ class Node:
         self._settings = NodeSettings(facts, pids_limit=config.container_pids)
         tokens = TokenClient(self.outbox.message)
         tools = Tools(
-            runtime=backend.runtime,
-            streams=backend.streams,
-            network=backend.network,
-            images=ImageKeeper(backend.images, assignments, events),
+            runtime=runtime,
+            streams=runtime,
+            network=network,
+            images=ImageKeeper(runtime, assignments, events),
             volumes=PodVolumes(config.state_dir / "pods", secrets_in_memory=config.secrets_in_memory),
             tokens=tokens,
             refs=assignments,
@@ -94,12 +86,12 @@ class Node:
         self._pulls = tools.images
         self.agent = Agent(tools, assignments, self._status_wanted.set)
         shared = config.cpus is not None or config.memory_bytes is not None
-        self._meter = UsageMeter(backend.stats, shared=shared)
+        self._meter = UsageMeter(runtime, shared=shared)
         parts = SessionParts(
             agent=self.agent,
             outbox=self.outbox,
             tokens=tokens,
-            streams=StreamServer(backend.streams, self.agent.worker),
+            streams=StreamServer(runtime, self.agent.worker),
             hello=self._hello,
             heartbeat=self._heartbeat,
             welcomed=self._welcomed,
@@ -121,13 +113,11 @@ class Node:
     async def close(self) -> None:
         """Stop; pods run on."""
         await self.session.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self.agent.close()
         await self._pulls.close()
-        await self._backend.network.close()
-        await self._backend.runtime.close()
+        await self._network.close()
+        await self._runtime.close()
 
     def _report(self, pod: PodId, status: core_v1.PodStatus | None) -> None:
         self.outbox.pod(pod, status)
@@ -180,10 +170,10 @@ class Node:
         problem = self.agent.network_problem
         try:
             async with asyncio.timeout(INFO_SECONDS):
-                info = await self._backend.runtime.info()
+                info = await self._runtime.info()
                 loop = asyncio.get_running_loop()
                 if loop.time() >= self._images_at:
-                    self._images = await self._backend.images.images()
+                    self._images = await self._runtime.images()
                     self._images_at = loop.time() + IMAGES_SECONDS
         except RuntimeFailure as failure:
             return RuntimeState(None, failure.message, problem, self._images)

@@ -15,11 +15,10 @@ from typing import NamedTuple, Protocol
 class RuntimeFailure(Exception):
     """The runtime refused or failed. ``reason`` is a Kubernetes waiting reason (for instance CreateContainerError)."""
 
-    def __init__(self, reason: str, message: str, *, retry: bool = True) -> None:
+    def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
-        self.retry = retry
 
 
 class RuntimeUnavailable(RuntimeFailure):
@@ -43,10 +42,7 @@ class RuntimeInfo:
 
     name: str
     version: str
-    kernel: str
     os_image: str
-    cpus: float
-    memory_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +65,7 @@ class SandboxSpec:
     host_pid: bool = False
     share_processes: bool = False
     sysctls: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
     attempt: int = 0
-    cgroup_parent: str = ""
     handler: str = ""
     """Which of the machine's low-level runtimes runs the pod, as its RuntimeClass says; empty is the usual one."""
 
@@ -150,7 +144,6 @@ class ContainerSpec:
     env: Sequence[tuple[str, str]] = ()
     working_dir: str = ""
     mounts: Sequence[Mount] = ()
-    devices: Sequence[str] = ()
     resources: Resources = field(default_factory=Resources)
     security: Security = field(default_factory=Security)
     stdin: bool = False
@@ -298,9 +291,6 @@ class Images(Protocol):
     def pull(self, name: str, credentials: Credentials | None) -> AsyncIterator[PullProgress]:
         """Pull until done. Raises ImageFailure with the registry's words."""
 
-    async def remove_image(self, image_id: str) -> None:
-        """Remove an unused image; a used or absent one is left without error."""
-
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
@@ -374,6 +364,10 @@ class Stats(Protocol):
 
     async def usage(self, container: str) -> UsageSample | None:
         """The container's counters; None when it does not run."""
+
+
+class NodeRuntime(Runtime, Images, Streams, Stats, Protocol):
+    """A node's runtime in all its roles."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,8 +203,6 @@ async def test_tells_who_it_is(runtime: AnyRuntime) -> None:
     info = await runtime.info()
     assert info.name
     assert info.version
-    assert info.cpus > 0
-    assert info.memory_bytes > 0
 
 
 async def test_a_pod_comes_and_goes(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:
@@ -571,10 +569,6 @@ async def test_images_that_are_here(lab: Lab, runtime: AnyRuntime, pod: PodId) -
     assert (await runtime.image(image.id) or image).id == image.id
     assert image.id in {other.id for other in await runtime.images()}
     assert await runtime.image("no-such-image:1") is None
-    await start(lab, runtime, pod, "sleep")
-    await runtime.remove_image(image.id)
-    assert await runtime.image(name) is not None
-    await runtime.remove_image("sha256:" + "0" * 64)
 
 
 async def test_an_absent_image_is_named(lab: Lab, runtime: AnyRuntime, pod: PodId) -> None:

@@ -18,7 +18,7 @@ from master.master import Master, Settings
 from node_agent.credentials import NodeCredentials
 from node_agent.join import join
 from node_agent.network.fake import FakeNetwork
-from node_agent.node import Backend, Node
+from node_agent.node import Node
 from node_agent.node_status import NodeConfig
 from node_agent.runtimes.fake import FakeRuntime, World
 from tests.kind.cluster import Cluster
@@ -65,8 +65,7 @@ async def start_node(master: Master, token: str, directory: Path) -> Node:
     await asyncio.to_thread(join, bootstrap, "one", token, master.endpoints.ca_hash, directory / "pki")
     runtime = FakeRuntime(World(), node="one")
     config = NodeConfig(name="one", state_dir=directory, addresses=["127.0.0.1"], secrets_in_memory=False)
-    backend = Backend(runtime, runtime, runtime, runtime, FakeNetwork())
-    node = Node(config, backend, f"127.0.0.1:{master.endpoints.node_port}", credentials)
+    node = Node(config, runtime, FakeNetwork(), f"127.0.0.1:{master.endpoints.node_port}", credentials)
     await node.start()
     return node
 

@@ -222,7 +222,7 @@ class TestNodeStatus:
     """The Node."""
 
     machine = Machine(2.0, 8 << 30, 4 << 30, 100 << 30, 50 << 30, 100, 32768)
-    info = RuntimeInfo("docker", "20.10.24", "6.1", "Debian", 2.0, 8 << 30)
+    info = RuntimeInfo("docker", "20.10.24", "Debian")
 
     def conditions(self, machine: Machine, runtime: RuntimeState, build: Any, before: Any = None) -> dict[str, Any]:
         config = NodeConfig("node-1", Path("/"), ["10.0.0.1"])

@@ -15,7 +15,7 @@ from master.pki import Pki, server_hosts
 from node_agent.credentials import NodeCredentials
 from node_agent.join import JoinFailure, join, signing_request, store
 from node_agent.network.fake import FakeNetwork
-from node_agent.node import Backend, Node
+from node_agent.node import Node
 from node_agent.node_status import NodeConfig
 from node_agent.runtimes.base import RuntimeUnavailable
 from node_agent.runtimes.fake import Behaviour, Command, FakeRuntime, World
@@ -186,7 +186,7 @@ async def node(tmp_path: Path, master: Served, credentials: NodeCredentials) -> 
     world = World()
     fake = FakeRuntime(world)
     config = NodeConfig("node-1", tmp_path, ["10.0.0.1"], cpus=2.0, memory_bytes=1 << 30)
-    node = Node(config, Backend(fake, fake, fake, fake, FakeNetwork()), f"localhost:{master.port}", credentials)
+    node = Node(config, fake, FakeNetwork(), f"localhost:{master.port}", credentials)
     await node.start()
     yield node, world
     await node.close()

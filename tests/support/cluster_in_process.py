@@ -23,7 +23,7 @@ from master.master import Master, Settings
 from node_agent.credentials import NodeCredentials
 from node_agent.join import join
 from node_agent.network.fake import FakeNetwork
-from node_agent.node import Backend, Node
+from node_agent.node import Node
 from node_agent.node_status import NodeConfig
 from node_agent.runtimes.fake import FakeRuntime
 from node_agent.runtimes.fake import World as Daemon
@@ -90,8 +90,7 @@ class Cluster:
         daemon = self.daemons.setdefault(name, Daemon())
         runtime = FakeRuntime(daemon, node=name)
         config = NodeConfig(name=name, state_dir=directory, addresses=["127.0.0.1"], secrets_in_memory=False)
-        backend = Backend(runtime, runtime, runtime, runtime, FakeNetwork())
-        self.nodes[name] = Node(config, backend, f"127.0.0.1:{endpoints.node_port}", credentials)
+        self.nodes[name] = Node(config, runtime, FakeNetwork(), f"127.0.0.1:{endpoints.node_port}", credentials)
         await self.nodes[name].start()
 
     async def stop_node(self, name: str) -> None:

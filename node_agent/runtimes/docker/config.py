@@ -39,7 +39,6 @@ class Joins:
     network: str
     ipc: str
     pid: str
-    cgroup_parent: str
     runtime: str = ""
 
 
@@ -68,7 +67,6 @@ def sandbox_config(scope: Scope, spec: SandboxSpec, image: str, abilities: Abili
         "CpuShares": _SANDBOX_SHARES,
         "OomScoreAdj": _oom_score(_SANDBOX_OOM_SCORE, abilities),
         "Sysctls": {k: v for k, v in spec.sysctls.items() if not (own and k.startswith("net."))},
-        "CgroupParent": spec.cgroup_parent,
         "Runtime": spec.handler,
     }
     share = {SHARE_PROCESSES: "true"} if spec.share_processes else {}
@@ -76,7 +74,7 @@ def sandbox_config(scope: Scope, spec: SandboxSpec, image: str, abilities: Abili
         "Image": image,
         "Cmd": MAKE_NETWORK if own else [],
         "Hostname": spec.hostname,
-        "Labels": {**spec.labels, **share, **scope.labels(spec.pod, spec.attempt)},
+        "Labels": {**share, **scope.labels(spec.pod, spec.attempt)},
         "HostConfig": host,
     }
 
@@ -90,7 +88,6 @@ def joins(inspected: Config) -> Joins:
         network=here,
         ipc="host" if host.get("IpcMode") == "host" else here,
         pid="host" if host.get("PidMode") == "host" else here if share else "",
-        cgroup_parent=host.get("CgroupParent", ""),
         runtime=host.get("Runtime", ""),
     )
 
@@ -110,10 +107,8 @@ def container_config(scope: Scope, spec: ContainerSpec, sandbox: Joins, abilitie
             "NetworkMode": sandbox.network,
             "IpcMode": sandbox.ipc,
             "PidMode": f"container:{spec.joins}" if spec.joins else sandbox.pid,
-            "CgroupParent": sandbox.cgroup_parent,
             "Runtime": sandbox.runtime,
             "Mounts": [_mount(mount) for mount in spec.mounts],
-            "Devices": [_device(path) for path in spec.devices],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": _LOG_MAX_SIZE, "max-file": _LOG_MAX_FILES}},
             **limits(spec.resources),
             **_security(spec.security),
@@ -153,10 +148,6 @@ def _mount(mount: Mount) -> Config:
     if mount.propagation == PRIVATE:
         return wanted
     return {**wanted, "BindOptions": {"Propagation": mount.propagation}}
-
-
-def _device(path: str) -> Config:
-    return {"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"}
 
 
 def _security(security: Security) -> Config:

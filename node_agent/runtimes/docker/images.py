@@ -27,7 +27,6 @@ def parse_reference(name: str) -> tuple[str, str]:
             "InvalidImageName",
             f'Failed to apply default image tag "{name}": '
             f'couldn\'t parse image name "{name}": invalid reference format',
-            retry=False,
         )
     return found["name"], found["digest"] or found["tag"] or "latest"
 
@@ -90,12 +89,3 @@ async def every(daemon: Daemon) -> list[Image]:
 def _image(told: dict[str, Any], user: str) -> Image:
     names = [*(told.get("RepoDigests") or []), *(told.get("RepoTags") or [])]
     return Image(told["Id"], [name for name in names if "<none>" not in name], told["Size"], user)
-
-
-async def remove(daemon: Daemon, image: str) -> None:
-    """Remove an unused image; a used or absent one is left."""
-    try:
-        await daemon.ask("DELETE", f"/images/{image}", seconds=SLOW_SECONDS)
-    except Refused as refusal:
-        if refusal.status not in (404, 409):
-            raise

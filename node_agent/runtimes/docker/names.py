@@ -44,10 +44,6 @@ class Scope:
             **({CONTAINER: container} if container else {}),
         }
 
-    def owns(self, labels: Mapping[str, str]) -> bool:
-        """Whether something with these labels is this node's."""
-        return labels.get(CLUSTER) == self.cluster and labels.get(NODE) == self.node
-
     def name(self, pod: PodId, attempt: int, container: str = "POD") -> str:
         """The daemon's unique name, in the form that tools for the dockershim know, this node's scope at its end."""
         pod_part = f"{pod.name}_{pod.namespace}_{pod.uid}"

@@ -52,14 +52,7 @@ class DockerRuntime:
             raise RuntimeUnavailable(f"{which} is too old: install Docker 19.03 (API 1.40) or newer")
         if self._about is None or self._about.version != version["Version"]:
             info = await self._daemon.ask("GET", "/info")
-            self._about = RuntimeInfo(
-                name="docker",
-                version=version["Version"],
-                kernel=info["KernelVersion"],
-                os_image=info["OperatingSystem"],
-                cpus=float(info["NCPU"]),
-                memory_bytes=info["MemTotal"],
-            )
+            self._about = RuntimeInfo("docker", version["Version"], info["OperatingSystem"])
         return self._about
 
     async def pods(self) -> list[ObservedPod]:
@@ -116,9 +109,6 @@ class DockerRuntime:
 
     def pull(self, name: str, credentials: Credentials | None) -> AsyncIterator[PullProgress]:
         return images.pull(self._daemon, name, credentials)
-
-    async def remove_image(self, image_id: str) -> None:
-        await images.remove(self._daemon, image_id)
 
     def logs(self, container: str, query: LogQuery) -> AsyncIterator[bytes]:
         return logs.read(self._daemon, container, query)

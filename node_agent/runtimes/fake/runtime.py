@@ -37,23 +37,13 @@ _LABEL_NAME = "timonel.io/container-name"
 class FakeRuntime:
     """Runtime, Images, Streams and Stats in memory. The docstrings of `base` hold."""
 
-    def __init__(
-        self,
-        world: World | None = None,
-        *,
-        cluster: str = "fake",
-        node: str = "node",
-        cpus: float = 4.0,
-        memory_bytes: int = 8 << 30,
-    ) -> None:
+    def __init__(self, world: World | None = None, *, cluster: str = "fake", node: str = "node") -> None:
         self.world = world or World()
         self._scope = cluster, node
-        self._cpus = cpus
-        self._memory_bytes = memory_bytes
 
     async def info(self) -> RuntimeInfo:
         await self.world.enter("info")
-        return RuntimeInfo("fake", "1.0", "pretended", "Pretended Linux", self._cpus, self._memory_bytes)
+        return RuntimeInfo("fake", "1.0", "Pretended Linux")
 
     async def pods(self) -> list[ObservedPod]:
         await self.world.enter("pods")
@@ -80,7 +70,7 @@ class FakeRuntime:
                     return held.seen.id
                 self.world.sandboxes.pop(held.seen.id)
         identity = self.world.new_id()
-        seen = Sandbox(identity, spec.pod, spec.attempt, False, 0, self.world.clock.now(), dict(spec.labels))
+        seen = Sandbox(identity, spec.pod, spec.attempt, False, 0, self.world.clock.now(), {})
         self.world.sandboxes[identity] = PretendedSandbox(self._scope, seen)
         self.world.unstarted.add(identity)
         return identity
@@ -197,7 +187,7 @@ class FakeRuntime:
     async def pull(self, name: str, credentials: Credentials | None) -> AsyncIterator[PullProgress]:
         await self.world.enter("pull")
         if not name or name != name.strip() or name != name.lower():
-            raise ImageFailure("InvalidImageName", f'couldn\'t parse image name "{name}"', retry=False)
+            raise ImageFailure("InvalidImageName", f'couldn\'t parse image name "{name}"')
         script = self.world.pulls.get(name, Pull())
         for step in range(script.steps):
             await self.world.clock.sleep(script.seconds / script.steps)
@@ -209,12 +199,6 @@ class FakeRuntime:
             raise ImageFailure("ErrImagePull", f'failed to pull image "{name}": {script.error}')
         self.world.add_image(name, user=script.user, size_bytes=script.size_bytes)
         yield PullProgress(script.size_bytes, script.size_bytes, "Pull complete")
-
-    async def remove_image(self, image_id: str) -> None:
-        await self.world.enter("remove_image")
-        used = {container.seen.image_id for container in self.world.containers.values()}
-        if image_id not in used:
-            self.world.images = {name: image for name, image in self.world.images.items() if image.id != image_id}
 
     async def logs(self, container: str, query: LogQuery) -> AsyncIterator[bytes]:
         await self.world.enter("logs")

@@ -21,6 +21,7 @@ from node_agent.runtimes.base import (
 )
 from node_agent.runtimes.fake.clock import Clock, RealClock
 from node_agent.runtimes.fake.script import Behaviour, Pull
+from timonel.tasks import end
 
 _MAX_EVENTS = 10_000
 _MAX_LOG_LINES = 10_000
@@ -235,10 +236,7 @@ class World:
 
     async def close(self) -> None:
         """Let everything end."""
-        lives = [container.life for container in self.containers.values() if container.life]
-        for life in lives:
-            life.cancel()
-        await asyncio.gather(*lives, return_exceptions=True)
+        await end(container.life for container in self.containers.values() if container.life)
 
 
 def _empty(queue: asyncio.Queue[RuntimeEvent]) -> None:

@@ -9,12 +9,13 @@ import os
 import tarfile
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 import docker
 import pytest
 from aiohttp import web
-from docker.errors import DockerException
+from docker.errors import DockerException, NotFound
 
 from node_agent.runtimes.base import Credentials, ImageFailure, PullProgress
 from node_agent.runtimes.docker import DockerRuntime
@@ -106,12 +107,13 @@ async def registry() -> AsyncIterator[Registry]:
 @pytest.fixture
 async def runtime(registry: Registry) -> AsyncIterator[DockerRuntime]:
     try:
-        docker.APIClient(version="auto").close()
+        client = docker.APIClient(version="auto")
     except DockerException:
         pytest.skip("no Docker daemon answers")
     made = DockerRuntime(cluster=f"pull-{uuid.uuid4().hex[:8]}", node="one")
     yield made
-    await made.remove_image(registry.image("private"))
+    with closing(client), suppress(NotFound):
+        client.remove_image(registry.image("private"))
     await made.close()
 
 
@@ -130,8 +132,6 @@ async def test_a_pull_brings_the_image_and_tells_its_progress(registry: Registry
     assert name in found.names
     assert any("@sha256:" in other for other in found.names)
     assert await pull(runtime, name, LOGIN)
-    await runtime.remove_image(name)
-    assert await runtime.image(name) is None
 
 
 @pytest.mark.parametrize("credentials", [None, Credentials("me", "wrong")], ids=["no-login", "wrong-login"])

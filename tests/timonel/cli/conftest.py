@@ -21,7 +21,7 @@ from master.master import Master, Settings
 from node_agent.credentials import NodeCredentials
 from node_agent.join import join
 from node_agent.network.fake import FakeNetwork
-from node_agent.node import Backend, Node
+from node_agent.node import Node
 from node_agent.node_status import NodeConfig
 from node_agent.runtimes.fake import FakeRuntime, World
 from node_agent.runtimes.fake.script import Behaviour, Command, no_such_command
@@ -113,8 +113,7 @@ async def _start_node(master: Master, name: str, token: str, directory: Path) ->
     )
     runtime = FakeRuntime(world, node=name)
     config = NodeConfig(name=name, state_dir=directory / name, addresses=["127.0.0.1"])
-    backend = Backend(runtime, runtime, runtime, runtime, FakeNetwork())
-    node = Node(config, backend, f"127.0.0.1:{endpoints.node_port}", NodeCredentials(pki))
+    node = Node(config, runtime, FakeNetwork(), f"127.0.0.1:{endpoints.node_port}", NodeCredentials(pki))
     await node.start()
     return node
 
