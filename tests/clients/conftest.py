@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_in_process import cluster, etcd
-
-from master.master import KUBECONFIG, Master, Settings
+from cluster_in_process import cluster, etcd, running
 
 __all__ = ["cluster", "definition", "etcd", "eventually", "kubeconfig"]
 
@@ -55,10 +53,8 @@ DEFINITION: dict[str, Any] = {
 @pytest.fixture
 async def kubeconfig(tmp_path: Path) -> AsyncIterator[Path]:
     """The administrator's way to a running master with all its parts."""
-    master = Master(Settings(tmp_path, address="127.0.0.1", api_port=0, bootstrap_port=0, node_port=0))
-    await master.start()
-    yield tmp_path / KUBECONFIG
-    await master.close()
+    async with running(tmp_path, nodes=()) as made:
+        yield made.kubeconfig
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,8 +49,8 @@ class Cluster:
 
     directory: Path
     etcd: tuple[str, ...]
-    token: str
-    master: Master
+    token: str = field(default_factory=lambda: str(BootstrapToken.new()))
+    master: Master = field(init=False)
     nodes: dict[str, Node] = field(default_factory=dict)
     daemons: dict[str, Daemon] = field(default_factory=dict)
     ports: tuple[int, int, int] = (0, 0, 0)
@@ -155,14 +155,15 @@ class Refusals(logging.Handler):
 
 
 @asynccontextmanager
-async def running(directory: Path, etcd: EtcdServer | None) -> AsyncIterator[Cluster]:
-    """A master with two nodes."""
-    endpoints = (etcd.endpoint,) if etcd else ()
-    made = Cluster(directory, endpoints, str(BootstrapToken.new()), Master(Settings(directory)))
+async def running(
+    directory: Path, etcd: EtcdServer | None = None, nodes: Sequence[str] = ("one", "two")
+) -> AsyncIterator[Cluster]:
+    """A master with its nodes."""
+    made = Cluster(directory, (etcd.endpoint,) if etcd else ())
     with Refusals():
         await made.start_master()
         try:
-            for name in ("one", "two"):
+            for name in nodes:
                 await made.start_node(name)
             yield made
         finally:

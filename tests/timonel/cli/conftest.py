@@ -15,22 +15,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from cluster_in_process import running
 
-from master.bootstrap_tokens import BootstrapToken
-from master.master import Master, Settings
-from node_agent.credentials import NodeCredentials
-from node_agent.join import join
-from node_agent.network.fake import FakeNetwork
-from node_agent.node import Node
-from node_agent.node_status import NodeConfig
-from node_agent.runtimes.fake import FakeRuntime, World
 from node_agent.runtimes.fake.script import Behaviour, Command, no_such_command
-from node_agent.volumes.mounts import unmount_all_under
 from timonel.cli.main import run
 
 T = TypeVar("T")
 NODES = ("n1", "n2")
-DEADLINE = 20.0
+DEADLINE = 30.0
 
 
 @dataclass(frozen=True)
@@ -82,40 +74,14 @@ def background() -> Iterator[Background]:
 def kubeconfig(background: Background) -> Iterator[Path]:
     """A cluster of two nodes, for all tests here; its administrator's kubeconfig."""
     with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder)
-        token = str(BootstrapToken.new())
-        settings = Settings(
-            data_dir=directory / "master",
-            address="127.0.0.1",
-            api_port=0,
-            bootstrap_port=0,
-            node_port=0,
-            join_token=token,
-        )
-        master = Master(settings)
-        background.run(master.start())
-        nodes = [background.run(_start_node(master, name, token, directory)) for name in NODES]
-        yield directory / "master" / "admin.kubeconfig"
-        for node in nodes:
-            background.run(node.close())
-        background.run(master.close())
-        unmount_all_under(directory)
-
-
-async def _start_node(master: Master, name: str, token: str, directory: Path) -> Node:
-    endpoints = master.endpoints
-    pki = directory / name / "pki"
-    bootstrap = f"127.0.0.1:{endpoints.bootstrap_port}"
-    await asyncio.to_thread(join, bootstrap, name, token, endpoints.ca_hash, pki)
-    world = World()
-    world.behaviours["app:1"] = Behaviour(
-        output=[(1, b"first\n"), (1, b"second\n"), (1, b"third\n")], commands=commands
-    )
-    runtime = FakeRuntime(world, node=name)
-    config = NodeConfig(name=name, state_dir=directory / name, addresses=["127.0.0.1"])
-    node = Node(config, runtime, FakeNetwork(), f"127.0.0.1:{endpoints.node_port}", NodeCredentials(pki))
-    await node.start()
-    return node
+        lasting = running(Path(folder), nodes=NODES)
+        cluster = background.run(lasting.__aenter__())
+        for daemon in cluster.daemons.values():
+            daemon.behaviours["app:1"] = Behaviour(
+                output=[(1, b"first\n"), (1, b"second\n"), (1, b"third\n")], commands=commands
+            )
+        yield cluster.kubeconfig
+        background.run(lasting.__aexit__(None, None, None))
 
 
 @pytest.fixture
