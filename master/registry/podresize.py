@@ -6,7 +6,7 @@ import msgspec
 
 from master.registry.objects import Call
 from master.registry.poddefaults import default_pod
-from master.registry.subresources import Part
+from master.registry.subresources import Part, keep_metadata
 from master.registry.validation.podspec import SPEC, validate_spec
 from timonel.api.fields import FieldError, forbidden, invalid
 from timonel.api.podresources import is_sidecar, qos_class
@@ -26,6 +26,7 @@ class Resize(Part[core_v1.Pod]):
         wanted = {name: _resized(getattr(new.spec, name), getattr(old.spec, name)) for name in LISTS}
         new.spec = msgspec.structs.replace(old.spec, **wanted)
         new.status = old.status
+        keep_metadata(new, old)
         default_pod(new.spec)
 
     def validate(self, new: core_v1.Pod, old: core_v1.Pod) -> Iterator[FieldError]:

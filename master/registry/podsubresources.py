@@ -6,7 +6,7 @@ from typing import Any
 from master.registry.base import Verb
 from master.registry.objects import APIObject, Call, Sources
 from master.registry.poddefaults import default_container
-from master.registry.subresources import Action, Actor, Part, Report
+from master.registry.subresources import Action, Actor, Part, Report, keep_metadata
 from master.registry.validation.podspec import validate_spec
 from timonel.api.errors import BadRequest, Conflict, Invalid, ServiceUnavailable
 from timonel.api.fields import FieldError, Path, forbidden, not_supported, required
@@ -104,6 +104,7 @@ class EphemeralContainers(Part[core_v1.Pod]):
         for container in wanted:
             default_container(container)
         new.status = old.status
+        keep_metadata(new, old)
 
     def validate(self, new: core_v1.Pod, old: core_v1.Pod) -> Iterator[FieldError]:
         """What is there stays as it is, and what comes is a container like others."""

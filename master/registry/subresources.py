@@ -40,7 +40,7 @@ class Part(Subresource, Generic[T]):
     verbs = READ_WRITE
 
     def prepare(self, new: T, old: T, call: Call) -> None:
-        """Carry everything over from ``old`` but the part; metadata is cared for."""
+        """Carry everything over from ``old`` but the part; of most kinds' parts, metadata may be written with it."""
         raise NotImplementedError
 
     def validate(self, new: T, old: T) -> Iterator[FieldError]:

@@ -313,8 +313,6 @@ def _prepare(strategy: AnyStrategy, plan: Plan, new: Any, old: Any, call: Call) 
     if plan.part is None:
         strategy.prepare_update(new, old, call)
         return
-    new.metadata.finalizers = old.metadata.finalizers
-    new.metadata.ownerReferences = old.metadata.ownerReferences
     plan.part.prepare(new, old, call)
     if isinstance(plan.part, Status):
         strategy.prepare_status(new, old, call)

@@ -62,6 +62,10 @@ class Deployments(Strategy[apps_v1.Deployment]):
         """Nothing is known yet."""
         obj.status = apps_v1.DeploymentStatus()
 
+    def prepare_status(self, new: apps_v1.Deployment, old: apps_v1.Deployment, call: object) -> None:
+        """Labels stay, of all workloads only here."""
+        new.metadata.labels = old.metadata.labels
+
     def validate(self, obj: apps_v1.Deployment, old: apps_v1.Deployment | None) -> Iterator[FieldError]:
         """A workload whose selector never changes, with a rollout that can move."""
         spec = obj.spec

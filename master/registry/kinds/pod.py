@@ -94,7 +94,8 @@ class Pods(Strategy[core_v1.Pod]):
         new.spec.ephemeralContainers = old.spec.ephemeralContainers
 
     def prepare_status(self, new: core_v1.Pod, old: core_v1.Pod, call: Call) -> None:
-        """The quality of service never changes; a phase that ends the pod is final."""
+        """The quality of service never changes; the owners are whose the pod is, not whose status it tells."""
+        new.metadata.ownerReferences = old.metadata.ownerReferences
         new.status.qosClass = old.status.qosClass
 
     def validate(self, obj: core_v1.Pod, old: core_v1.Pod | None) -> Iterator[FieldError]:
