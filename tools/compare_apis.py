@@ -135,7 +135,7 @@ class Cluster:
             return {"refused": refused}
         except (LookupError, Unreachable) as error:  # Kubernetes hangs up where it meets a fault of its own
             return {"refused": str(error)}
-        obj = msgspec.json.decode(OWN_TEXTS.sub(b"<own>", answer.body))
+        obj = msgspec.json.decode(OWN_TEXTS.sub(b"<own>", answer))
         for field in OWN:
             obj["metadata"].pop(field, None)
         return obj
