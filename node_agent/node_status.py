@@ -149,9 +149,9 @@ def _conditions(
     machine: Machine, runtime: RuntimeState, now: datetime, before: core_v1.NodeStatus | None
 ) -> list[core_v1.NodeCondition]:
     conditions = [
-        _pressure("Memory", machine.memory_free < MEMORY_PRESSURE_BYTES, "sufficient memory available"),
-        _pressure("Disk", machine.disk_free < machine.disk_bytes * DISK_PRESSURE_PART, "no disk pressure"),
-        _pressure("PID", machine.pids > machine.pids_most * PID_PRESSURE_PART, "sufficient PID available"),
+        _pressure("Memory", machine.memory_free < MEMORY_PRESSURE_BYTES),
+        _pressure("Disk", machine.disk_free < machine.disk_bytes * DISK_PRESSURE_PART),
+        _pressure("PID", machine.pids > machine.pids_most * PID_PRESSURE_PART),
         _ready(runtime),
     ]
     known = {c.type: c for c in before.conditions} if before is not None else {}
@@ -177,15 +177,20 @@ def stamped(status: core_v1.NodeStatus, now: datetime) -> core_v1.NodeStatus:
     return sent
 
 
-def _pressure(what: str, pressed: bool, fine: str) -> core_v1.NodeCondition:
-    reason = {"Memory": "SufficientMemory", "Disk": "NoDiskPressure", "PID": "SufficientPID"}[what]
-    bad = {"Memory": "InsufficientMemory", "Disk": "DiskPressure", "PID": "InsufficientPID"}[what]
-    trouble = {"Memory": "insufficient memory available", "Disk": "disk pressure", "PID": "insufficient PID available"}
+_PRESSURES = {
+    ("Memory", True): ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    ("Memory", False): ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("Disk", True): ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+    ("Disk", False): ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PID", True): ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+    ("PID", False): ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+}
+
+
+def _pressure(what: str, pressed: bool) -> core_v1.NodeCondition:
+    reason, message = _PRESSURES[what, pressed]
     return core_v1.NodeCondition(
-        type=f"{what}Pressure",
-        status="True" if pressed else "False",
-        reason=f"KubeletHas{bad if pressed else reason}",
-        message=f"kubelet has {trouble[what] if pressed else fine}",
+        type=f"{what}Pressure", status="True" if pressed else "False", reason=reason, message=message
     )
 
 

@@ -68,14 +68,9 @@ class Daemon:
         Raises Refused; RuntimeUnavailable when there is no answer in time.
         """
         turn = self._slow if seconds > QUICK_SECONDS else self._quick
-        try:
-            async with asyncio.timeout(seconds), turn:
-                answer = await self.send(method, path, query, body=body, seconds=seconds)
+        async with self._answering(seconds), turn:
+            answer = await self.send(method, path, query, body=body, seconds=seconds)
             return json.loads(answer) if answer else None
-        except TimeoutError:
-            raise self.unavailable(f"no answer within {seconds:g} s") from None
-        except ValueError as error:
-            raise self.unavailable(f"its answer is no JSON: {error}") from error
 
     async def with_package(self, use: Callable[["docker.APIClient"], T]) -> T:
         """Run ``use`` with a client of the `docker` package, in a thread: for what is rare, as the package is big.
@@ -165,22 +160,17 @@ class Daemon:
         """As `open`, but the caller owns the answer and closes it; ``upgrade`` asks for a raw connection both ways."""
         if self._closed:
             raise self.unavailable("this client is closed")
-        try:
-            async with asyncio.timeout(seconds):
-                if not self._api_version:
-                    await self._ask_version()
-                target = f"/v{self._api_version}{quote(path, safe='/:@')}"
-                target += f"?{urlencode(query)}" if query else ""
-                reply = await wire.request(self.socket, method, target, body=body, headers=headers, upgrade=upgrade)
-                if reply.status < 400:
-                    return reply
-                refusal = Refused(reply.status, await reply.error())
-                await reply.close()
-                raise refusal
-        except TimeoutError:
-            raise self.unavailable(f"no answer within {seconds:g} s") from None
-        except (OSError, EOFError, asyncio.LimitOverrunError, ValueError, LookupError, TypeError) as error:
-            raise self.unavailable(str(error)) from error
+        async with self._answering(seconds):
+            if not self._api_version:
+                await self._ask_version()
+            target = f"/v{self._api_version}{quote(path, safe='/:@')}"
+            target += f"?{urlencode(query)}" if query else ""
+            reply = await wire.request(self.socket, method, target, body=body, headers=headers, upgrade=upgrade)
+            if reply.status < 400:
+                return reply
+            refusal = Refused(reply.status, await reply.error())
+            await reply.close()
+            raise refusal
 
     async def send(
         self,
@@ -192,14 +182,19 @@ class Daemon:
         seconds: float = QUICK_SECONDS,
     ) -> bytes:
         """A whole answer within ``seconds``, for waits that must not hold a thread. Raises as `ask`."""
+        async with self._answering(seconds), self.open(method, path, query, body=body, seconds=seconds) as reply:
+            return b"".join([chunk async for chunk in reply.chunks()])
+
+    @asynccontextmanager
+    async def _answering(self, seconds: float) -> AsyncIterator[None]:
+        """Give what is done inside so long. Raises RuntimeUnavailable when it takes longer, or the answer is broken."""
         try:
-            async with (
-                asyncio.timeout(seconds),
-                self.open(method, path, query, body=body, seconds=seconds) as reply,
-            ):
-                return b"".join([chunk async for chunk in reply.chunks()])
+            async with asyncio.timeout(seconds):
+                yield
         except TimeoutError:
             raise self.unavailable(f"no answer within {seconds:g} s") from None
+        except (OSError, EOFError, asyncio.LimitOverrunError, ValueError, LookupError, TypeError) as error:
+            raise self.unavailable(str(error)) from error
 
     def unavailable(self, why: str) -> RuntimeUnavailable:
         """The error for a daemon that does not answer."""
@@ -207,13 +202,8 @@ class Daemon:
 
     async def version(self) -> dict[str, Any]:
         """What the daemon is. From now on it is spoken to in its newest API. Raises RuntimeUnavailable."""
-        try:
-            async with asyncio.timeout(QUICK_SECONDS):
-                return await self._ask_version()
-        except TimeoutError:
-            raise self.unavailable(f"no answer within {QUICK_SECONDS:g} s") from None
-        except (OSError, EOFError, ValueError, LookupError, TypeError) as error:
-            raise self.unavailable(str(error)) from error
+        async with self._answering(QUICK_SECONDS):
+            return await self._ask_version()
 
     async def _ask_version(self) -> dict[str, Any]:
         reply = await wire.request(self.socket, "GET", "/version")

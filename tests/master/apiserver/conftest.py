@@ -227,7 +227,7 @@ def running_pod(served: Served) -> Callable[..., Awaitable[core_v1.Pod]]:
         pod = core_v1.Pod(
             metadata=meta_v1.ObjectMeta(name=name, namespace="default"),
             spec=core_v1.PodSpec(
-                nodeName=node or None,
+                nodeName=node,
                 containers=[core_v1.Container(name=each, image="i") for each in containers or ("c",)],
             ),
         )
