@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf import duration_pb2, timestamp_pb2
 
-from master.registry.cel.names import escaped
+from master.registry.cel.names import escaped, is_word
 from master.registry.custom import formats
 from master.registry.custom.schema import Structural
 from timonel.api import time
@@ -38,8 +38,11 @@ def converted(node: Structural, value: Any, *, is_object: bool = False) -> Any:
 
 def _record(node: Structural, value: dict[str, Any], is_object: bool) -> dict[str, Any]:
     record = {
-        escaped(name) or name: converted(inner, value[name]) for name, inner in node.properties.items() if name in value
+        escaped(name) or name: converted(inner, value[name])
+        for name, inner in node.properties.items()
+        if value.get(name) is not None
     }
+    record |= {name: record[f"__{name}__"] for name in node.properties if is_word(name) and f"__{name}__" in record}
     if is_object:
         record |= {name: value[name] for name in _HEAD if name in value}
         metadata = value.get("metadata")
@@ -56,14 +59,24 @@ def _formatted(form: str, text: str) -> Any:
             case "date":
                 return _timestamp(datetime.fromisoformat(text))
             case "duration":
-                message = duration_pb2.Duration()
-                message.FromTimedelta(timedelta(seconds=formats.seconds(text)))
-                return message
+                return native(timedelta(seconds=formats.seconds(text)))
             case "byte":
                 return base64.b64decode(text)
     except (ValueError, binascii.Error):
         return text
     return text
+
+
+def native(value: Any) -> Any:
+    """What a function answers, as the library takes it."""
+    match value:
+        case datetime():
+            return _timestamp(value)
+        case timedelta():
+            message = duration_pb2.Duration()
+            message.FromTimedelta(value)
+            return message
+    return value
 
 
 def _timestamp(moment: datetime) -> timestamp_pb2.Timestamp:

@@ -22,7 +22,7 @@ from google.protobuf import (
     wrappers_pb2,
 )
 
-from master.registry.cel.names import escaped
+from master.registry.cel.names import escaped, is_word
 from master.registry.custom.schema import Structural
 
 _Field = descriptor_pb2.FieldDescriptorProto
@@ -126,8 +126,9 @@ class _Builder:
             kind = self.kind(inner) if shown else None
             if kind is None:
                 continue
-            number = _next(number)
-            self._field(message, shown or "", number, kind)
+            for known in (shown, name) if is_word(name) else (shown,):
+                number = _next(number)
+                self._field(message, known or "", number, kind)
         return _Kind(_Field.TYPE_MESSAGE, f".{_PACKAGE}.{message.name}", cel.Type(f"{_PACKAGE}.{message.name}"))
 
     def _new_message(self) -> descriptor_pb2.DescriptorProto:

@@ -8,26 +8,70 @@ from functools import cache, lru_cache
 from typing import Any
 
 from cel_expr_python import cel
-from cel_expr_python.ext.ext_bindings import ExtBindings
-from cel_expr_python.ext.ext_optional import ExtOptional
-from cel_expr_python.ext.ext_strings import ExtStrings
 
 from master.registry.cel import authorization, effort, library, tree
 from master.registry.cel.declared import Declared
 from master.registry.cel.effort import Scope
-from master.registry.cel.failures import CompileError, EvaluationError, TooExpensive
+from master.registry.cel.failures import TOO_MUCH, CompileError, EvaluationError, TooExpensive
 from master.registry.cel.functions import declarations
 
 _CODE = re.compile(r"^(?:[A-Z_]+: )|(?: \[[A-Z_]+\])$")
 _STRUCT = re.compile(r" not found in struct '[^']*'")
-_NO_KEY = re.compile(r'Key not found in map : "(.*)"')
-_NO_INDEX = re.compile(r"Index error: index=(\d+).*")
-_NO_OVERLOAD = re.compile(r"No matching overloads found : .*")
+_WORDS = tuple(
+    (re.compile(complaint), words)
+    for complaint, words in (
+        (r'Key not found in map : "(.*)"', r"no such key: \1"),
+        (r"Index error: index=(-?\d+).*", r"index out of bounds: \1"),
+        (r"No matching overloads found : .*", "no such overload"),
+        ("divide by zero", "division by zero"),
+        (r"cannot convert string to (\w+)", r"type conversion error from 'string' to '\1'"),
+        ("Type conversion error", "type conversion error"),
+        ("double out of int64 range", "integer overflow"),
+        ("int64 out of uint64 range", "unsigned integer overflow"),
+        (r"Integer value .* out of range .*", "integer overflow"),
+        (r"<string>\.\w+\(.*\): .* is (?:less|greater) than .*", "index out of range"),
+        (r"^(missing \]: .*)", r"Illegal regex: error parsing regexp: \1"),
+        (r"^flatten\(\): ", ""),
+        (r"^invalid regular expression: missing \]: (.*)", r"error parsing regexp: missing closing ]: `\1`"),
+    )
+)
+"""What the library says of expressions without a value, and the words that Kubernetes' users know."""
 _FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)\n \| ", re.DOTALL)
+_FAULT_WORDS = tuple(
+    (re.compile(complaint), words)
+    for complaint, words in (
+        (r"\w+\(\) (?:\w+ )?variable name must be a simple identifier", "argument must be a simple name"),
+        (r"has\(\) argument must be a field selection", "invalid argument to has() macro"),
+        (r"\bnull_type\b", "null"),
+        ("cannot be the range of", "cannot be range of"),
+        (f"'{library.INDEX_OF}'", "'indexOf'"),
+        (f"'{library.LAST_INDEX_OF}'", "'lastIndexOf'"),
+    )
+)
+_MISAPPLIED = re.compile(r"found no matching overload for '(?P<name>\w+)' applied to '\((?P<types>.*)\)'")
 _FOLLOWS = "*error*"
 """In what is said of an expression because of a fault that was told before."""
 _UNKNOWN = re.compile(r"undeclared reference to '(\w+)(\.\w+)((?:\.\w+)*)' \(in container ''\)")
 _BUDGET = "Iteration budget exceeded"
+_STANDARD = """
+stdlib:
+  exclude_functions: [{name: string}, {name: _<_}, {name: _<=_}, {name: _>_}, {name: _>=_}]
+extensions:
+- {name: optional}
+- {name: strings, version: 2}
+- {name: lists}
+- {name: sets}
+"""
+"""The language, but for functions that Kubernetes has more forms of (`library.standard`)."""
+_MACROS = "- {name: two-var-comprehensions}\n"
+"""For checking only: where expressions run, `library` has what the loops call."""
+_BINDINGS = "- {name: bindings}\n"
+_OTHER_NAMES = (
+    ("'exists_one'", re.compile(r"\bexists_one\((?=\s*\w+\s*,\s*\w+\s*,)"), "existsOne ("),
+    ("'indexOf' applied to '(list(", re.compile(r"\bindexOf\b"), library.INDEX_OF),
+    ("'lastIndexOf' applied to '(list(", re.compile(r"\blastIndexOf\b"), library.LAST_INDEX_OF),
+)
+"""Forms of functions that have other names in the library: the complaint that tells, the name, and the other name."""
 KEPT = 256
 """How many sets of variables are kept ready for running."""
 
@@ -43,10 +87,10 @@ _OPTIONAL = "cel.bind({name}, has_{name}_ ? optional.of({name}_) : optional.none
 class Program:
     """A compiled expression; may be run any number of times."""
 
-    def __init__(self, text: str, expression: cel.Expression, checked: cel.Expression) -> None:
+    def __init__(self, text: str, checked: cel.Expression, running: cel.Env) -> None:
         self.text = text
-        self._expression = expression
         self._checked = checked
+        self._expression = running.deserialize(library.runnable(text, checked.serialize()))
         result = checked.return_type()
         self.is_bool = result in (cel.Type.BOOL, cel.Type.DYN)
         self.is_string = result in (cel.Type.STRING, cel.Type.DYN)
@@ -71,7 +115,7 @@ class Program:
         """
         try:
             value = self._expression.eval(data=variables)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError, MemoryError) as error:
             raise _evaluation_error(str(error)) from None
         if value.type() == cel.Type.ERROR:
             raise _evaluation_error(str(value.value()))
@@ -92,8 +136,8 @@ class Environment:
         pool = next((declared.pool for declared in types.values() if declared and declared.pool), None)
         if optional:
             variables[f"has_{optional}_"] = cel.Type.BOOL
-        extensions = _extensions()
-        self._typed = cel.NewEnv(pool, variables=variables, functions=_functions(typed=True), extensions=extensions)
+        config = _config(_STANDARD + _MACROS + (_BINDINGS if optional else "") + library.OPTIONALS)
+        self._typed = cel.NewEnv(pool, config, variables=variables, functions=_functions(typed=True))
         self._running = _running(tuple(variables))
 
     def compile(
@@ -111,9 +155,11 @@ class Environment:
         prefix = _OPTIONAL.format(name=self._optional) if self._optional else ""
         text = f"{prefix}{expression})" if prefix else expression
         try:
-            checked = self._typed.compile(text)
-            return Program(written or expression, self._running.compile(text), checked)
+            return Program(written or expression, self._typed.compile(text), self._running)
         except RuntimeError as error:
+            renamed = _renamed(expression, str(error))
+            if renamed != expression:
+                return self.compile(renamed, written=written or expression, place=place)
             why = _complaint(str(error), written or expression, lambda column: place(max(1, column - len(prefix))))
             raise CompileError(why) from None
 
@@ -134,22 +180,29 @@ class Environment:
 
 @cache
 def _functions(*, typed: bool) -> list[cel.FunctionDecl]:
-    return declarations([*library.functions(), *authorization.functions()], typed=typed)
+    every = [*library.standard(typed=typed), *library.functions(), *authorization.functions()]
+    return declarations(every, typed=typed)
 
 
 @cache
-def _extensions() -> list[cel.CelExtensionBase]:
-    return [ExtOptional(), ExtStrings(), ExtBindings()]
+def _config(text: str) -> cel.EnvConfig:
+    return cel.NewEnvConfigFromYaml(text)
 
 
 @lru_cache(maxsize=KEPT)
 def _running(variables: tuple[str, ...]) -> cel.Env:
     """Where expressions run, their types known to fit: values come as they are."""
     return cel.NewEnv(
-        variables=dict.fromkeys(variables, cel.Type.DYN),
-        functions=_functions(typed=False),
-        extensions=_extensions(),
+        config=_config(_STANDARD), variables=dict.fromkeys(variables, cel.Type.DYN), functions=_functions(typed=False)
     )
+
+
+def _renamed(expression: str, complaint: str) -> str:
+    """The expression with the library's names where it complains of Kubernetes'; all names are as long as before."""
+    for told, name, other in _OTHER_NAMES:
+        if told in complaint:
+            expression = name.sub(other, expression)
+    return expression
 
 
 def _complaint(message: str, expression: str, place: Callable[[int], int]) -> str:
@@ -159,17 +212,39 @@ def _complaint(message: str, expression: str, place: Callable[[int], int]) -> st
         place: where in the author's line a column of the compiled text's line is.
     """
     lines, told = expression.split("\n"), []
-    for line, column, why in _FAULT.findall(_CODE.sub("", message).replace("\\u003F", "?")):
+    faults = _FAULT.findall(_CODE.sub("", message).replace("\\u003F", "?"))
+    for line, column, why in sorted(faults, key=lambda fault: (int(fault[0]), int(fault[1]))):
         if _FOLLOWS in why:
             continue
         at = place(int(column))
-        why = _STRUCT.sub("", why)
+        why = _told(_STRUCT.sub("", why), lines[min(int(line), len(lines)) - 1], at)
         unknown = _UNKNOWN.fullmatch(why)
         if unknown:
             at, why = _root_unknown(at, *unknown.groups())
         text = lines[min(int(line), len(lines)) - 1]
         told.append(f"ERROR: <input>:{line}:{at}: {why}\n | {text}\n | {'.' * (at - 1)}^")
     return "\n".join(told) or message
+
+
+def _told(why: str, line: str, at: int) -> str:
+    """A fault in Kubernetes' words; a function that is called on a value is told with that value's type before it."""
+    for complaint, words in _FAULT_WORDS:
+        why = complaint.sub(words, why)
+    call = _MISAPPLIED.fullmatch(why)
+    if call is None or not line[: at - 1].endswith(f".{call['name']}"):
+        return why
+    target, rest = _first_of(call["types"])
+    return f"found no matching overload for '{call['name']}' applied to '{target}.({rest})'"
+
+
+def _first_of(types: str) -> tuple[str, str]:
+    """The first of types, which are set apart by commas, and the others."""
+    depth = 0
+    for index, letter in enumerate(types):
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and not depth:
+            return types[:index], types[index + 2 :]
+    return types, ""
 
 
 def _root_unknown(at: int, root: str, step: str, rest: str) -> tuple[int, str]:
@@ -182,10 +257,9 @@ def _root_unknown(at: int, root: str, step: str, rest: str) -> tuple[int, str]:
 
 def _evaluation_error(text: str) -> EvaluationError:
     """In the words that Kubernetes' users know."""
-    if _BUDGET in text:
-        return TooExpensive("call cost exceeds limit")
+    if _BUDGET in text or TOO_MUCH in text:
+        return TooExpensive(TOO_MUCH)
     text = _CODE.sub("", text)
-    text = _NO_KEY.sub(r"no such key: \1", text)
-    text = _NO_INDEX.sub(r"index out of bounds: \1", text)
-    text = _NO_OVERLOAD.sub("no such overload", text)
-    return EvaluationError(text.replace("divide by zero", "division by zero"))
+    for complaint, words in _WORDS:
+        text = complaint.sub(words, text)
+    return EvaluationError(text)

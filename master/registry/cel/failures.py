@@ -11,3 +11,6 @@ class EvaluationError(Exception):
 
 class TooExpensive(EvaluationError):
     """The expression takes more steps than one may."""
+
+
+TOO_MUCH = "call cost exceeds limit"

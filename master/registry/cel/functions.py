@@ -18,6 +18,7 @@ OPAQUE = {
     "IP": "net.IP",
     "CIDR": "net.CIDR",
     "Semver": "kubernetes.Semver",
+    "Format": "kubernetes.NamedFormat",
     "Authorizer": "kubernetes.authorization.Authorizer",
     "PathCheck": "kubernetes.authorization.PathCheck",
     "GroupCheck": "kubernetes.authorization.GroupCheck",
@@ -33,7 +34,10 @@ _SCALARS = {
     "int": cel.Type.INT,
     "string": cel.Type.STRING,
     "timestamp": cel.Type.TIMESTAMP,
+    "null": cel.Type.NULL,
+    "uint": cel.Type.UINT,
 }
+SCALARS = ("int", "uint", "double", "bool", "string", "bytes", "timestamp", "duration")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,37 @@ def declarations(functions: Iterable[Function], *, typed: bool) -> list[cel.Func
 
 def type_of(name: str, typed: bool = True) -> cel.Type:
     """The type of this name."""
+    if name.startswith("map("):
+        return cel.Type.Map(cel.Type.STRING, type_of(name[4:-1], typed)) if typed else _MAP
     if name.startswith("list("):
         return cel.Type.List(type_of(name[5:-1], typed) if typed else cel.Type.DYN)
     if name in OPAQUE:
-        return cel.Type.AbstractType(OPAQUE[name]) if typed else cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
+        return cel.Type.AbstractType(OPAQUE[name]) if typed else _MAP
+    if name == "map":
+        return _MAP
     return _SCALARS[name]
+
+
+_MAP = cel.Type.Map(cel.Type.DYN, cel.Type.DYN)
 
 
 def _sort(name: str) -> str:
     return "list" if name.startswith("list(") else "map" if name in OPAQUE else name
+
+
+def is_readable(read: Callable[[Any], object]) -> Callable[[Any], bool]:
+    """Whether ``read`` makes something of a value."""
+
+    def run(value: Any) -> bool:
+        try:
+            read(value)
+        except ValueError:
+            return False
+        return True
+
+    return run
+
+
+def compared(one: Any, other: Any) -> int:
+    """Which comes first, as ``compareTo`` says it."""
+    return int(one > other) - int(one < other)

@@ -12,8 +12,14 @@ _WORDS = (
     "|while"
 )
 _RESERVED = frozenset(_WORDS.split("|"))
+_VALUES = ("true", "false", "null", "in")
 _ACCESSIBLE = re.compile(r"[a-zA-Z_./-][a-zA-Z0-9_./-]*")
 _ESCAPES = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
+
+
+def is_word(name: str) -> bool:
+    """Whether a field is also known by its own name, though it is a word of the language."""
+    return name in _RESERVED and name not in _VALUES
 
 
 def escaped(name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -57,6 +58,37 @@ def of_parsed(serialized: bytes) -> tuple[Any, dict[int, int]]:
     """The root of an expression that was only parsed, and where in its text the nodes are, by their ids."""
     parsed = _message("Parsed", serialized)
     return parsed.expr, {position.key: position.value for position in parsed.source_info.positions}
+
+
+def edited(serialized: bytes, *, renamed: Mapping[str, str], wrapped: Mapping[str, str]) -> bytes:
+    """A checked expression with other functions: in their place, or (``wrapped``) called with what they answer."""
+    packed = any_pb2.Any.FromString(serialized)
+    checked = _types()["Checked"].FromString(packed.value)
+    every = list(expressions(checked.expr))
+    free = max(each.id for each in every)
+    for each in every:
+        function = each.call_expr.function
+        if function in renamed:
+            each.call_expr.function = renamed[function]
+        elif function in wrapped:
+            inner = type(each)()
+            inner.CopyFrom(each)
+            each.Clear()
+            each.id = free = free + 1
+            each.call_expr.function = wrapped[function]
+            each.call_expr.args.append(inner)
+    packed.value = checked.SerializeToString()
+    return bytes(packed.SerializeToString())
+
+
+def expressions(message: Any) -> Iterator[Any]:
+    """All expressions in a syntax tree, those inside before those around them."""
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for item in value if field.is_repeated else [value]:
+                yield from expressions(item)
+    if message.DESCRIPTOR.name == "Expr":
+        yield message
 
 
 def _message(kind: str, serialized: bytes) -> Any:

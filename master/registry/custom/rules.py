@@ -29,6 +29,17 @@ BUDGET = 1.0
 
 REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
 
+_PARTS = {
+    "rule": "",
+    "message": "",
+    "messageExpression": "",
+    "reason": None,
+    "fieldPath": "",
+    "optionalOldSelf": None,
+}
+"""What a rule has, in order, and what stands for a part that it has not."""
+_NO_OVERLOAD = "no such overload"
+
 _OLD = re.compile(r"\boldSelf\b")
 _STEP = re.compile(r"\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]")
 
@@ -131,10 +142,10 @@ def rule_faults(
         try:
             program = _environment(raw, types).compile(raw["rule"])
             if not program.is_bool:
-                yield invalid(at.child("rule"), raw, "must evaluate to a bool")
+                yield invalid(at.child("rule"), _shown(raw), "cel expression must evaluate to a bool")
             yield from _cost_faults(times * max(1, program.rounds({"self": node, "oldSelf": node})), at.child("rule"))
         except CompileError as error:
-            yield invalid(at.child("rule"), raw, f"compilation failed: {error}")
+            yield invalid(at.child("rule"), _shown(raw), f"compilation failed: {error}")
         yield from _message_faults(raw, types, at)
         if looks_back and uncorrelated is not None:
             why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {uncorrelated}"
@@ -143,6 +154,11 @@ def rule_faults(
             yield invalid(
                 at.child("optionalOldSelf"), raw["optionalOldSelf"], "may not be set if oldSelf is not used in rule"
             )
+
+
+def _shown(raw: Document) -> Document:
+    """A rule as messages show it."""
+    return {name[:1].upper() + name[1:]: raw.get(name, absent) for name, absent in _PARTS.items()}
 
 
 def _cost_faults(rounds: int, at: Path) -> Iterator[FieldError]:
@@ -162,9 +178,9 @@ def _message_faults(raw: Document, types: Declared, at: Path) -> Iterator[FieldE
         return
     try:
         if not _environment(raw, types).compile(text).is_string:
-            yield invalid(at.child("messageExpression"), raw, "messageExpression must evaluate to a string")
+            yield invalid(at.child("messageExpression"), _shown(raw), "messageExpression must evaluate to a string")
     except CompileError as error:
-        yield invalid(at.child("messageExpression"), raw, f"messageExpression compilation failed: {error}")
+        yield invalid(at.child("messageExpression"), _shown(raw), f"messageExpression compilation failed: {error}")
 
 
 def _compiled(raw: Document, types: Declared) -> Rule:
@@ -204,7 +220,10 @@ def _asked(rule: Rule, node: Structural, variables: Document, path: Path, value:
         why = f"no further validation rules will be run due to call cost exceeds limit for rule: {rule.text}"
         return invalid(path, kind, why)
     except EvaluationError as error:
-        return invalid(path or Path("<nil>"), kind, f"{error} evaluating rule: {rule.message.strip() or rule.text}")
+        what = f"{error} evaluating"
+        if str(error).startswith(_NO_OVERLOAD):
+            what = f"'{error}': call arguments did not match a supported operator, function or macro signature for"
+        return invalid(path or Path("<nil>"), kind, f"{what} rule: {rule.message.strip() or rule.text}")
     if holds is True:
         return None
     return _refusal(rule, Path(path + rule.field_path).lstrip("."), value, _complaint(rule, given))

@@ -79,7 +79,6 @@ TRUE = [
     "has(self.spec.ratio) && !has(oldSelf.metadata.generateName)",
     "self.spec.?replicas.orValue(0) == 3",
     "self == oldSelf",
-    "cel.bind(n, self.spec.replicas, n * n == 9)",
     "quantity('1Gi') == quantity('1024Mi') && quantity('1500m').isGreaterThan(quantity('1'))",
     "quantity('1').add(quantity('500m')).compareTo(quantity('1.5')) == 0 && quantity('2k').asInteger() == 2000",
     "isQuantity('1Gi') && !isQuantity('big')",

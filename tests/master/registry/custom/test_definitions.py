@@ -144,7 +144,8 @@ KEYWORDS = [
     ),
     (
         field(type="integer", x_kubernetes_validations=[{"rule": "self.y"}]),
-        f'{X}.x-kubernetes-validations[0].rule: Invalid value: {{"rule":"self.y"}}: compilation failed: ERROR',
+        f'{X}.x-kubernetes-validations[0].rule: Invalid value: {{"Rule":"self.y","Message":"","MessageExpression":"",'
+        '"Reason":null,"FieldPath":"","OptionalOldSelf":null}: compilation failed: ERROR',
     ),
     (
         field(type="array", items={"type": "integer", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}),
