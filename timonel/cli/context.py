@@ -138,6 +138,11 @@ async def _with_session(
         await function(Session(client, settings.namespace or access.namespace, settings), **arguments)
 
 
+def tell_none(what: str, namespace: str) -> None:
+    """Tell on stderr that there is nothing, in the words of kubectl."""
+    click.echo(f"No {what} found{f' in {namespace} namespace.' if namespace else ''}", err=True)
+
+
 def warn(text: str) -> None:
     """Tell a warning on stderr."""
     click.echo(f"{click.style('Warning:', fg='yellow')} {text}", err=True)

@@ -37,11 +37,6 @@ def problems(manifest: Manifest) -> list[str]:
     return found
 
 
-def located(manifest: Manifest, field: str, message: str) -> str:
-    """A fault that the server found, with its place."""
-    return f"{manifest.where(field)}: {field}: {message}" if field else f"{manifest.where()}: {message}"
-
-
 def near_field(cls: type[Struct], path: str) -> str:
     """The field's name that is nearest to the wrong one at the end of a path; empty when none is near."""
     schema = schema_of(cls)

@@ -44,5 +44,13 @@ async def states(kind: Kind[dict[str, Any]], namespace: str, name: str) -> Async
             yield next(iter(objects.values()), None)
 
 
+async def until_gone(kind: Kind[dict[str, Any]], namespace: str, name: str, uid: str) -> None:
+    """Return once the object with that uid is not there; a new one of its name is another."""
+    async with aclosing(states(kind, namespace, name)) as seen:
+        async for obj in seen:
+            if obj is None or (uid and obj["metadata"].get("uid") != uid):
+                return
+
+
 def _key(obj: dict[str, Any]) -> tuple[str, str]:
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]

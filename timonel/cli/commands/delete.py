@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from typing import Any
 
 import click
@@ -15,7 +14,7 @@ from timonel.cli.errors import CliError, raise_all
 from timonel.cli.output.results import DRY
 from timonel.cli.picking import picked
 from timonel.cli.targets import Ref
-from timonel.cli.watching import states
+from timonel.cli.watching import until_gone
 
 PROPAGATION = {"background": "Background", "foreground": "Foreground", "orphan": "Orphan"}
 
@@ -23,9 +22,7 @@ PROPAGATION = {"background": "Background", "foreground": "Foreground", "orphan":
 @click.command(cls=ApiCommand)
 @click.argument("what", nargs=-1, shell_complete=completion.targets)
 @options.pick
-@click.option(
-    "--grace-period", type=int, default=-1, metavar="SECONDS", help="How long pods get to end; -1: their own."
-)
+@options.grace_period
 @click.option("--now", is_flag=True, help="As --grace-period=1.")
 @click.option("--force", is_flag=True, help="Forget the object at once, whatever still runs.")
 @click.option(
@@ -107,13 +104,4 @@ async def _delete(session: Session, each: Ref, grace: int | None, chosen: dict[s
 async def _wait_gone(session: Session, deleted: list[tuple[Ref, str]]) -> None:
     async with asyncio.TaskGroup() as group:
         for each, uid in deleted:
-            group.create_task(_until_gone(session, each, uid))
-
-
-async def _until_gone(session: Session, each: Ref, uid: str) -> None:
-    """Return once the object with that uid is not there; a new one of its name is another."""
-    seen = states(session.client.kind(each.resource), each.namespace, each.name)
-    async with aclosing(seen):
-        async for obj in seen:
-            if obj is None or (uid and obj["metadata"].get("uid") != uid):
-                return
+            group.create_task(until_gone(session.client.kind(each.resource), each.namespace, each.name, uid))

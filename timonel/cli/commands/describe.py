@@ -11,7 +11,7 @@ import click
 from timonel.api import codec
 from timonel.api.types import apps_v1, core_v1, discovery_v1
 from timonel.cli import completion, options, targets
-from timonel.cli.context import ApiCommand, Session, connected
+from timonel.cli.context import ApiCommand, Session, connected, tell_none
 from timonel.cli.describe import generic, page, workloads
 from timonel.cli.describe.node import node
 from timonel.cli.describe.page import Page
@@ -40,7 +40,7 @@ async def command(session: Session, what: tuple[str, ...], **chosen: Any) -> Non
     namespace = "" if chosen["all_namespaces"] else session.namespace
     refs = await picked(session, what, chosen, bare_means_all=True)
     if not refs:
-        click.echo(f"No resources found{f' in {namespace} namespace.' if namespace else ''}", err=True)
+        tell_none("resources", namespace)
     texts = [await _description(session, ref, show_events=chosen["show_events"]) for ref in refs]
     click.echo("\n\n\n".join(texts), nl=bool(texts))
 

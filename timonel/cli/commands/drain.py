@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from timonel.api.types.meta_v1 import DeleteOptions, ObjectMeta
 from timonel.cli import completion, nodes, options
 from timonel.cli.context import ApiCommand, Session, connected, deadline, warn
 from timonel.cli.errors import CliError
-from timonel.cli.watching import states
+from timonel.cli.watching import until_gone
 
 RETRY_SECONDS = 5.0
 """How long an eviction waits that a disruption budget has put off, as kubectl does."""
@@ -47,9 +46,7 @@ class Plan:
 @click.option("--ignore-daemonsets", is_flag=True, help="Leave DaemonSets' pods where they are.")
 @click.option("--delete-emptydir-data", is_flag=True, help="Go on though data in emptyDir volumes is lost.")
 @click.option("--force", is_flag=True, help="Evict pods too that nothing will make anew.")
-@click.option(
-    "--grace-period", type=int, default=-1, metavar="SECONDS", help="How long pods get to end; -1: their own."
-)
+@options.grace_period
 @options.timeout("0s", "How long to wait for the pods to end; 0: for ever.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @connected
@@ -124,9 +121,5 @@ async def _evict(session: Session, pod: core_v1.Pod, grace: int) -> None:
         except TooManyRequests as error:
             click.echo(f"pod {namespace}/{name} is not evicted yet: {error.message}", err=True)
             await asyncio.sleep(RETRY_SECONDS)
-    gone = states(kind, namespace, name)
-    async with aclosing(gone):
-        async for obj in gone:
-            if obj is None or obj["metadata"].get("uid") != pod.metadata.uid:
-                click.echo(f"pod/{name} evicted")
-                return
+    await until_gone(kind, namespace, name, pod.metadata.uid or "")
+    click.echo(f"pod/{name} evicted")

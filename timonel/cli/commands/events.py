@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from timonel.cli import options, targets
-from timonel.cli.context import ApiCommand, Session, connected
+from timonel.cli.context import ApiCommand, Session, connected, tell_none
 from timonel.cli.errors import CliError
 from timonel.cli.eventlines import Happening, happening, in_order
 from timonel.cli.output.table import Aligner
@@ -38,8 +38,7 @@ async def command(session: Session, subject: str, types: str, **chosen: Any) -> 
     listing = await kind.list(namespace, fields=fields)
     shown = [each for each in in_order(listing.items) if _fits(each, wanted)]
     if not shown and not chosen["watch"]:
-        where = f" in {namespace} namespace." if namespace else ""
-        click.echo(f"No events found{where}", err=True)
+        tell_none("events", namespace)
         return
     aligner = Aligner()
     rows = [_row(each, namespaced=everywhere) for each in shown]

@@ -13,7 +13,7 @@ import click
 from timonel.api import jsonpath
 from timonel.api.errors import NotFound
 from timonel.cli import completion, options, targets
-from timonel.cli.context import ApiCommand, Session, connected
+from timonel.cli.context import ApiCommand, Session, connected, tell_none
 from timonel.cli.errors import CliError, raise_all
 from timonel.cli.output import forms, objects, table
 from timonel.cli.output.order import natural
@@ -127,8 +127,7 @@ async def _show_tables(session: Session, goals: list[Target], wanted: Wanted, *,
         click.echo(table.align([*head, *rows]))
     if not printed and not missing and not wanted.ignore_not_found:
         namespaced = any(goal.resource.namespaced for goal in goals)
-        where = f" in {wanted.namespace} namespace." if namespaced and wanted.namespace else ""
-        click.echo(f"No resources found{where}", err=True)
+        tell_none("resources", wanted.namespace if namespaced else "")
     raise_all(missing)
 
 

@@ -7,6 +7,7 @@ import json
 import click
 
 from timonel.cli.local.layout import DEFAULT_NAME, Layout
+from timonel.cli.output.table import align
 
 
 @click.command()
@@ -17,24 +18,17 @@ def command(name: str, output: str) -> None:
     from timonel.cli.local import processes
 
     layout = Layout.of(name)
-    rows = [
-        {
-            "name": process.name,
-            "role": process.role,
-            "node": process.node,
-            "pid": process.pid,
-            "running": process.alive,
-            "log": str(layout.processes / f"{process.name}.log"),
-        }
-        for process in processes.recorded(layout.processes)
+    found = [
+        (process, str(layout.processes / f"{process.name}.log")) for process in processes.recorded(layout.processes)
     ]
     if output == "json":
-        click.echo(json.dumps({"cluster": name, "processes": rows}, indent=2))
-        return
-    if not rows:
+        told = [
+            {"name": p.name, "role": p.role, "node": p.node, "pid": p.pid, "running": p.alive, "log": log}
+            for p, log in found
+        ]
+        click.echo(json.dumps({"cluster": name, "processes": told}, indent=2))
+    elif found:
+        rows = [[p.name, p.role, str(p.pid), "running" if p.alive else "ended", log] for p, log in found]
+        click.echo(align([["NAME", "ROLE", "PID", "STATE", "LOG"], *rows]))
+    else:
         click.echo(f"there is no cluster {name}; 'timonel up' starts one")
-        return
-    click.echo(f"{'NAME':<12}{'ROLE':<9}{'PID':<9}{'STATE':<10}LOG")
-    for row in rows:
-        state = "running" if row["running"] else "ended"
-        click.echo(f"{row['name']:<12}{row['role']:<9}{row['pid']:<9}{state:<10}{row['log']}")

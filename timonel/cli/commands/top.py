@@ -10,7 +10,7 @@ import click
 from timonel.api.errors import NotFound
 from timonel.api.quantity import Quantity
 from timonel.cli import completion, options
-from timonel.cli.context import ApiCommand, Session, connected
+from timonel.cli.context import ApiCommand, Session, connected, tell_none
 from timonel.cli.errors import CliError
 from timonel.cli.output.table import align
 from timonel.discovery import UnknownResource
@@ -70,8 +70,7 @@ async def pod(session: Session, names: tuple[str, ...], **chosen: Any) -> None:
     namespace = "" if everywhere else session.namespace
     metrics = await _metrics(session, "pods.metrics.k8s.io", namespace, names, chosen["selector"])
     if not metrics:
-        where = f" in {namespace} namespace." if namespace else ""
-        click.echo(f"No resources found{where}", err=True)
+        tell_none("resources", namespace)
         return
     rows = []
     for item in _ordered(metrics, chosen["sort_by"]):

@@ -93,14 +93,12 @@ def wait_for_master(layout: Layout) -> None:
         ProcessFailed: it has ended; the text has the end of its log.
         CliError: it takes too long.
     """
-    master = running_processes(layout).get("master")
-    ended = next((p for p in processes.recorded(layout.processes) if p.name == "master"), None)
-    watched = master or ended
-    if watched is None:
+    master = next((process for process in processes.recorded(layout.processes) if process.name == "master"), None)
+    if master is None:
         raise CliError(f"the cluster {layout.name} has no master: 'timonel up' starts one")
 
     def serves() -> bool:
-        processes.check(watched, layout.processes)
+        processes.check(master, layout.processes)
         return (layout.master / "endpoints.json").exists()
 
     _wait(serves, f"the master does not serve after {START_SECONDS:.0f} s; see {layout.processes / 'master.log'}")
@@ -133,10 +131,8 @@ async def watched(layout: Layout) -> AsyncIterator[None]:
 def stop(layout: Layout) -> list[Process]:
     """Stop the cluster's processes, nodes first; those that ran."""
     running = list(running_processes(layout).values())
-    nodes = [process for process in running if process.role == "node"]
-    processes.stop(nodes)
-    processes.stop([process for process in running if process.role == "master"])
-    processes.stop([process for process in running if process.role == "etcd"])
+    for role in ("node", "master", "etcd"):
+        processes.stop([process for process in running if process.role == role])
     return running
 
 

@@ -36,9 +36,7 @@ class Process:
         return _start_ticks(self.pid) == self.started
 
 
-def start(
-    name: str, role: str, node: str, command: Sequence[str], directory: Path, env: Mapping[str, str] | None = None
-) -> Process:
+def start(name: str, role: str, node: str, command: Sequence[str], directory: Path) -> Process:
     """Start a process in a session of its own, its output going to `<directory>/<name>.log`, and record it."""
     directory.mkdir(parents=True, exist_ok=True)
     with _log(directory, name).open("ab") as log:
@@ -48,7 +46,6 @@ def start(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, **(env or {})},
         )
     return _record(name, role, node, child.pid, directory)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from contextlib import aclosing
 
 from timonel.api.types import core_v1
 from timonel.cli.errors import CliError
@@ -12,6 +12,7 @@ from timonel.cli.local.steps import Steps
 from timonel.client import Client
 
 NODES_SECONDS = 60.0
+READY = "Ready"
 
 
 async def nodes_ready(client: Client, names: Sequence[str], steps: Steps) -> None:
@@ -21,28 +22,20 @@ async def nodes_ready(client: Client, names: Sequence[str], steps: Steps) -> Non
         CliError: some are not after a minute; the text has what their conditions say.
     """
     states: dict[str, str] = {}
-
-    def see(node: core_v1.Node) -> bool:
-        name = node.metadata.name or ""
-        ready = next((c for c in node.status.conditions if c.type == "Ready"), None)
-        states[name] = (
-            "Ready" if ready and ready.status == "True" else (ready.message if ready else None) or "not ready yet"
-        )
-        return all(states.get(wanted) == "Ready" for wanted in names)
-
-    if not await _watch(client, core_v1.Node, "", see, NODES_SECONDS):
-        lines = [f"  {name}: {states.get(name, 'has not joined')}" for name in names if states.get(name) != "Ready"]
-        raise CliError("some nodes are not ready after a minute:\n" + "\n".join(lines))
+    try:
+        async with asyncio.timeout(NODES_SECONDS), aclosing(client.kind(core_v1.Node).watch()) as changes:
+            async for change in changes:
+                states[change.object.metadata.name or ""] = _state(change.object)
+                if all(states.get(name) == READY for name in names):
+                    break
+    except TimeoutError:
+        lines = [f"  {name}: {states.get(name, 'has not joined')}" for name in names if states.get(name) != READY]
+        raise CliError("some nodes are not ready after a minute:\n" + "\n".join(lines)) from None
     steps.done("nodes", f"{len(names)} ready: {', '.join(names)}")
 
 
-async def _watch(client: Client, kind: type[Any], namespace: str, see: Callable[[Any], bool], seconds: float) -> bool:
-    """Look at every object of a kind, and at each change, until `see` is satisfied; False when time is up."""
-    try:
-        async with asyncio.timeout(seconds):
-            async for event in client.kind(kind).watch(namespace):
-                if event.object is not None and see(event.object):
-                    return True
-    except TimeoutError:
-        pass
-    return False
+def _state(node: core_v1.Node) -> str:
+    ready = next((condition for condition in node.status.conditions if condition.type == READY), None)
+    if ready is not None and ready.status == "True":
+        return READY
+    return (ready.message if ready is not None else "") or "not ready yet"

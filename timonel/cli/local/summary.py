@@ -7,35 +7,29 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.table import Table
+import click
 
 from timonel.api.types import core_v1
 from timonel.cli.local.layout import DEFAULT_NAME, Layout
+from timonel.cli.output.table import align
 from timonel.client import Client
 
 
 async def show(client: Client, layout: Layout) -> None:
     """Print the pods by node, and commands to try."""
     pods = [pod for pod in (await client.kind(core_v1.Pod).list("")).items if pod.spec.nodeName]
-    console = Console()
     if pods:
-        console.print()
-        console.print(_table(pods))
-    console.print("\nTry next:")
+        click.echo(f"\n{_table(pods)}")
+    click.echo("\nTry next:")
     tries = _tries(pods, layout)
     width = max(len(text) for text, _ in tries)
     for text, why in tries:
-        console.print(f"  {text:<{width}}  [dim]# {why}[/dim]", highlight=False, soft_wrap=True)
+        click.echo(f"  {text:<{width}}  {click.style(f'# {why}', dim=True)}")
 
 
-def _table(pods: Sequence[core_v1.Pod]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in ("NODE", "POD", "STATUS", "ADDRESS"):
-        table.add_column(column)
-    for pod in sorted(pods, key=lambda pod: (pod.spec.nodeName or "", pod.metadata.name or "")):
-        table.add_row(pod.spec.nodeName, pod.metadata.name, pod.status.phase, pod.status.podIP)
-    return table
+def _table(pods: Sequence[core_v1.Pod]) -> str:
+    rows = [[pod.spec.nodeName, pod.metadata.name, pod.status.phase, pod.status.podIP] for pod in pods]
+    return align([["NODE", "POD", "STATUS", "ADDRESS"], *sorted([cell or "" for cell in row] for row in rows)])
 
 
 def _tries(pods: Sequence[core_v1.Pod], layout: Layout) -> list[tuple[str, str]]:
