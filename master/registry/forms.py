@@ -70,10 +70,7 @@ class Forms:
             return await self._create(call, body, options)
         if not isinstance(sub, Action) or sub.struct is None:
             raise NoSuchMethod
-        wanted = bodies.decode(body, sub.struct, call, options)
-        await self._admit(call, wanted)
-        done = await sub.run(self, call, wanted)
-        return Result(codec.encode(done), created=True, warnings=tuple(call.warnings))
+        return await self._act(call, sub, bodies.decode(body, sub.struct, call, options))
 
     async def _create(self, call: Call, body: Body, options: WriteOptions) -> Result:
         struct = _struct(call, None)
@@ -85,7 +82,15 @@ class Forms:
         wanted = bodies.decode(body, struct, call, options)
         metadata.match_request(wanted, call)
         call.name = wanted.metadata.name or ""
-        await self._admit(call, wanted)
+        return await self._act(call, action, wanted)
+
+    async def _act(self, call: Call, action: Action[Any], wanted: Any) -> Result:
+        """Have what is sent to an action changed and judged, and do it; what it then does is not judged again."""
+        metadata.match_namespace(wanted, call)
+        action.prepare(call, wanted)
+        attributes = Attributes(call, wanted, None, self._core, self._core.authorizer)
+        await self._core.admission.mutate(attributes)
+        await self._core.admission.validate(attributes)
         done = await action.run(self, call, wanted)
         return Result(codec.encode(done), created=True, warnings=tuple(call.warnings))
 
@@ -197,12 +202,6 @@ class Forms:
         return self._core.authorizer
 
     # Helpers
-
-    async def _admit(self, call: Call, sent: Any) -> None:
-        """Have what is sent to an action changed and judged; what the action then does is not judged again."""
-        attributes = Attributes(call, sent, None, self._core, self._core.authorizer)
-        await self._core.admission.mutate(attributes)
-        await self._core.admission.validate(attributes)
 
     def _subresource(self, call: Call) -> Subresource | None:
         return self.subresource(call.resource, call.subresource, call.verb) if call.subresource else None

@@ -43,10 +43,8 @@ def match_request(obj: APIObject, call: Call) -> None:
         BadRequest: the body says otherwise.
     """
     match_kind(obj)
+    match_namespace(obj, call)
     meta = obj.metadata
-    if meta.namespace and meta.namespace != call.namespace:
-        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
-    meta.namespace = call.namespace
     if call.name:
         if not meta.name and call.verb in (Verb.UPDATE, Verb.PATCH):
             raise BadRequest(
@@ -55,6 +53,17 @@ def match_request(obj: APIObject, call: Call) -> None:
         if meta.name and meta.name != call.name:
             raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({call.name})")
         meta.name = call.name
+
+
+def match_namespace(obj: APIObject, call: Call) -> None:
+    """Make the body's namespace that of the request.
+
+    Raises:
+        BadRequest: the body says otherwise.
+    """
+    if obj.metadata.namespace not in (None, "", call.namespace):
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    obj.metadata.namespace = call.namespace
 
 
 def prepare_create(obj: APIObject, call: Call, strategy: AnyStrategy, uid: Callable[[], str]) -> None:

@@ -8,7 +8,7 @@ from master.registry.objects import APIObject, Call, Sources
 from master.registry.poddefaults import default_container
 from master.registry.subresources import Action, Actor, Part, Report, keep_metadata
 from master.registry.validation.podspec import validate_spec
-from timonel.api.errors import BadRequest, Conflict, Invalid, ServiceUnavailable
+from timonel.api.errors import Conflict, Invalid, ServiceUnavailable
 from timonel.api.fields import FieldError, Path, forbidden, not_supported, required
 from timonel.api.types import core_v1, meta_v1
 
@@ -24,10 +24,6 @@ class Binding(Action[core_v1.Binding]):
 
     async def run(self, actor: Actor, call: Call, body: core_v1.Binding) -> APIObject:
         """Set the node, once."""
-        if body.metadata.name and body.metadata.name != call.name:
-            raise BadRequest(
-                f"the name of the object ({body.metadata.name}) does not match the name on the URL ({call.name})"
-            )
         faults = list(_binding_faults(body))
         if faults:
             raise Invalid("Binding", call.name, faults)

@@ -15,6 +15,7 @@ from master.registry.authz.base import Authorizer
 from master.registry.base import DeleteOptions, Result, User, Verb
 from master.registry.objects import APIObject, Call, Reader, Sources, T
 from timonel.api import codec
+from timonel.api.errors import BadRequest
 from timonel.api.fields import FieldError
 from timonel.api.gvk import GVK
 
@@ -138,6 +139,11 @@ class Action(Subresource, Generic[V]):
     """Something done by a POST."""
 
     verbs = frozenset({Verb.CREATE})
+
+    def prepare(self, call: Call, body: V) -> None:
+        """Refuse a body that is not about the object, and fill in what it leaves out, before admission sees it."""
+        if (body.metadata.name or "") != call.name:
+            raise BadRequest(f"name in URL does not match name in {body.gvk.kind} object")
 
     async def run(self, actor: Actor, call: Call, body: V) -> APIObject:
         """Do it and say what the caller gets back."""

@@ -25,19 +25,21 @@ class Token(Action[authentication_v1.TokenRequest]):
     struct = authentication_v1.TokenRequest
     gvk = authentication_v1.TokenRequest.gvk
 
+    def prepare(self, call: Call, body: authentication_v1.TokenRequest) -> None:
+        """A request that names no account is for the one that it is sent to."""
+        if (body.metadata.name or call.name) != call.name:
+            why = "must match the service account name if specified"
+            raise Invalid(TOKEN_REQUEST, call.name, [invalid(Path("metadata.name"), body.metadata.name, why)])
+        body.metadata.name = call.name
+        if body.spec.expirationSeconds is None:
+            body.spec.expirationSeconds = HOUR
+
     async def run(self, actor: Actor, call: Call, body: authentication_v1.TokenRequest) -> APIObject:
         """Have the token signed."""
         minter = actor.minter
         if minter is None:
             raise ServiceUnavailable("this server signs no ServiceAccount tokens")
-        if (body.metadata.namespace or call.namespace) != call.namespace:
-            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
         spec = body.spec
-        if spec.expirationSeconds is None:
-            spec.expirationSeconds = HOUR
-        if (body.metadata.name or call.name) != call.name:
-            why = "must match the service account name if specified"
-            raise Invalid(TOKEN_REQUEST, call.name, [invalid(Path("metadata.name"), body.metadata.name, why)])
         faults = list(_faults(spec))
         if faults:
             raise Invalid(TOKEN_REQUEST, "", faults)
@@ -46,8 +48,7 @@ class Token(Action[authentication_v1.TokenRequest]):
             raise NotFound("serviceaccounts", call.name)
         spec.audiences = spec.audiences or list(minter.audiences)
         minted = await minter.mint(await _claims(actor, call, account, spec))
-        body.metadata.name, body.metadata.namespace, body.metadata.uid = call.name, call.namespace, account.metadata.uid
-        body.metadata.creationTimestamp = call.now
+        body.metadata.uid, body.metadata.creationTimestamp = account.metadata.uid, call.now
         body.status = authentication_v1.TokenRequestStatus(token=minted.token, expirationTimestamp=minted.expires)
         return body
 

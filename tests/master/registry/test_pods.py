@@ -322,9 +322,11 @@ async def test_binding_of_another_pod_of_that_name(api: Any, pod: dict[str, Any]
     with pytest.raises(Conflict, match="UID in precondition"):
         await api.create(Pod, binding(uid="other"), name="web", subresource="binding")
     with pytest.raises(NotFound):
-        await api.create(Pod, {"target": {"name": "n"}}, name="ghost", subresource="binding")
+        await api.create(
+            Pod, {"metadata": {"name": "ghost"}, "target": {"name": "n"}}, name="ghost", subresource="binding"
+        )
     with pytest.raises(Invalid, match=r"target.name: Required value"):
-        await api.create(Pod, {"target": {}}, name="web", subresource="binding")
+        await api.create(Pod, {"metadata": {"name": "web"}, "target": {}}, name="web", subresource="binding")
 
 
 async def test_eviction(api: Any, pod: dict[str, Any]) -> None:

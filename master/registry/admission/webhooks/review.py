@@ -70,7 +70,7 @@ def question(attributes: Attributes, form: Form, requested: Form, uid: str) -> d
         "resource": _resource(form.resource),
         "requestKind": _kind(requested.gvk),
         "requestResource": _resource(requested.resource),
-        "name": call.name,
+        "name": "" if call.verb is Verb.DELETECOLLECTION else call.name,
         "namespace": namespace,
         "subResource": call.subresource,
         "requestSubResource": call.subresource,
