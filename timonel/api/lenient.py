@@ -99,11 +99,14 @@ def _is_scalar(schema: Schema, value: Any, path: str) -> bool:
     return isinstance(value, schema.type)
 
 
+_TIMES: dict[str, Callable[[str], object]] = {"date-time": time.parse, "micro-time": time.parse_micro}
+
+
 def _reader(schema: Schema, value: Any) -> Callable[[Any], object] | None:
     """What reads a scalar whose text has a form of its own."""
     if schema.type is Quantity:
         return Quantity
-    return time.parse if schema.format in ("date-time", "micro-time") and isinstance(value, str) else None
+    return _TIMES.get(schema.format) if isinstance(value, str) else None
 
 
 def _zero(schema: Schema) -> Any:

@@ -15,16 +15,15 @@ _DATE = (
     r"(?!0000)(?:\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|"
     rf"(?:0[13578]|1[02])-31)|{_LEAP}-02-29)"
 )
-_RFC3339 = (
-    rf"^{_DATE}"
-    r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?"
-    r"(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)\Z"
-)
+_SECOND = rf"^{_DATE}T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+_ZONE = r"(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)\Z"
+_RFC3339 = rf"{_SECOND}(?:\.\d+)?{_ZONE}"
+_MICRO = rf"{_SECOND}\.\d{{6}}{_ZONE}"
 _PATTERN = re.compile(_RFC3339, re.ASCII)
 _UTC = "+00:00"
 
 Time = Annotated[str, msgspec.Meta(pattern=_RFC3339), Format("date-time")]
-MicroTime = Annotated[str, msgspec.Meta(pattern=_RFC3339), Format("micro-time")]
+MicroTime = Annotated[str, msgspec.Meta(pattern=_MICRO), Format("micro-time")]
 
 
 def now() -> str:
@@ -54,6 +53,14 @@ def parse(timestamp: str) -> datetime:
     """
     if not _PATTERN.match(timestamp):
         raise ValueError(f'parsing time "{timestamp}" as "2006-01-02T15:04:05Z07:00": cannot parse')
+    return datetime.fromisoformat(timestamp)
+
+
+def parse_micro(timestamp: str) -> datetime:
+    """The moment that a MicroTime names. Raises ValueError when it is none: all six digits must be there."""
+    if not re.match(_MICRO, timestamp, re.ASCII):
+        form, rest = "2006-01-02T15:04:05.000000Z07:00", timestamp[19:]
+        raise ValueError(f'parsing time "{timestamp}" as "{form}": cannot parse "{rest}" as ".000000"')
     return datetime.fromisoformat(timestamp)
 
 

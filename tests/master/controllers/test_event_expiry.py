@@ -18,7 +18,7 @@ from timonel.api.types import core_v1
         {"eventTime": "2026-01-01T00:30:00.000000Z"},
         {
             "series": {"count": 2, "lastObservedTime": "2026-01-01T00:30:00.000000Z"},
-            "eventTime": "2025-12-31T00:00:00Z",
+            "eventTime": "2025-12-31T00:00:00.000000Z",
         },
         {"metadata": {"name": "e", "namespace": "d", "creationTimestamp": "2026-01-01T00:30:00Z"}},
     ],
