@@ -8,7 +8,7 @@ from master.apiserver.served import Groups, GroupVersion, ServedResource, Served
 Document = dict[str, Any]
 
 AGGREGATED_GROUP = "apidiscovery.k8s.io"
-AGGREGATED_VERSIONS = ("v2", "v2beta1")
+AGGREGATED_VERSION = "v2"
 AGGREGATED_KIND = "APIGroupDiscoveryList"
 
 
@@ -41,11 +41,11 @@ def resource_list(gv: GroupVersion) -> Document:
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": gv.api_version, "resources": entries}
 
 
-def aggregated(groups: Iterable[tuple[GroupVersion, ...]], version: str) -> Document:
-    """Everything about `groups` in one document of the apidiscovery.k8s.io version `version`."""
+def aggregated(groups: Iterable[tuple[GroupVersion, ...]]) -> Document:
+    """Everything about `groups` in one document."""
     return {
         "kind": AGGREGATED_KIND,
-        "apiVersion": f"{AGGREGATED_GROUP}/{version}",
+        "apiVersion": f"{AGGREGATED_GROUP}/{AGGREGATED_VERSION}",
         "metadata": {},
         "items": [
             {

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import uuid
 from contextlib import suppress
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 OPEN_TO_ANYONE = frozenset({"/healthz", "/livez", "/readyz", "/version"})
 """Where who proves nothing is system:anonymous; elsewhere it is nobody, whatever roles say. The same can be had of
 Kubernetes by anonymous authentication with conditions."""
+
+_MALFORMED = re.compile("%(?![0-9a-fA-F]{2})")
 
 
 class Front:
@@ -89,6 +92,8 @@ class Front:
     async def _serve(self, http: web.BaseRequest, target: paths.Target | None) -> web.StreamResponse:
         if http.version < HttpVersion10:
             raise BadRequest("the request is no HTTP: its first line names no version")
+        if _MALFORMED.search(http.rel_url.raw_path):
+            raise BadRequest(f"the path {http.rel_url.raw_path} has a % without two hexadecimal digits after it")
         who = await self._acting_user(http, target)
         async with self._gate.turn(http, who, target):
             extension = self._aggregator.serving(http.path)

@@ -10,7 +10,7 @@ from aiohttp import web
 from master import metrics
 from master.apiserver import discovery, health, responses, version
 from master.apiserver.health import Check
-from master.apiserver.negotiation import JSON, OBJECTS, TEXTS, Offers, accepts_gzip, parse_accept
+from master.apiserver.negotiation import JSON, OBJECTS, TEXTS, Form, Offers, accepts_gzip, parse_accept
 from master.apiserver.openapi import gnostic
 from master.apiserver.openapi.serving import OpenApi, Stored
 from master.apiserver.resource_api import negotiate
@@ -22,6 +22,12 @@ from timonel.api.errors import NoSuchMethod, NoSuchPath, NotAcceptable
 Page = Callable[[web.BaseRequest, list[str]], Awaitable[web.StreamResponse]]
 
 _YEAR = 365 * 24 * 3600
+_AGGREGATED = {
+    "g": discovery.AGGREGATED_GROUP,
+    "v": discovery.AGGREGATED_VERSION,
+    "as": discovery.AGGREGATED_KIND,
+}
+"""The parameters of the aggregated document's media type."""
 
 
 class Pages:
@@ -102,15 +108,14 @@ class Pages:
         self, http: web.BaseRequest, groups: list[tuple[GroupVersion, ...]]
     ) -> web.StreamResponse | None:
         """The aggregated document when the client prefers it; its tag lets clients keep it."""
-        wanted = _aggregated_version(http.headers.get("Accept", ""))
-        if not wanted:
+        if not _wants_aggregated(http.headers.get("Accept", "")):
             return None
-        body = msgspec.json.encode(discovery.aggregated(groups, wanted))
+        body = msgspec.json.encode(discovery.aggregated(groups))
         etag = f'"{hashlib.sha256(body).hexdigest().upper()}"'
         headers = {"ETag": etag, "Vary": "Accept", "Cache-Control": "public"}
         if http.headers.get("If-None-Match") == etag:
             return web.Response(status=304, headers=headers)
-        content_type = f"{JSON};g={discovery.AGGREGATED_GROUP};v={wanted};as={discovery.AGGREGATED_KIND}"
+        content_type = f"{JSON};" + ";".join(f"{key}={value}" for key, value in _AGGREGATED.items())
         return await responses.answer(http, body, content_type=content_type, headers=headers)
 
     # OpenAPI
@@ -150,7 +155,7 @@ class Pages:
     async def _version(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
         if len(segments) > 1:
             raise NoSuchPath
-        return await self._document(http, version.document())
+        return await self._document(http, version.document(), {JSON: frozenset(Form)})  # whatever form is asked for
 
     async def _health(self, http: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
         endpoint, only = segments[0], "/".join(segments[1:])
@@ -189,16 +194,14 @@ class Pages:
         return await responses.answer(http, msgspec.json.encode(document), media_type=choice.media_type)
 
 
-def _aggregated_version(accept: str) -> str:
-    """The apidiscovery.k8s.io version that the client would have most; empty when it would have none."""
+def _wants_aggregated(accept: str) -> bool:
+    """Whether the client would have the aggregated document rather than another."""
     for clause in parse_accept(accept):
-        parameters = clause.parameters
-        if parameters.get("as") == discovery.AGGREGATED_KIND and parameters.get("g") == discovery.AGGREGATED_GROUP:
-            if clause.matches(JSON) and parameters.get("v") in discovery.AGGREGATED_VERSIONS:
-                return parameters["v"]
-        elif "as" not in parameters and any(map(clause.matches, OBJECTS)):
-            return ""
-    return ""
+        if clause.matches(JSON) and _AGGREGATED.items() <= clause.parameters.items():
+            return True
+        if "as" not in clause.parameters and any(map(clause.matches, OBJECTS)):
+            return False
+    return False
 
 
 def _stored(http: web.BaseRequest, document: Stored, headers: Mapping[str, str]) -> web.Response:

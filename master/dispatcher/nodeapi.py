@@ -189,7 +189,7 @@ class NodeApi:
 
     def _not_ours(self, ref: Ref, error: Forbidden) -> None:
         """The node rule knows a node's pods by the cache, so a pod that has just gone is forbidden, not missing."""
-        log.info("node %s: nothing is written for pod %s/%s: %s", self._node, ref.namespace, ref.name, error)
+        log.debug("node %s: nothing is written for pod %s/%s: %s", self._node, ref.namespace, ref.name, error)
 
     def _is_mine(self, pod: core_v1.Pod, uid: str) -> bool:
         return pod.metadata.uid == uid and pod.spec.nodeName == self._node

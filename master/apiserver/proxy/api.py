@@ -132,7 +132,10 @@ class ProxyApi:
             port = endpoints.service_port(service, int(asked.port))
             if port is None:
                 raise ServiceUnavailable(f"no service port {asked.port} found for service {quoted(asked.name)}")
-        slices = endpoints.slices_of(self._reader.all_cached(discovery_v1.EndpointSlice, target.namespace), asked.name)
+        in_namespace = self._reader.all_cached(discovery_v1.EndpointSlice, target.namespace)
+        slices = list(endpoints.slices_of(in_namespace, asked.name))
+        if not slices:
+            raise NotFound("services", asked.name)
         found = endpoints.endpoints(slices, port or "")
         for endpoint in random.sample(found, len(found)):
             pod = self._reader.cached(core_v1.Pod, target.namespace, endpoint.pod) if endpoint.pod else None

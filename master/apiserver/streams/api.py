@@ -1,10 +1,12 @@
 """Serves the subresources that are streams: log, exec, attach, portforward, proxy."""
 
 import logging
+from collections.abc import Callable
 
 from aiohttp import web
 
 from master.apiserver.lifetimes import Lifetimes
+from master.apiserver.options import Query
 from master.apiserver.paths import Target
 from master.apiserver.proxy.api import SUBRESOURCE as PROXY
 from master.apiserver.proxy.api import ProxyApi
@@ -73,9 +75,9 @@ class StreamApi:
             case "log":
                 return await self._log(http, pod, http.query.get("container", ""))
             case "exec":
-                return await self._remote(http, pod, options.execution(http.query))
+                return await self._remote(http, pod, options.execution)
             case "attach":
-                return await self._remote(http, pod, options.attachment(http.query))
+                return await self._remote(http, pod, options.attachment)
             case _:
                 return await self._port_forward(http, pod)
 
@@ -83,16 +85,19 @@ class StreamApi:
         asked = options.logs(http.query, pod.metadata.name or "")
         container = container_of(pod, name)
         if not pod.spec.nodeName:
-            return web.Response(body=b"", headers=logs.HEADERS)
+            return web.Response(status=204, headers=logs.HEADERS)
         stream = await self._opener().open_stream(pod.spec.nodeName, target_of(pod, container), asked)
         try:
             return await logs.serve(http, stream, self._lifetimes)
         finally:
             await stream.close()
 
-    async def _remote(self, http: web.BaseRequest, pod: core_v1.Pod, asked: Exec | Attach) -> web.StreamResponse:
+    async def _remote(
+        self, http: web.BaseRequest, pod: core_v1.Pod, options_of: Callable[[Query], Exec | Attach]
+    ) -> web.StreamResponse:
         """Couple client and node. The handshake comes first: clients take its failure for a lack of WebSocket."""
         target, node = target_of(pod, container_of(pod, http.query.get("container", ""))), node_of(pod)
+        asked = options_of(http.query)
         is_spdy = pipes.asks_for_spdy(http)
         socket = await spdyremote.accept(http, asked) if is_spdy else await channels.accept(http, REMOTE)
         try:

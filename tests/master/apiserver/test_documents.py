@@ -62,10 +62,10 @@ async def test_plain_and_aggregated_discovery_agree(http: aiohttp.ClientSession)
 
 
 async def test_aggregated_discovery_says_its_type_and_can_be_kept(http: aiohttp.ClientSession) -> None:
-    accept = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
+    accept = f"{discovery.ACCEPT.replace('v2', 'v2beta1')},{discovery.ACCEPT}"
     async with http.get("/apis", headers={"Accept": accept}) as response:
-        assert response.headers["Content-Type"].endswith(";v=v2beta1;as=APIGroupDiscoveryList")
-        assert (await response.json(content_type=None))["apiVersion"] == "apidiscovery.k8s.io/v2beta1"
+        assert response.headers["Content-Type"].endswith(";v=v2;as=APIGroupDiscoveryList")
+        assert (await response.json(content_type=None))["apiVersion"] == "apidiscovery.k8s.io/v2"
         etag = response.headers["ETag"]
     async with http.get("/apis", headers={"Accept": accept, "If-None-Match": etag}) as response:
         assert response.status == 304

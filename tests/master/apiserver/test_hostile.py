@@ -382,6 +382,7 @@ async def test_a_head_that_does_not_end(served: Any, monkeypatch: pytest.MonkeyP
     [
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /api/v1/namespaces/d%zz/pods HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         b"GET /version HTTP/1.1\r\nHost: x\r\nA\x00: b\r\n\r\n",
         b"GET /version HTTP/1.1\r\nHost: x\r\n : b\r\n\r\n",
         b"POST /version HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
