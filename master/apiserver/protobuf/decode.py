@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
@@ -49,10 +50,14 @@ def to_json(body: bytes) -> bytes:
 class _Message:
     """Reads messages of one type."""
 
-    __slots__ = ("fields",)
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
 
-    def __init__(self) -> None:
-        self.fields: dict[int, Put] = {}
+    @cached_property
+    def fields(self) -> dict[int, Put]:
+        """By number; made when they are needed, as types may hold themselves."""
+        found = {slot.number: _put(slot) for slot in self._layout.slots}
+        return found | {number: _put_embedded(_Message(inner)) for number, inner in self._layout.embedded.items()}
 
     def read(self, data: Value, depth: int) -> dict[str, Any]:
         if depth > MAX_DEPTH:
@@ -65,24 +70,9 @@ class _Message:
         return result
 
 
-_messages: dict[type[Struct], _Message] = {}
-
-
+@cache
 def _message(struct: type[Struct]) -> _Message:
-    message = _messages.get(struct)
-    if message is None:
-        message = _messages[struct] = _Message()  # before it is filled: types may hold themselves
-        _fill(message, layout_of(struct))
-    return message
-
-
-def _fill(message: _Message, layout: Layout) -> None:
-    for slot in layout.slots:
-        message.fields[slot.number] = _put(slot)
-    for number, inner in layout.embedded.items():
-        within = _Message()
-        _fill(within, inner)
-        message.fields[number] = _put_embedded(within)
+    return _Message(layout_of(struct))
 
 
 def _put(slot: Slot) -> Put:
@@ -151,9 +141,7 @@ def _reader(schema: Schema) -> Reader:
 
 def _union(schema: Schema) -> Reader:
     """What a union is, an object rather than the boolean beside it; nothing at all is an empty list."""
-    message = _Message()
-    for choice in schema.choices:
-        _fill(message, Layout([Slot(choice.shape, union_number(schema, choice), choice)]))
+    message = _Message(Layout([Slot(each.shape, union_number(schema, each), each) for each in schema.choices]))
 
     def read(value: Value, depth: int) -> Any:
         found = message.read(value, depth)

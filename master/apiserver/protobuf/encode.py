@@ -4,8 +4,7 @@ import base64
 import struct as packing
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from functools import lru_cache
-from threading import RLock
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import msgspec
@@ -31,11 +30,14 @@ Writer = Callable[[Any], bytes]
 class _Message:
     """Writes objects of one type."""
 
-    __slots__ = ("embedded", "fields")
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.embedded = [(number, _Message(inner)) for number, inner in layout.embedded.items()]
 
-    def __init__(self) -> None:
-        self.fields: dict[str, Writer] = {}
-        self.embedded: list[tuple[int, _Message]] = []
+    @cached_property
+    def fields(self) -> dict[str, Writer]:
+        """By name; made when they are needed, as types may hold themselves."""
+        return {slot.name: _slot_writer(slot) for slot in self._layout.slots}
 
     def content(self, value: Mapping[str, Any]) -> bytes:
         fields = self.fields
@@ -72,9 +74,6 @@ def event(kind: str, raw: bytes) -> bytes:
 
 
 _kept = lru_cache(KEPT)(from_json)
-_messages: dict[type[Struct], _Message] = {}
-_making = RLock()
-"""Held while messages are made, as lists are written in threads."""
 
 
 def _enveloped(api_version: str, kind: str, content: bytes) -> bytes:
@@ -89,22 +88,9 @@ def _struct(api_version: str, kind: str) -> type[Struct]:
     return found
 
 
+@cache
 def _message(struct: type[Struct]) -> _Message:
-    with _making:
-        message = _messages.get(struct)
-        if message is None:
-            message = _messages[struct] = _Message()  # before it is filled: types may hold themselves
-            _fill(message, layout_of(struct))
-        return message
-
-
-def _fill(message: _Message, layout: Layout) -> None:
-    for slot in layout.slots:
-        message.fields[slot.name] = _slot_writer(slot)
-    for number, inner in layout.embedded.items():
-        within = _Message()
-        _fill(within, inner)
-        message.embedded.append((number, within))
+    return _Message(layout_of(struct))
 
 
 def _slot_writer(slot: Slot) -> Writer:
