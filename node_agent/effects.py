@@ -146,11 +146,12 @@ class Effects:
         pod = self._pod()
         tools = self._tools
         now = tools.clock()
+        wishes = self._memory.refreshes
         volumes = await tools.volumes.set_up(VolumeContext(pod, tools.refs, tools.settings.facts, tools.tokens, now))
         if self._memory.volumes is None:
             self._files.write(pod, self._addresses(pod))
         self._memory.volumes = volumes
-        self._memory.volumes_until = volumes.refresh_at
+        self._memory.volumes_until = volumes.refresh_at if wishes == self._memory.refreshes else now
 
     async def _create(self, step: CreateContainer) -> None:
         pod, spec = self._spec(step.container)

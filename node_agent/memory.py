@@ -24,6 +24,8 @@ class PodMemory:
     address_sure: bool = True
     volumes: VolumeSet | None = None
     volumes_until: datetime | None = None
+    refreshes: int = 0
+    """How often the volumes' sources may have changed: what is mounted meanwhile may be half old."""
     released: bool = False
     images: dict[str, Image] = field(default_factory=dict)
     failures: dict[Key, Failure] = field(default_factory=dict)

@@ -47,7 +47,8 @@ def _set_phase(view: View, status: core_v1.PodStatus, now: datetime) -> None:
     if previous.phase in TERMINAL_PHASES:
         status.phase, status.reason, status.message = previous.phase, previous.reason, previous.message
         return
-    if past_deadline(view.pod, view.observed, now):
+    alive = any(is_running(c) for c in view.observed.runtime.containers)
+    if past_deadline(view.pod, view.observed, now) and not alive:
         status.phase, status.reason = "Failed", "DeadlineExceeded"
         status.message = "Pod was active on the node longer than the specified deadline"
         return

@@ -6,6 +6,7 @@ failure is remembered with a time to try again, and shows in the pod's status an
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from node_agent.backoffs import backoff_texts
@@ -131,9 +132,13 @@ class PodWorker:
             memory.adopt(pod)
         if not memory.assigned:
             memory.released, memory.stopping_since = False, None
+        same = memory.pod is not None and _desired(memory.pod) == _desired(pod)
         memory.take(pod)
         self._contradicted = ready_of(pod.status) not in ("", ready_of(memory.previous))
-        self.refresh()
+        if same:  # our own report has come back: what failed must not be tried again for that
+            self._woken.set()
+        else:
+            self.refresh()
 
     def unassign(self) -> None:
         """The pod is no longer this node's: take it down."""
@@ -142,12 +147,12 @@ class PodWorker:
 
     def refresh(self) -> None:
         """What the pod refers to may have changed: look at volumes and failed containers again."""
-        if self._memory.volumes is not None:
-            self._memory.volumes_until = self._tools.clock()
-        for key in [
-            k for k, f in self._memory.failures.items() if k[0] == "volumes" or f.reason == "CreateContainerConfigError"
-        ]:
-            del self._memory.failures[key]
+        memory, now = self._memory, self._tools.clock()
+        memory.refreshes += 1
+        memory.volumes_until = now
+        for key, failure in memory.failures.items():
+            if key[0] == "volumes" or failure.reason == "CreateContainerConfigError":
+                memory.failures[key] = replace(failure, retry_at=now)
         self._woken.set()
 
     def look(self) -> None:
@@ -409,6 +414,12 @@ class PodWorker:
             # A master that had lost sight of this node has called its pods unready.
             self._reported, self._contradicted = encoded, False
             self._tools.report(self.id, status)
+
+
+def _desired(pod: core_v1.Pod) -> tuple[object, ...]:
+    """What a pod asks of its node, without what is only told of it."""
+    meta = pod.metadata
+    return meta.generation, meta.deletionTimestamp, meta.labels, meta.annotations, pod.spec
 
 
 def ready_of(status: core_v1.PodStatus) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from node_agent.expansion import expand
+from node_agent.expansion import expand, references
 from node_agent.runtimes.base import PRIVATE, Mount
 from node_agent.volumes import empty_dir, host_path
 from node_agent.volumes.base import SetUp, VolumeContext, VolumeFailure
@@ -17,6 +17,9 @@ from node_agent.volumes.subpaths import bind_subpath
 from timonel.api.types import core_v1
 
 PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
+
+GENERATED = ("configMap", "secret", "downwardAPI", "projected")
+"""What only the agent may write to: containers get it read-only, and no directory is made in it for a subPath."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,10 @@ class PodVolumes:
         self._types: dict[str, tuple[str, SetUp]] = {
             "emptyDir": ("kubernetes.io~empty-dir", empty_dir.set_up),
             "hostPath": ("kubernetes.io~host-path", host_path.set_up),
-            "configMap": ("kubernetes.io~configmap", self._generated.set_up),
-            "secret": ("kubernetes.io~secret", self._generated.set_up),
-            "downwardAPI": ("kubernetes.io~downward-api", self._generated.set_up),
-            "projected": ("kubernetes.io~projected", self._generated.set_up),
         }
+        for name in GENERATED:
+            folder = "downward-api" if name == "downwardAPI" else name.lower()
+            self._types[name] = (f"kubernetes.io~{folder}", self._generated.set_up)
 
     def directory(self, uid: str) -> Path:
         """The pod's own directory."""
@@ -65,11 +67,22 @@ class PodVolumes:
         self, pod: core_v1.Pod, container: core_v1.Container, attempt: int, volumes: VolumeSet, env: Mapping[str, str]
     ) -> list[Mount]:
         """The container's mounts; subPaths are bound first. Raises VolumeFailure."""
+        generated = {v.name for v in pod.spec.volumes if any(getattr(v, kind) is not None for kind in GENERATED)}
+        place = self.directory(pod.metadata.uid or "") / "volume-subpaths"
         return [
             Mount(
-                host_path=str(await self._host_path(pod, container, attempt, position, mount, volumes, env)),
+                host_path=str(
+                    await _host_path(
+                        container,
+                        mount,
+                        volumes,
+                        env,
+                        place / mount.name / container.name / f"{attempt}-{position}",
+                        make=mount.name not in generated,
+                    )
+                ),
                 container_path=mount.mountPath,
-                read_only=bool(mount.readOnly),
+                read_only=bool(mount.readOnly) or mount.name in generated,
                 propagation=PROPAGATION.get(mount.mountPropagation or "", PRIVATE),
             )
             for position, mount in enumerate(container.volumeMounts)
@@ -90,33 +103,34 @@ class PodVolumes:
                 raise VolumeFailure(volume.name, f"this node does not know volumes of type {name}")
         return self._types["emptyDir"]
 
-    async def _host_path(
-        self,
-        pod: core_v1.Pod,
-        container: core_v1.Container,
-        attempt: int,
-        position: int,
-        mount: core_v1.VolumeMount,
-        volumes: VolumeSet,
-        env: Mapping[str, str],
-    ) -> Path:
-        path = volumes.paths.get(mount.name)
-        if path is None:
-            raise VolumeFailure(
-                mount.name, f'container {container.name} mounts volume "{mount.name}", which the pod has not'
-            )
-        sub_path = expand(mount.subPathExpr, env) if mount.subPathExpr else mount.subPath
-        if not sub_path:
-            return path
-        target = self.directory(pod.metadata.uid or "") / "volume-subpaths" / mount.name / container.name
-        volume = next((v for v in pod.spec.volumes if v.name == mount.name), None)
-        writable = volume is not None and (volume.emptyDir is not None or volume.hostPath is not None)
-        try:
-            return await asyncio.to_thread(
-                bind_subpath, path, sub_path, target / f"{attempt}-{position}", make=writable
-            )
-        except (OSError, ValueError) as error:
-            raise VolumeFailure(mount.name, f"failed to prepare subPath {sub_path}: {error}") from error
+
+async def _host_path(
+    container: core_v1.Container,
+    mount: core_v1.VolumeMount,
+    volumes: VolumeSet,
+    env: Mapping[str, str],
+    target: Path,
+    *,
+    make: bool,
+) -> Path:
+    """Where the mounted volume is; for a part of it ``target``, to which that is bound."""
+    path = volumes.paths.get(mount.name)
+    if path is None:
+        raise VolumeFailure(
+            mount.name, f'container {container.name} mounts volume "{mount.name}", which the pod has not'
+        )
+    sub_path = mount.subPath
+    if mount.subPathExpr:
+        missing = next((name for name in references(mount.subPathExpr) if name not in env), None)
+        if missing is not None:
+            raise VolumeFailure(mount.name, f'missing value for "{missing}"')
+        sub_path = expand(mount.subPathExpr, env)
+    if not sub_path:
+        return path
+    try:
+        return await asyncio.to_thread(bind_subpath, path, sub_path, target, make=make)
+    except (OSError, ValueError) as error:
+        raise VolumeFailure(mount.name, f"failed to prepare subPath {sub_path}: {error}") from error
 
 
 def _remove_tree(directory: Path) -> None:

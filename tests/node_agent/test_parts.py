@@ -367,9 +367,11 @@ class TestStatus:
         assert waiting(3).reason == "ImagePullBackOff"
         assert waiting(3).message == 'Back-off pulling image "gone:1": ErrImagePull: no such thing'
 
-    def test_a_pod_past_its_deadline_has_failed(self, build: Any) -> None:
+    def test_a_pod_past_its_deadline_has_failed_once_it_has_stopped(self, build: Any) -> None:
         previous = core_v1.PodStatus(phase="Running", startTime="2026-01-01T11:00:00Z")
-        found = self.status(build, build.pod(activeDeadlineSeconds=60), build.container(), previous=previous)
+        pod = build.pod(activeDeadlineSeconds=60)
+        assert self.status(build, pod, build.container(), previous=previous).phase == "Running"
+        found = self.status(build, pod, build.container(state=State.EXITED, exit_code=0), previous=previous)
         assert (found.phase, found.reason) == ("Failed", "DeadlineExceeded")
 
 

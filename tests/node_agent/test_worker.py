@@ -239,6 +239,13 @@ class TestImages:
         node.assign(build.pod({"securityContext": {"runAsNonRoot": True}}))
         await node.until(lambda: node.waiting("web") == "CreateContainerConfigError")
         assert "image will run as root" in node.state("web").waiting.message
+        told = node.events.copy()
+        for _, reported in list(node.history):
+            echo = build.pod({"securityContext": {"runAsNonRoot": True}})
+            echo.status = codec.copy(reported)
+            node.assign(echo)
+        await asyncio.sleep(0.05)
+        assert node.events == told, "a status that comes back is no reason to try again"
 
 
 class TestReferences:
@@ -264,6 +271,27 @@ class TestReferences:
         file = Path(mounted.host_path) / "colour"
         assert file.read_text() == "red"
         node.assign(config_map(colour="blue"))
+        await node.until(lambda: file.read_text() == "blue")
+
+    async def test_what_changes_while_volumes_are_made_is_in_them_too(self, node: Any, build: Any) -> None:
+        asked, answer, give = asyncio.Event(), asyncio.Event(), node.tools.tokens.request
+
+        async def slowly(*about: Any) -> Any:
+            asked.set()
+            await answer.wait()
+            return await give(*about)
+
+        node.tools.tokens.request = slowly
+        volumes = [
+            {"name": "v", "configMap": {"name": "settings"}},
+            {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+        ]
+        node.assign(config_map(colour="red"), build.pod(volumes=volumes))
+        await asked.wait()
+        node.assign(config_map(colour="blue"))
+        answer.set()
+        await ready(node)
+        (file,) = node.state_dir.glob("pods/*/volumes/*/v/colour")
         await node.until(lambda: file.read_text() == "blue")
 
 

@@ -257,6 +257,10 @@ class TestSubPath:
         (path / "x").write_text("1")
         assert (bench.root / "uid-web/volumes/kubernetes.io~empty-dir/v/logs/web/x").read_text() == "1"
 
+    async def test_a_variable_that_is_not_there_is_named(self, bench: Bench) -> None:
+        with pytest.raises(VolumeFailure, match='missing value for "NAME"'):
+            await self.mount(bench, {"subPathExpr": "logs/$$(ME)/$(NAME)"})
+
     @pytest.mark.parametrize("path", ["../x", "/etc", "a/../../x"])
     async def test_paths_that_lead_out_are_refused(self, bench: Bench, path: str) -> None:
         with pytest.raises(VolumeFailure, match="must be relative"):
