@@ -34,7 +34,7 @@ def endpointslice(service: core_v1.Service, view: View, now: datetime) -> Iterat
         if piece.metadata.labels.get(MANAGED_BY) == MANAGER and not piece.metadata.deletionTimestamp
     ]
     for ports, endpoints in _by_ports(behind(service, view)).items():
-        mine = [piece for piece in present if _ports_of(piece) == ports]
+        mine = [piece for piece in present if ports_of(piece) == ports]
         present = [piece for piece in present if piece not in mine]
         yield from _fill(service, ports, endpoints, mine)
     yield from map(Delete, present)
@@ -122,7 +122,8 @@ def _by_ports(endpoints: Sequence[Endpoint]) -> dict[tuple[Port, ...], list[Endp
     return groups or {(): []}
 
 
-def _ports_of(piece: discovery_v1.EndpointSlice) -> tuple[Port, ...]:
+def ports_of(piece: discovery_v1.EndpointSlice) -> tuple[Port, ...]:
+    """The ports of a slice, in a form that can be compared."""
     return tuple(
         (port.name or "", port.port or 0, port.protocol or "TCP", port.appProtocol or "") for port in piece.ports
     )
