@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from msgspec import structs
+
 from master.controllers.actions import Action, Delete, Patch, RequeueAfter, Tell
 from master.controllers.controller import Key, Wake, controller
 from master.controllers.view import PODS_BY_NODE, View
@@ -65,7 +67,7 @@ def node_lifecycle(node: core_v1.Node, view: View, now: datetime) -> Iterator[Ac
             yield from _pod_not_ready(pod, now)
         return
     wanted = taints(node, now)
-    if [_shown(taint) for taint in wanted] != [_shown(taint) for taint in node.spec.taints]:
+    if wanted != node.spec.taints:
         yield Patch(
             node, {"metadata": {"resourceVersion": node.metadata.resourceVersion}, "spec": {"taints": wanted or None}}
         )
@@ -97,6 +99,8 @@ def ready(node: core_v1.Node) -> str:
 def taints(node: core_v1.Node, now: datetime) -> list[core_v1.Taint]:
     """The taints that the node should have: others' as they are, ours as the conditions say, with the times of those
     that stay.
+
+    A user's NoExecute taint gets the time at which it is first seen: the pods' tolerations of it count from then.
     """
     state = ready(node)
     wanted: list[tuple[str, str]] = []
@@ -109,7 +113,13 @@ def taints(node: core_v1.Node, now: datetime) -> list[core_v1.Taint]:
     statuses = {condition.type: condition.status for condition in node.status.conditions}
     wanted += [(taint, "NoSchedule") for kind, taint in _PRESSURE.items() if statuses.get(kind) == "True"]
     present = {(taint.key, taint.effect): taint for taint in node.spec.taints}
-    kept = [taint for taint in node.spec.taints if taint.key not in _OURS or (taint.key, taint.effect) in wanted]
+    kept = [
+        structs.replace(taint, timeAdded=api_time.text(now))
+        if taint.effect == "NoExecute" and not taint.timeAdded
+        else taint
+        for taint in node.spec.taints
+        if taint.key not in _OURS or (taint.key, taint.effect) in wanted
+    ]
     new = [
         core_v1.Taint(key=key, effect=effect, timeAdded=api_time.text(now))
         for key, effect in wanted
@@ -148,6 +158,19 @@ def _evict(pod: core_v1.Pod, node: core_v1.Node, now: datetime) -> Iterator[Acti
         yield RequeueAfter(left)
         return
     yield Tell(pod, "TaintManagerEviction", f"Marking for deletion Pod {pod.metadata.namespace}/{pod.metadata.name}")
+    target = core_v1.PodCondition(
+        type="DisruptionTarget",
+        status="True",
+        reason="DeletionByTaintManager",
+        message="Taint manager: deleting due to NoExecute taint",
+        lastTransitionTime=api_time.text(now),
+    )
+    others = [condition for condition in pod.status.conditions if condition.type != target.type]
+    yield Patch(
+        pod,
+        {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [*others, target]}},
+        subresource="status",
+    )
     yield Delete(pod)
 
 
@@ -194,7 +217,3 @@ def _pod_not_ready(pod: core_v1.Pod, now: datetime) -> Iterator[Action]:
             yield Patch(
                 pod, {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": conditions}}, subresource="status"
             )
-
-
-def _shown(taint: core_v1.Taint) -> tuple[str, str, str]:
-    return taint.key, taint.value or "", taint.effect

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from master.registry import metadata
 from master.registry.base import DeleteOptions, Preconditions
 from master.registry.kinds.poddisruptionbudget import ALWAYS, PodDisruptionBudgets
 from master.registry.objects import APIObject, Call
 from master.registry.subresources import Action, Actor
 from timonel.api import selectors
-from timonel.api.errors import BadRequest, Forbidden, InternalError, NotFound, TooManyRequests
+from timonel.api.errors import Forbidden, InternalError, NotFound, TooManyRequests
 from timonel.api.types import core_v1, meta_v1, policy_v1
 
 CAUSE = "DisruptionBudget"
@@ -17,6 +18,7 @@ RETRY_SECONDS = 10
 MOST_DISRUPTED = 2000
 """How many evicted pods a budget remembers: more means that nobody watches over it."""
 ALLOWED = "DisruptionAllowed"
+TARGET = "DisruptionTarget"
 
 Budget = policy_v1.PodDisruptionBudget
 
@@ -34,8 +36,6 @@ class Eviction(Action[policy_v1.Eviction]):
         Raises:
             TooManyRequests: its budget allows no disruption now.
         """
-        if body.metadata.name and body.metadata.name != call.name:
-            raise BadRequest("name in URL does not match name in Eviction object")
         options = delete_options(body.deleteOptions, call.dry_run)
         pod = await actor.reader.current(core_v1.Pod, call.namespace, call.name)
         if pod is None:
@@ -43,8 +43,33 @@ class Eviction(Action[policy_v1.Eviction]):
         budget = None if is_free(pod) else _only(budgets_of(pod, list(actor.reader.all_cached(Budget, call.namespace))))
         if budget:
             options = await self._paid(actor, call, pod, budget, options)
+        if not call.dry_run:
+            options = await self._marked(actor, call, options)
         await actor.delete_object(call, call.namespace, call.name, options)
         return meta_v1.Status(status="Success", code=201)  # type: ignore[return-value]  # Status is an answer
+
+    async def _marked(self, actor: Actor, call: Call, options: DeleteOptions) -> DeleteOptions:
+        """Tell in the pod's status why it ends, and delete it as it is with that."""
+        wanted = options.preconditions
+
+        def mark(pod: core_v1.Pod) -> None:
+            metadata.check(wanted, pod.metadata, int(pod.metadata.resourceVersion or 0), call.resource)
+            others = [condition for condition in pod.status.conditions if condition.type != TARGET]
+            pod.status.conditions = [
+                *others,
+                core_v1.PodCondition(
+                    type=TARGET,
+                    status="True",
+                    reason="EvictionByEvictionAPI",
+                    message="Eviction API: evicting",
+                    lastTransitionTime=call.now,
+                ),
+            ]
+
+        marked = await actor.modify(replace(call, subresource="status"), call.namespace, call.name, mark)
+        if not wanted.resource_version:
+            return options
+        return replace(options, preconditions=replace(wanted, resource_version=str(marked.revision)))
 
     async def _paid(
         self, actor: Actor, call: Call, pod: core_v1.Pod, budget: Budget, options: DeleteOptions
