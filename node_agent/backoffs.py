@@ -23,4 +23,4 @@ def backoff_texts(pod: core_v1.Pod, before: core_v1.PodStatus, after: core_v1.Po
 
 def _waiting_reason(status: core_v1.ContainerStatus) -> tuple[str, int]:
     waiting = status.state.waiting if status.state is not None else None
-    return (waiting.reason or "" if waiting is not None else "", status.restartCount)
+    return (waiting.reason if waiting is not None else "", status.restartCount)

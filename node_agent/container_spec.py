@@ -27,11 +27,11 @@ def container_spec(
         pod=pod_id(pod),
         name=container.name,
         attempt=step.attempt,
-        image=container.image or "",
+        image=container.image,
         command=command_line(container.command, env),
         args=command_line(container.args, env),
         env=list(env.items()),
-        working_dir=container.workingDir or "",
+        working_dir=container.workingDir,
         mounts=mounts,
         resources=resources,
         security=security,
@@ -44,7 +44,7 @@ def container_spec(
             LABEL_SPEC_HASH: spec_hash(container),
             LABEL_BACKOFF: str(step.backoff),
             LABEL_SANDBOX_ATTEMPT: str(step.sandbox_attempt),
-            LABEL_IMAGE: digest_of(container.image or "", image),
+            LABEL_IMAGE: digest_of(container.image, image),
         },
     )
 
@@ -77,7 +77,7 @@ def host_ports(pod: core_v1.Pod) -> list[HostPort]:
     if pod.spec.hostNetwork:
         return []
     return [
-        HostPort(port.protocol or "TCP", port.hostPort, port.containerPort, port.hostIP or "")
+        HostPort(port.protocol or "TCP", port.hostPort, port.containerPort, port.hostIP)
         for container in (*pod.spec.initContainers, *pod.spec.containers)
         for port in container.ports
         if port.hostPort

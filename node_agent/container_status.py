@@ -25,7 +25,7 @@ def container_status(view: View, spec: core_v1.Container, now: datetime) -> core
     state = _state(view, spec, latest, now)
     status = core_v1.ContainerStatus(
         name=spec.name,
-        image=(latest.image if latest is not None else spec.image) or "",
+        image=latest.image if latest is not None else spec.image,
         state=state,
         lastState=_last_state(view, spec, latest, state, before),
         ready=is_ready(view, spec, latest),
@@ -73,7 +73,7 @@ def terminated(view: View, container: Container) -> core_v1.ContainerState:
         reason = "ContainerCannotRun"
     else:
         reason = "Completed" if container.exit_code == 0 else "Error"
-    message = view.observed.messages.get(container.id) or container.message or ""
+    message = view.observed.messages.get(container.id) or container.message
     return core_v1.ContainerState(
         terminated=core_v1.ContainerStateTerminated(
             exitCode=container.exit_code,

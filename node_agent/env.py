@@ -61,7 +61,7 @@ def service_variables(context: EnvContext) -> dict[str, str]:
     """FOO_SERVICE_HOST and the like for the namespace's Services, and always for the API's, default/kubernetes."""
     result: dict[str, str] = {}
     if context.pod.spec.enableServiceLinks is not False:
-        for service in context.refs.services(context.pod.metadata.namespace or ""):
+        for service in context.refs.services(context.pod.metadata.namespace):
             result.update(_variables_of(service))
     for service in context.refs.services(API_NAMESPACE):
         if service.metadata.name == API_SERVICE:
@@ -75,12 +75,12 @@ def _from_source(context: EnvContext, source: core_v1.EnvFromSource) -> dict[str
     if ref is None:
         return {}
     try:
-        data = data_of(context.refs, kind, context.pod.metadata.namespace or "", ref.name or "")
+        data = data_of(context.refs, kind, context.pod.metadata.namespace, ref.name)
     except MissingReference:
         if ref.optional:
             return {}
         raise
-    prefix = source.prefix or ""
+    prefix = source.prefix
     named = {prefix + key: value.decode(errors="replace") for key, value in data.items()}
     return {key: value for key, value in named.items() if _RELAXED_NAME.fullmatch(key)}
 
@@ -91,7 +91,7 @@ def _value(
     """The variable's value; None when it is optional and absent."""
     source = variable.valueFrom
     if source is None:
-        return expand(variable.value or "", known)
+        return expand(variable.value, known)
     if source.fieldRef is not None:
         return field_value(context.pod, source.fieldRef.fieldPath, context.pod_ips, context.node)
     if source.resourceFieldRef is not None:
@@ -112,7 +112,7 @@ def _value(
 def _key_of(
     context: EnvContext, kind: DataKind, ref: core_v1.ConfigMapKeySelector | core_v1.SecretKeySelector
 ) -> str | None:
-    namespace, name = context.pod.metadata.namespace or "", ref.name or ""
+    namespace, name = context.pod.metadata.namespace, ref.name
     try:
         data = data_of(context.refs, kind, namespace, name)
         if ref.key not in data:
@@ -139,7 +139,7 @@ def _variables_of(service: core_v1.Service) -> dict[str, str]:
     host = service.spec.clusterIP
     if not host or host == "None" or not service.spec.ports:
         return {}
-    prefix = (service.metadata.name or "").upper().replace("-", "_").replace(".", "_")
+    prefix = service.metadata.name.upper().replace("-", "_").replace(".", "_")
     ports = [(p.name or "", p.port, p.protocol or "TCP") for p in service.spec.ports]
     return _endpoint_variables(prefix, host, ports)
 

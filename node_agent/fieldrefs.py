@@ -32,11 +32,11 @@ def field_value(pod: core_v1.Pod, path: str, pod_ips: Sequence[str], node: NodeF
         return (meta.labels if match[1] == "labels" else meta.annotations).get(match[2], "")
     match path:
         case "metadata.name":
-            return meta.name or ""
+            return meta.name
         case "metadata.namespace":
-            return meta.namespace or ""
+            return meta.namespace
         case "metadata.uid":
-            return meta.uid or ""
+            return meta.uid
         case "metadata.labels":
             return format_map(meta.labels)
         case "metadata.annotations":
@@ -44,7 +44,7 @@ def field_value(pod: core_v1.Pod, path: str, pod_ips: Sequence[str], node: NodeF
         case "spec.nodeName":
             return spec.nodeName or node.name
         case "spec.serviceAccountName":
-            return spec.serviceAccountName or ""
+            return spec.serviceAccountName
         case "status.hostIP":
             return node.addresses[0] if node.addresses else ""
         case "status.hostIPs":

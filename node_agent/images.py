@@ -29,7 +29,7 @@ class ImageKeeper:
 
     async def ensure(self, pod: core_v1.Pod, container: core_v1.Container) -> Image:
         """The container's image, pulled when its policy says so. Raises ImageFailure in the kubelet's words."""
-        name = container.image or ""
+        name = container.image
         policy = container.imagePullPolicy or default_policy(name)
         found = None if policy == "Always" else await self._images.image(name)
         if found is not None:

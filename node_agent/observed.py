@@ -67,7 +67,7 @@ class Observed:
 
 def pod_id(pod: core_v1.Pod) -> PodId:
     """The pod's identity on the node."""
-    return PodId(pod.metadata.namespace or "default", pod.metadata.name or "", pod.metadata.uid or "")
+    return PodId(pod.metadata.namespace or "default", pod.metadata.name, pod.metadata.uid)
 
 
 def has_ended(container: Container) -> bool:

@@ -30,7 +30,7 @@ def hostname_of(pod: core_v1.Pod, cluster_domain: str) -> str:
         return socket.gethostname()
     if pod.spec.hostnameOverride:
         return pod.spec.hostnameOverride
-    name = (pod.spec.hostname or pod.metadata.name or "")[:_LONGEST_HOSTNAME].rstrip("-.")
+    name = (pod.spec.hostname or pod.metadata.name)[:_LONGEST_HOSTNAME].rstrip("-.")
     domain = domain_of(pod, cluster_domain)
     return f"{name}.{domain}" if pod.spec.setHostnameAsFQDN and domain else name
 
@@ -63,7 +63,7 @@ def resolv_text(pod: core_v1.Pod, host: str) -> str:
     if config is not None:
         servers = list(dict.fromkeys([*servers, *config.nameservers]))
         searches = list(dict.fromkeys([*searches, *config.searches]))
-        options |= {o.name or "": o.value for o in config.options}
+        options |= {o.name: o.value for o in config.options}
     lines = [f"search {' '.join(searches)}"] if searches else []
     lines += [f"nameserver {server}" for server in servers]
     if options:

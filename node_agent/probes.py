@@ -162,7 +162,7 @@ class ProbeManager:
 def _first_delay(probe: core_v1.Probe, started_at: datetime) -> float:
     """What is left of the initial delay; an adopted container that has passed it begins within one period."""
     since = (utc_now() - started_at).total_seconds()
-    left = float(probe.initialDelaySeconds or 0) - since
+    left = float(probe.initialDelaySeconds) - since
     if left > 0 or since < float(probe.periodSeconds or 10):
         return max(left, 0.0)
     return random.uniform(0, float(probe.periodSeconds or 10))  # spreading, not secrecy

@@ -37,9 +37,9 @@ def logins(pod: core_v1.Pod, image: str, refs: References) -> Logins:
     """All logins that are for the image; damaged Secrets are passed over."""
     found: list[tuple[str, Credentials]] = []
     missing: list[str] = []
-    for name in (ref.name or "" for ref in pod.spec.imagePullSecrets):
+    for name in (ref.name for ref in pod.spec.imagePullSecrets):
         try:
-            data = data_of(refs, "Secret", pod.metadata.namespace or "", name)
+            data = data_of(refs, "Secret", pod.metadata.namespace, name)
         except MissingReference:
             missing.append(name)
         else:

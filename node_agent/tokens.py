@@ -28,9 +28,9 @@ class TokenClient:
         self._awaited[number] = reply
         request = node_pb2.TokenRequest(
             id=number,
-            pod_namespace=pod.metadata.namespace or "",
-            pod_name=pod.metadata.name or "",
-            pod_uid=pod.metadata.uid or "",
+            pod_namespace=pod.metadata.namespace,
+            pod_name=pod.metadata.name,
+            pod_uid=pod.metadata.uid,
             service_account=pod.spec.serviceAccountName or "default",
             audiences=[audience] if audience else [],
             expiration_seconds=seconds,

@@ -17,5 +17,5 @@ def leads(service: core_v1.Service, endpoints: discovery_v1.EndpointSlice) -> Se
         )
         for address in service.spec.clusterIPs
         for port in service.spec.ports
-        if (found := ports.get(port.name or "")) is not None and found.port is not None
+        if (found := ports.get(port.name)) is not None and found.port is not None
     }

@@ -49,7 +49,7 @@ class VolumeContext:
     @property
     def namespace(self) -> str:
         """The pod's namespace."""
-        return self.pod.metadata.namespace or ""
+        return self.pod.metadata.namespace
 
     @property
     def fs_group(self) -> int | None:

@@ -52,7 +52,7 @@ class GeneratedVolumes:
     async def _token(
         self, context: VolumeContext, volume: str, projection: core_v1.ServiceAccountTokenProjection, mode: int
     ) -> tuple[File, datetime]:
-        key = (context.pod.metadata.uid or "", f"{volume}/{projection.path}")
+        key = (context.pod.metadata.uid, f"{volume}/{projection.path}")
         known = self._tokens.get(key)
         if known is None or context.now >= known[1]:
             known = self._tokens[key] = await token_file(context, projection, mode)

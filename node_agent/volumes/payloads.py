@@ -53,7 +53,7 @@ async def token_file(
 ) -> tuple[File, datetime]:
     """A fresh token, and when to replace it. Raises LookupError or TimeoutError when the master gives none."""
     seconds = projection.expirationSeconds or DEFAULT_TOKEN_SECONDS
-    token = await context.tokens.request(context.pod, projection.audience or "", seconds)
+    token = await context.tokens.request(context.pod, projection.audience, seconds)
     life = max((token.expires - context.now).total_seconds(), 1.0)
     private = context.fs_group is not None or context.fs_user is not None
     file = File(token.text.encode(), 0o600 if private else mode, context.fs_user)
@@ -65,7 +65,7 @@ def _downward(context: VolumeContext, item: core_v1.DownwardAPIVolumeFile) -> st
         if item.fieldRef is not None:
             return field_value(context.pod, item.fieldRef.fieldPath, (), context.node)
         ref = item.resourceFieldRef
-        container = find_spec(context.pod, ref.containerName or "") if ref is not None else None
+        container = find_spec(context.pod, ref.containerName) if ref is not None else None
         if ref is None or container is None:
             raise FieldError(f"no container is named for {item.path}")
         return resource_value(container, ref.resource, ref.divisor, context.node)

@@ -308,8 +308,8 @@ def from_status(status: Status) -> StatusError:
     StatusError.__init__(
         error,
         status.message or f"the server responded with the status code {code} but did not return more information",
-        resource=f"{details.kind or ''}.{details.group}" if details.group else details.kind or "",
-        name=details.name or "",
+        resource=f"{details.kind}.{details.group}" if details.group else details.kind,
+        name=details.name,
         causes=details.causes,
         retry_after=details.retryAfterSeconds,
     )

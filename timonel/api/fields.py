@@ -40,7 +40,6 @@ class ErrorType(StrEnum):
     TOO_LONG = "FieldValueTooLong"
     TOO_MANY = "FieldValueTooMany"
     TYPE_INVALID = "FieldValueTypeInvalid"
-    INTERNAL = "InternalError"
 
 
 _TEXT = {
@@ -53,11 +52,10 @@ _TEXT = {
     ErrorType.TOO_LONG: "Too long",
     ErrorType.TOO_MANY: "Too many",
     ErrorType.TYPE_INVALID: "Invalid value",
-    ErrorType.INTERNAL: "Internal error",
 }
 OMITTED: Final = object()
 """Stands for a value that the message leaves out: one that is too large to be shown."""
-_WITHOUT_VALUE = {ErrorType.REQUIRED, ErrorType.FORBIDDEN, ErrorType.TOO_LONG, ErrorType.INTERNAL}
+_WITHOUT_VALUE = {ErrorType.REQUIRED, ErrorType.FORBIDDEN, ErrorType.TOO_LONG}
 
 
 def quoted(text: str) -> str:
@@ -135,8 +133,3 @@ def too_many(path: str, count: int, limit: int) -> FieldError:
     """The list has `count` items, more than `limit`."""
     detail = f"must have at most {limit} {'item' if limit == 1 else 'items'}"
     return FieldError(ErrorType.TOO_MANY, path, count, detail)
-
-
-def internal(path: str, detail: str) -> FieldError:
-    """Checking the field failed for a reason that is not the user's."""
-    return FieldError(ErrorType.INTERNAL, path, detail=detail)

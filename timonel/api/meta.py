@@ -29,7 +29,7 @@ _GENERATED_MAX = 63
 
 def key_of(obj: HasMetadata) -> str:
     """`namespace/name`, or `name` where there is no namespace."""
-    namespace, name = obj.metadata.namespace, obj.metadata.name or ""
+    namespace, name = obj.metadata.namespace, obj.metadata.name
     return f"{namespace}/{name}" if namespace else name
 
 
@@ -48,8 +48,8 @@ def owner_reference(owner: KindWithMetadata, *, controller: bool = True) -> Owne
     return OwnerReference(
         apiVersion=owner.gvk.api_version,
         kind=owner.gvk.kind,
-        name=owner.metadata.name or "",
-        uid=owner.metadata.uid or "",
+        name=owner.metadata.name,
+        uid=owner.metadata.uid,
         controller=True if controller else None,
         blockOwnerDeletion=True if controller else None,
     )
@@ -64,34 +64,3 @@ def is_controlled_by(obj: HasMetadata, owner: HasMetadata) -> bool:
     """Whether `owner`, by uid, is the object's controller."""
     controller = controller_of(obj)
     return controller is not None and controller.uid == owner.metadata.uid
-
-
-def is_owned_by(obj: HasMetadata, owner: HasMetadata) -> bool:
-    """Whether `owner`, by uid, is among the object's owners."""
-    return any(reference.uid == owner.metadata.uid for reference in obj.metadata.ownerReferences)
-
-
-def is_deleting(obj: HasMetadata) -> bool:
-    """Whether the object's deletion has been asked for and waits for grace or finalizers."""
-    return obj.metadata.deletionTimestamp is not None
-
-
-def has_finalizer(obj: HasMetadata, finalizer: str) -> bool:
-    """Whether the object bears the finalizer."""
-    return finalizer in obj.metadata.finalizers
-
-
-def add_finalizer(obj: HasMetadata, finalizer: str) -> bool:
-    """Puts the finalizer on the object; False when it was there already."""
-    if has_finalizer(obj, finalizer):
-        return False
-    obj.metadata.finalizers.append(finalizer)
-    return True
-
-
-def remove_finalizer(obj: HasMetadata, finalizer: str) -> bool:
-    """Takes the finalizer off the object; False when it was not there."""
-    if not has_finalizer(obj, finalizer):
-        return False
-    obj.metadata.finalizers.remove(finalizer)
-    return True

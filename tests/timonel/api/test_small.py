@@ -110,20 +110,9 @@ def test_owners() -> None:
     )
     assert meta.is_controlled_by(pod, owner)
     assert not meta.is_controlled_by(pod, stranger)
-    assert meta.is_owned_by(pod, owner)
     assert meta.owner_reference(owner, controller=False).controller is None
     assert meta.key_of(owner) == "ns/rs"
     assert meta.key_of(core_v1.Node(metadata=meta_v1.ObjectMeta(name="n"))) == "n"
-
-
-def test_finalizers() -> None:
-    pod = core_v1.Pod()
-    assert meta.add_finalizer(pod, "a/b")
-    assert not meta.add_finalizer(pod, "a/b")
-    assert pod.metadata.finalizers == ["a/b"]
-    assert meta.remove_finalizer(pod, "a/b")
-    assert not meta.remove_finalizer(pod, "a/b")
-    assert not meta.is_deleting(pod)
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ async def _evict_all(session: Session, pods: list[core_v1.Pod], grace: int) -> N
 
 async def _evict(session: Session, pod: core_v1.Pod, grace: int) -> None:
     """Evict one pod and wait until it is gone."""
-    namespace, name = pod.metadata.namespace or "", pod.metadata.name or ""
+    namespace, name = pod.metadata.namespace, pod.metadata.name
     kind = session.client.kind("pods")
     delete = DeleteOptions(gracePeriodSeconds=grace if grace >= 0 else None)
     eviction = policy_v1.Eviction(metadata=ObjectMeta(name=name, namespace=namespace), deleteOptions=delete)
@@ -121,5 +121,5 @@ async def _evict(session: Session, pod: core_v1.Pod, grace: int) -> None:
         except TooManyRequests as error:
             click.echo(f"pod {namespace}/{name} is not evicted yet: {error.message}", err=True)
             await asyncio.sleep(RETRY_SECONDS)
-    await until_gone(kind, namespace, name, pod.metadata.uid or "")
+    await until_gone(kind, namespace, name, pod.metadata.uid)
     click.echo(f"pod/{name} evicted")

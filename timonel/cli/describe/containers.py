@@ -28,12 +28,12 @@ def containers(
 
 def _container(page: Page, level: int, spec: Container, status: core_v1.ContainerStatus | None) -> None:
     if status:
-        page.field(level, "Container ID", status.containerID or "")
-    page.field(level, "Image", spec.image or "")
+        page.field(level, "Container ID", status.containerID)
+    page.field(level, "Image", spec.image)
     if status:
-        page.field(level, "Image ID", status.imageID or "")
+        page.field(level, "Image ID", status.imageID)
     ports = [f"{port.containerPort}/{port.protocol or 'TCP'}" for port in spec.ports]
-    host_ports = [f"{port.hostPort or 0}/{port.protocol or 'TCP'}" for port in spec.ports]
+    host_ports = [f"{port.hostPort}/{port.protocol or 'TCP'}" for port in spec.ports]
     page.field(level, "Ports" if len(ports) > 1 else "Port", ", ".join(ports) or NONE)
     page.field(level, "Host Ports" if len(ports) > 1 else "Host Port", ", ".join(host_ports) or NONE)
     _words(page, level, "Command", spec.command)
@@ -99,7 +99,7 @@ def quantities(page: Page, level: int, title: str, amounts: Mapping[str, Quantit
 
 def probe_text(probe: core_v1.Probe) -> str:
     """A probe in one line."""
-    times = f"delay={probe.initialDelaySeconds or 0}s timeout={probe.timeoutSeconds or 1}s"
+    times = f"delay={probe.initialDelaySeconds}s timeout={probe.timeoutSeconds or 1}s"
     times += f" period={probe.periodSeconds or 10}s"
     counts = f"#success={probe.successThreshold or 1} #failure={probe.failureThreshold or 3}"
     return f"{_handler(probe)} {times} {counts}"
@@ -134,7 +134,7 @@ def _environment(page: Page, level: int, spec: Container) -> None:
 def _value(variable: core_v1.EnvVar) -> str:
     source = variable.valueFrom
     if source is None:
-        return variable.value or ""
+        return variable.value
     if source.fieldRef:
         return f" ({source.fieldRef.apiVersion or 'v1'}:{source.fieldRef.fieldPath})"
     if source.resourceFieldRef:

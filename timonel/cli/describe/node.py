@@ -41,7 +41,7 @@ def node(page: Page, obj: core_v1.Node, pods: Sequence[core_v1.Pod]) -> None:
 
 def _condition(condition: core_v1.NodeCondition) -> list[str]:
     times = (moment(condition.lastHeartbeatTime), moment(condition.lastTransitionTime))
-    return [condition.type, condition.status, *times, condition.reason or "", condition.message or ""]
+    return [condition.type, condition.status, *times, condition.reason or "", condition.message]
 
 
 def _system(page: Page, info: core_v1.NodeSystemInfo | None) -> None:
@@ -70,7 +70,7 @@ def _pods(page: Page, pods: Sequence[core_v1.Pod], obj: core_v1.Node) -> None:
     for pod in pods:
         amounts = requests(pod.spec)
         total = {name: total[name] + amounts.get(name, 0) for name in total}
-        rows.append([pod.metadata.namespace or "", pod.metadata.name or "", *_shares(amounts, obj)])
+        rows.append([pod.metadata.namespace, pod.metadata.name, *_shares(amounts, obj)])
     page.table(1, rows)
     page.line(0, "Allocated resources:")
     cpu, memory = _shares(total, obj)

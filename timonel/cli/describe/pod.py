@@ -49,9 +49,9 @@ def _heading(page: Page, obj: core_v1.Pod) -> None:
         page.field(0, "Status", f"Terminating (lasts until {moment(metadata.deletionTimestamp)})")
         page.field(0, "Termination Grace Period", f"{metadata.deletionGracePeriodSeconds or 0}s")
     else:
-        page.field(0, "Status", status.phase or "")
+        page.field(0, "Status", status.phase)
     page.fields(0, [("Reason", status.reason), ("Message", status.message)])
-    page.field(0, "IP", status.podIP or "")
+    page.field(0, "IP", status.podIP)
     addresses = [address.ip for address in status.podIPs if address.ip]
     page.line(0, "IPs:" if addresses else f"IPs:\t{NONE}")
     for address in addresses:
@@ -62,7 +62,7 @@ def _heading(page: Page, obj: core_v1.Pod) -> None:
 
 def toleration(each: core_v1.Toleration) -> str:
     """A toleration in one line."""
-    text = each.key or ""
+    text = each.key
     if each.value:
         text += f"={each.value}"
     if each.effect:

@@ -22,7 +22,7 @@ def service(page: Page, obj: core_v1.Service, slices: Sequence[discovery_v1.Endp
     page.field(0, "Type", spec.type or "ClusterIP")
     page.field(0, "IP Family Policy", spec.ipFamilyPolicy or NONE)
     page.field(0, "IP Families", ",".join(spec.ipFamilies) or NONE)
-    page.field(0, "IP", spec.clusterIP or "")
+    page.field(0, "IP", spec.clusterIP)
     page.field(0, "IPs", ",".join(spec.clusterIPs) or NONE)
     page.fields(0, [("External IPs", ",".join(spec.externalIPs)), ("External Name", spec.externalName)])
     for port in spec.ports:
@@ -31,7 +31,7 @@ def service(page: Page, obj: core_v1.Service, slices: Sequence[discovery_v1.Endp
         page.field(0, "TargetPort", f"{port.targetPort}/{protocol}")
         if port.nodePort:
             page.field(0, "NodePort", f"{port.name or '<unset>'}\t{port.nodePort}/{protocol}")
-        page.field(0, "Endpoints", endpoints(port.name or "", slices))
+        page.field(0, "Endpoints", endpoints(port.name, slices))
     page.field(0, "Session Affinity", spec.sessionAffinity or "None")
     page.fields(0, [("Internal Traffic Policy", spec.internalTrafficPolicy)])
 

@@ -22,7 +22,7 @@ def volumes(page: Page, level: int, found: Sequence[core_v1.Volume]) -> None:
 def _pairs(volume: core_v1.Volume) -> Iterator[Pair]:
     if volume.emptyDir is not None:
         yield "Type", "EmptyDir (a temporary directory that shares a pod's lifetime)"
-        yield "Medium", volume.emptyDir.medium or ""
+        yield "Medium", volume.emptyDir.medium
         yield "SizeLimit", volume.emptyDir.sizeLimit or "<unset>"
     elif volume.hostPath:
         yield "Type", "HostPath (bare host directory volume)"
@@ -30,11 +30,11 @@ def _pairs(volume: core_v1.Volume) -> Iterator[Pair]:
         yield "HostPathType", volume.hostPath.type or ""
     elif volume.configMap:
         yield "Type", "ConfigMap (a volume populated by a ConfigMap)"
-        yield "Name", volume.configMap.name or ""
+        yield "Name", volume.configMap.name
         yield "Optional", str(bool(volume.configMap.optional)).lower()
     elif volume.secret:
         yield "Type", "Secret (a volume populated by a Secret)"
-        yield "SecretName", volume.secret.secretName or ""
+        yield "SecretName", volume.secret.secretName
         yield "Optional", str(bool(volume.secret.optional)).lower()
     elif volume.downwardAPI:
         yield "Type", "DownwardAPI (a volume populated by information about the pod)"
@@ -54,8 +54,8 @@ def _projection(source: core_v1.VolumeProjection) -> Iterator[Pair]:
     if source.serviceAccountToken:
         yield "TokenExpirationSeconds", source.serviceAccountToken.expirationSeconds or ""
     elif source.configMap:
-        yield "ConfigMapName", source.configMap.name or ""
+        yield "ConfigMapName", source.configMap.name
     elif source.secret:
-        yield "SecretName", source.secret.name or ""
+        yield "SecretName", source.secret.name
     elif source.downwardAPI:
         yield "DownwardAPI", "true"

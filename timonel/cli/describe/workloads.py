@@ -26,15 +26,15 @@ def deployment(page: Page, obj: apps_v1.Deployment, replica_sets: Sequence[apps_
     page.field(0, "Selector", selectors.from_struct(spec.selector))
     counts = (
         f"{spec.replicas if spec.replicas is not None else 1} desired",
-        f"{status.updatedReplicas or 0} updated",
+        f"{status.updatedReplicas} updated",
         f"{status.replicas or 0} total",
         f"{status.availableReplicas or 0} available",
-        f"{status.unavailableReplicas or 0} unavailable",
+        f"{status.unavailableReplicas} unavailable",
     )
     page.field(0, "Replicas", " | ".join(counts))
     strategy = spec.strategy or apps_v1.DeploymentStrategy()
-    page.field(0, "StrategyType", strategy.type or "")
-    page.field(0, "MinReadySeconds", spec.minReadySeconds or 0)
+    page.field(0, "StrategyType", strategy.type)
+    page.field(0, "MinReadySeconds", spec.minReadySeconds)
     if strategy.rollingUpdate:
         rolling = strategy.rollingUpdate
         page.field(

@@ -25,7 +25,7 @@ async def nodes_ready(client: Client, names: Sequence[str], steps: Steps) -> Non
     try:
         async with asyncio.timeout(NODES_SECONDS), aclosing(client.kind(core_v1.Node).watch()) as changes:
             async for change in changes:
-                states[change.object.metadata.name or ""] = _state(change.object)
+                states[change.object.metadata.name] = _state(change.object)
                 if all(states.get(name) == READY for name in names):
                     break
     except TimeoutError:
