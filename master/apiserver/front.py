@@ -4,13 +4,13 @@ import asyncio
 import logging
 import re
 import uuid
-from contextlib import suppress
 
 from aiohttp import ClientPayloadError, HttpVersion10, web
 
 from master import tracing
 from master.apiserver import impersonation, metrics, paths, responses
 from master.apiserver.aggregation.aggregator import Aggregator
+from master.apiserver.asked import verb_of
 from master.apiserver.audit.record import AUDIT_ID, Auditor, Record, record_of
 from master.apiserver.authn.base import Authenticator, Credentials, bearer_token
 from master.apiserver.fairness import gate as fairness
@@ -152,11 +152,7 @@ class Front:
     def _begin_record(self, http: web.BaseRequest, who: User, target: paths.Target | None) -> Record | None:
         if self._auditor is None:
             return None
-        verb = http.method.lower()
-        if target is not None:
-            with suppress(StatusError):
-                verb = self._resources.verb(http, self._resources.find(target), target).value
-        return self._auditor.begin(http, who, verb, target)
+        return self._auditor.begin(http, who, verb_of(http, target), target)
 
     def _written_down(self, http: web.BaseRequest, response: web.StreamResponse) -> None:
         record = record_of(http)

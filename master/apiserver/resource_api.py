@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from master.apiserver import bodies, options, responses, watching
+from master.apiserver.asked import verb_of
 from master.apiserver.audit import record as audit
 from master.apiserver.lifetimes import Lifetimes
 from master.apiserver.metrics import WatchMetrics
@@ -40,9 +41,6 @@ WRITTEN = frozenset({Form.PLAIN, Form.METADATA})
 
 MANY_EVENTS = 100
 """More events at once are written in a thread, so that others are served meanwhile."""
-
-_ITEM_VERBS = {"GET": Verb.GET, "POST": Verb.CREATE, "PUT": Verb.UPDATE, "PATCH": Verb.PATCH, "DELETE": Verb.DELETE}
-_COLLECTION_VERBS = {"GET": Verb.LIST, "POST": Verb.CREATE, "DELETE": Verb.DELETECOLLECTION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +77,6 @@ class ResourceApi:
             raise NoSuchPath
         return resource
 
-    def verb(self, http: web.BaseRequest, resource: Resource, target: Target) -> Verb:
-        """The verb that a method stands for at a path.
-
-        Raises:
-            NoSuchMethod: it stands for none there.
-        """
-        if target.watch and http.method == "GET" and not target.subresource:
-            return Verb.WATCH
-        table = _ITEM_VERBS if target.name else _COLLECTION_VERBS
-        verb = None if target.watch else table.get(http.method)
-        if target.name and not target.subresource and verb is Verb.CREATE:
-            verb = None
-        if target.subresource and verb is Verb.DELETE:
-            verb = None
-        if resource.namespaced and not target.namespace and verb in (Verb.CREATE, Verb.DELETECOLLECTION):
-            verb = None
-        if verb is None:
-            raise NoSuchMethod
-        if verb is Verb.LIST and options.boolean(http.query, "watch"):
-            return Verb.WATCH
-        return verb
-
     async def serve(self, asked: Asked) -> web.StreamResponse:
         """Answer a request for a resource, with a warning where its version is deprecated."""
         response = await self._serve(asked)
@@ -110,7 +86,7 @@ class ResourceApi:
         return response
 
     async def _serve(self, asked: Asked) -> web.StreamResponse:
-        match self.verb(asked.http, asked.resource, asked.target):
+        match _verb(asked):
             case Verb.GET:
                 return await self._get(asked)
             case Verb.LIST:
@@ -125,8 +101,9 @@ class ResourceApi:
                 return await self._patch(asked)
             case Verb.DELETE:
                 return await self._delete(asked)
-            case _:
+            case Verb.DELETECOLLECTION:
                 return await self._delete_collection(asked)
+        raise NoSuchMethod
 
     # Reading
 
@@ -289,6 +266,29 @@ class ResourceApi:
         strategy = self._registry.strategy(asked.resource)
         decode = partial(codec.decode_stored, asked.resource.struct or dict)
         return TableWriter(strategy.columns, decode, TableOptions(choice.version, include), self._registry.core.clock)
+
+
+def _verb(asked: Asked) -> str:
+    """The verb of a request.
+
+    Raises:
+        NoSuchMethod: there is none of that kind at its path.
+    """
+    target, verb = asked.target, verb_of(asked.http, asked.target)
+    match verb:
+        case Verb.CREATE | Verb.DELETECOLLECTION if not target.name:
+            is_there = bool(target.namespace) or not asked.resource.namespaced
+        case Verb.CREATE:
+            is_there = bool(target.subresource)
+        case Verb.WATCH | Verb.DELETE:
+            is_there = not target.subresource
+        case Verb.UPDATE | Verb.PATCH:
+            is_there = bool(target.name)
+        case _:
+            is_there = asked.http.method != "HEAD"
+    if not is_there or (target.watch and verb != Verb.WATCH):
+        raise NoSuchMethod
+    return verb
 
 
 def negotiate(http: web.BaseRequest, offered: Offers = OBJECTS, *, suffix: str = "") -> Choice:
