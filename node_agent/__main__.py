@@ -60,6 +60,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--memory", type=_bytes, help="the node's share of the machine's memory, for instance 4Gi")
     parser.add_argument("--max-pods", type=int, default=MAX_PODS, help="how many pods the node takes")
     parser.add_argument("--pod-max-pids", type=int, metavar="N", help="how many processes a container may have")
+    parser.add_argument(
+        "--allowed-unsafe-sysctls",
+        type=_names,
+        default=(),
+        metavar="NAME,...",
+        help="what pods may set; kernel.msg* is many",
+    )
     parser.add_argument("--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="a node label")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser.parse_args(arguments)
@@ -75,6 +82,7 @@ async def run(options: argparse.Namespace, credentials: NodeCredentials, joining
         memory_bytes=options.memory,
         pods=options.max_pods,
         container_pids=options.pod_max_pids,
+        unsafe_sysctls=options.allowed_unsafe_sysctls,
         labels=dict(options.label),
         secrets_in_memory=options.runtime != "fake",
     )
@@ -159,6 +167,10 @@ def _join(options: argparse.Namespace, credentials: NodeCredentials, parent: int
 
 def _bytes(text: str) -> int:
     return Quantity(text).to_int()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _label(text: str) -> tuple[str, str]:

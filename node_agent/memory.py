@@ -18,6 +18,8 @@ class PodMemory:
     id: PodId
     pod: core_v1.Pod | None = None
     assigned: bool = False
+    judged: bool = False
+    """Whether it was asked if this node takes the pod."""
     previous: core_v1.PodStatus = field(default_factory=core_v1.PodStatus)
     plugged: tuple[str, str] | None = None
     """The sandbox that has an address, and the address."""

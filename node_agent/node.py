@@ -69,7 +69,7 @@ class Node:
         assignments = Assignments()
         events = PodEvents(self.outbox.event)
         facts = NodeFacts(config.name, config.addresses, {})
-        self._settings = NodeSettings(facts, pids_limit=config.container_pids)
+        self._settings = NodeSettings(facts, pids_limit=config.container_pids, unsafe_sysctls=config.unsafe_sysctls)
         tokens = TokenClient(self.outbox.message)
         tools = Tools(
             runtime=runtime,

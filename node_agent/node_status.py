@@ -39,6 +39,7 @@ class NodeConfig:
     memory_bytes: int | None = None
     pods: int = MAX_PODS
     container_pids: int | None = None
+    unsafe_sysctls: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     secrets_in_memory: bool = True
     """Whether Secrets and tokens are written to a tmpfs, never to a disk; a node that pretends needs none."""

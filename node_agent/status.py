@@ -35,6 +35,8 @@ def pod_status(pod: core_v1.Pod, observed: Observed, now: datetime, host_ips: Se
         ],
         nominatedNodeName=pod.status.nominatedNodeName,
     )
+    if previous.phase in TERMINAL_PHASES and not previous.containerStatuses:  # it was refused
+        status.initContainerStatuses = status.containerStatuses = []
     _set_phase(view, status, now)
     _set_addresses(view, status, now, host_ips)
     status.conditions = _conditions(view, status, now)

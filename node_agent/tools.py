@@ -1,7 +1,7 @@
 """What all pod workers of a node share."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ class NodeSettings:
     facts: NodeFacts
     memory_bytes: int = 0
     pids_limit: int | None = None
+    unsafe_sysctls: Sequence[str] = ()
     seccomp_root: Path = Path("/var/lib/kubelet/seccomp")
     cluster_domain: str = "cluster.local"
 

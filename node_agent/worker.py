@@ -9,6 +9,9 @@ import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from msgspec import structs
+
+from node_agent.admission import refusal
 from node_agent.backoffs import backoff_texts
 from node_agent.effects import Effects
 from node_agent.handlers import Outcome, Target
@@ -201,6 +204,7 @@ class PodWorker:
         memory = self._memory
         if self._must_look:
             await self._look_now()
+            self._admit()
             self._assume_address()
             await self._read_messages()
         observed = self._as_observed()
@@ -221,6 +225,21 @@ class PodWorker:
             except (RuntimeFailure, TimeoutError) as failure:
                 self._must_look = True
                 raise RuntimeUnavailable(str(failure)) from failure
+
+    def _admit(self) -> None:
+        """Refuse a pod that this node does not take, as long as nothing of it has been made."""
+        memory, looked = self._memory, self._looked
+        if memory.pod is None or memory.judged:
+            return
+        memory.judged = True
+        if looked.sandboxes or looked.containers:
+            return
+        why = refusal(memory.pod, self._tools.settings.unsafe_sysctls)
+        if why is not None and memory.previous.phase not in TERMINAL_PHASES:
+            memory.previous = structs.replace(
+                memory.previous, phase="Failed", reason=why.reason, message=f"Pod was rejected: {why.message}"
+            )
+            self._tools.events.warning(memory.pod, why.reason, why.message)
 
     def _assume_address(self) -> None:
         if not self._running and not self._memory.released:

@@ -248,6 +248,31 @@ class TestImages:
         assert node.events == told, "a status that comes back is no reason to try again"
 
 
+class TestAdmission:
+    """Pods that a node does not take."""
+
+    async def test_an_unsafe_sysctl_is_refused_before_anything_is_made(self, node: Any, build: Any) -> None:
+        node.assign(build.pod(securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}))
+        await node.until(lambda: "web" in node.statuses and node.statuses["web"].phase == "Failed")
+        status = node.statuses["web"]
+        assert status.reason == "SysctlForbidden"
+        assert status.message == 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted'
+        assert not status.containerStatuses
+        assert not node.world.sandboxes
+        assert node.reasons() == ["SysctlForbidden"]
+
+    async def test_unless_the_node_allows_it(self, node: Any, build: Any) -> None:
+        node.tools.settings.unsafe_sysctls = ("kernel.msg*",)
+        node.assign(build.pod(securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}))
+        await ready(node)
+
+    async def test_a_sysctl_of_the_hosts_network_is_refused(self, node: Any, build: Any) -> None:
+        sysctls = [{"name": "net.ipv4.tcp_syncookies", "value": "1"}]
+        node.assign(build.pod(hostNetwork=True, securityContext={"sysctls": sysctls}))
+        await node.until(lambda: "web" in node.statuses and node.statuses["web"].phase == "Failed")
+        assert "not allowed with host net enabled" in node.statuses["web"].message
+
+
 class TestReferences:
     """ConfigMaps that come late or change."""
 
