@@ -22,5 +22,5 @@ def backoff_texts(pod: core_v1.Pod, before: core_v1.PodStatus, after: core_v1.Po
 
 
 def _waiting_reason(status: core_v1.ContainerStatus) -> tuple[str, int]:
-    waiting = status.state.waiting if status.state is not None else None
+    waiting = status.state.waiting
     return (waiting.reason if waiting is not None else "", status.restartCount)

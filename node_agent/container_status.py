@@ -38,7 +38,7 @@ def container_status(view: View, spec: core_v1.Container, now: datetime) -> core
         status.containerID = SCHEME + latest.id
     elif before is not None:
         status.restartCount = before.restartCount
-    if spec.resources is not None and state.running is not None and latest is not None:
+    if state.running is not None and latest is not None:
         waits = bool(changed(view.pod, spec, latest)) and before is not None and before.resources is not None
         status.resources = before.resources if waits and before else spec.resources
         status.allocatedResources = spec.resources.requests
@@ -141,7 +141,7 @@ def _last_state(
     latest: Container | None,
     state: core_v1.ContainerState,
     before: core_v1.ContainerStatus | None,
-) -> core_v1.ContainerState | None:
+) -> core_v1.ContainerState:
     """How the attempt before the one in ``state`` ended."""
     if latest is not None and has_ended(latest) and state.terminated is None:
         return terminated(view, latest)
@@ -150,8 +150,8 @@ def _last_state(
     if ended is not None:
         return terminated(view, ended)
     if before is None:
-        return None
-    if before.state is not None and before.state.terminated is not None and latest is None:
+        return core_v1.ContainerState()
+    if before.state.terminated is not None and latest is None:
         return before.state
     return before.lastState
 
@@ -162,7 +162,7 @@ def _known(view: View, name: str) -> core_v1.ContainerStatus | None:
 
 def _keeps(view: View, before: core_v1.ContainerStatus) -> bool:
     """Whether a container that was removed with its pod keeps the status of its end."""
-    ended = before.state is not None and before.state.terminated is not None
+    ended = before.state.terminated is not None
     return ended and (is_going(view.pod, view.observed) or view.observed.previous.phase in TERMINAL_PHASES)
 
 

@@ -7,7 +7,6 @@ from node_agent.runtimes.base import LogQuery
 from node_agent.worker import PodWorker
 from timonel.api.errors import BadRequest
 from timonel.api.time import parse
-from timonel.api.types import core_v1
 from timonel.rpc import node_pb2
 
 _PULL_WORDS = {
@@ -22,12 +21,12 @@ def log_container(worker: PodWorker, name: str, previous: bool) -> str:
     status = next((s for s in worker.container_statuses() if s.name == name), None)
     if status is None:
         raise BadRequest(f'container "{name}" in pod "{pod}" is not available')
-    last = status.lastState.terminated if status.lastState is not None else None
+    last = status.lastState.terminated
     if previous:
         if last is None or not last.containerID:
             raise BadRequest(f'previous terminated container "{name}" in pod "{pod}" not found')
         return _bare(last.containerID)
-    state = status.state or core_v1.ContainerState()
+    state = status.state
     if (state.running is not None or state.terminated is not None) and status.containerID:
         return _bare(status.containerID)
     if last is not None and last.containerID:

@@ -41,7 +41,7 @@ class PodMemory:
         self.previous = pod.status
         for known in all_statuses(pod.status):
             for state in (known.state, known.lastState):
-                ended = state.terminated if state is not None else None
+                ended = state.terminated
                 if ended is not None and ended.containerID and ended.message:
                     self.messages[ended.containerID.rpartition("//")[2]] = ended.message
 

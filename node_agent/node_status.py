@@ -210,9 +210,8 @@ def _ready(runtime: RuntimeState) -> core_v1.NodeCondition:
 
 
 def _system(machine: Machine, info: RuntimeInfo | None, before: core_v1.NodeStatus | None) -> core_v1.NodeSystemInfo:
-    last = before.nodeInfo if before is not None else None
-    if info is None and last is not None:
-        return last
+    if info is None and before is not None and before.nodeInfo.kubeletVersion:
+        return before.nodeInfo
     return core_v1.NodeSystemInfo(
         architecture=_ARCHITECTURES.get(platform.machine(), platform.machine()),
         bootID=_read("/proc/sys/kernel/random/boot_id"),

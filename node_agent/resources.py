@@ -16,13 +16,13 @@ BEST_EFFORT_OOM_SCORE = 1000
 
 def limit(container: core_v1.Container, resource: str) -> int | None:
     """The container's limit in thousandths of a core or whole units; None when it has none."""
-    limits = container.resources.limits if container.resources is not None else {}
+    limits = container.resources.limits
     return amount(resource, limits[resource]) if resource in limits else None
 
 
 def request(container: core_v1.Container, resource: str) -> int | None:
     """The container's request, by default its limit; None when it has neither."""
-    requests = container.resources.requests if container.resources is not None else {}
+    requests = container.resources.requests
     return amount(resource, requests[resource]) if resource in requests else limit(container, resource)
 
 

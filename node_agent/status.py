@@ -66,9 +66,8 @@ def _phase(view: View, status: core_v1.PodStatus, now: datetime) -> str:
         return _outcome(view, ending=ending)
     if view.pod.spec.initContainers and not _is_initialised(view):
         return "Pending"
-    states = [s.state for s in status.containerStatuses if s.state is not None]
-    never_ran = [s for s in status.containerStatuses if s.state and s.state.waiting and s.lastState is None]
-    if never_ran or not states:
+    never_ran = [s for s in status.containerStatuses if s.state.waiting and s.lastState.terminated is None]
+    if never_ran or not status.containerStatuses:
         return "Pending"
     return "Running"
 

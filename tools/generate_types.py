@@ -1,8 +1,8 @@
 """Writes timonel/api/types/ from the Kubernetes schemas of the dev dependency `kubernetes-validate`.
 
 Run it with `make generate`, or `python -m tools.generate_types [folder]`. Names, types and merge rules are generated;
-descriptions are not copied. Which scalars are left out when they are zero is known from Go's structs alone:
-`tools.generate_protobuf`, to be run before, reads that.
+descriptions are not copied. Which fields are left out when they are zero, or always written, is known from Go's structs
+alone: `tools.generate_protobuf`, to be run before, reads that.
 """
 
 from __future__ import annotations
@@ -174,8 +174,9 @@ class Generator:
     def field_text(self, module: Module, made: Class, wire: str, prop: Schema) -> str:
         """The line of one field: name, annotation and default."""
         kind = self.python_type(module, prop)
-        zero = ZERO_TEXT.get(kind, "") if wire in self.dropped(f"{module.prefix}.{made.name}") else ""
-        factory = "" if zero else self.factory(made, wire, prop, kind)
+        mark = self.marks(f"{module.prefix}.{made.name}").get(wire, "!" if wire in made.required else "")
+        zero = ZERO_TEXT.get(kind, "") if mark == "-" else ""
+        factory = "" if zero else self.factory(made, wire, prop, kind, always=mark == "!")
         if "." not in kind and factory == kind and self.is_struct(prop):
             made.needs.add(kind)
         annotation = kind if zero or factory or kind in ("Any", RAW) else f"{kind} | None"
@@ -188,13 +189,14 @@ class Generator:
             options = [*(options or [f"default={default}"]), f'name="{wire}"']
         return f"{name}: {annotation} = " + (f"msgspec.field({', '.join(options)})" if options else default)
 
-    def dropped(self, definition: str) -> set[str]:
-        """The scalars that Go holds by value and leaves out when they are zero, by their wire names."""
+    def marks(self, definition: str) -> dict[str, str]:
+        """What Go says of a type's fields, by their wire names: "-" for one that it leaves out when it is zero, "!" for
+        one that it always writes. Empty for types of which nothing is known."""
         pairs = [pair.rpartition("=") for pair in self.layouts.get(definition, "").split()]
-        own = {name for name, _, number in pairs if number.endswith("-")}
-        return own.union(*(self.dropped(name[1:]) for name, _, _ in pairs if name.startswith("+")))
+        own = {name: number.lstrip("0123456789") for name, _, number in pairs if not name.startswith("+")}
+        return own | {k: v for name, _, _ in pairs if name.startswith("+") for k, v in self.marks(name[1:]).items()}
 
-    def factory(self, made: Class, wire: str, prop: Schema, kind: str) -> str:
+    def factory(self, made: Class, wire: str, prop: Schema, kind: str, *, always: bool) -> str:
         """What makes the default of a field that is never None, or "" for one that may be."""
         required = wire in made.required
         if made.gvk and wire in ("apiVersion", "kind"):
@@ -205,9 +207,9 @@ class Generator:
             return "empty_list" if required else "list"
         if kind.startswith("dict["):
             return "empty_map" if required else "dict"
-        if self.is_struct(prop):
-            return kind if required or always_present(made, wire) else ""
-        return ZERO.get(kind, "") if required else ""
+        if not always:
+            return ""
+        return kind if self.is_struct(prop) else ZERO.get(kind, "")
 
     def is_struct(self, prop: Schema) -> bool:
         return "$ref" in prop and prop["$ref"].rpartition("/")[2] not in SPECIAL
@@ -234,13 +236,6 @@ class Generator:
             case "string":
                 return "Bytes" if schema.get("format") == "byte" else "str"
         raise ValueError(f"no Python type for the schema {schema}")
-
-
-def always_present(owner: Class, wire: str) -> bool:
-    """Whether Go holds this optional struct by value, and so always writes it."""
-    if wire in ("metadata", "spec", "status"):
-        return owner.gvk is not None or owner.name.endswith(("TemplateSpec", "ClaimTemplate"))
-    return wire == "template" and owner.name in ("PodTemplate", "ReplicaSetSpec")
 
 
 def merge_text(prop: Schema) -> str:

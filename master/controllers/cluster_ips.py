@@ -53,7 +53,7 @@ def cluster_ips(service: core_v1.Service, view: View, now: datetime) -> Iterator
 def ip_address(address: v1.IPAddress, view: View, now: datetime) -> Iterator[Action]:
     """Remove one whose Service is gone, or has another address."""
     parent = address.spec.parentRef
-    service = view.get(core_v1.Service, parent.namespace or "", parent.name or "")
+    service = view.get(core_v1.Service, parent.namespace, parent.name) if parent else None
     held = service is not None and address.metadata.name in service.spec.clusterIPs
     if address.metadata.labels.get(MANAGED_BY) == MANAGER and not held:
         yield Delete(address)

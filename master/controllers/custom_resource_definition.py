@@ -103,17 +103,17 @@ def _taken(definition: v1.CustomResourceDefinition, view: View) -> dict[str, set
     taken: dict[str, set[str]] = {"resources": set(), "kinds": set()}
     for other in view.list(v1.CustomResourceDefinition):
         names = other.status.acceptedNames
-        if other.spec.group != definition.spec.group or other.metadata.uid == definition.metadata.uid or not names:
+        if other.spec.group != definition.spec.group or other.metadata.uid == definition.metadata.uid:
             continue
-        taken["resources"] |= {names.plural, names.singular or "", *names.shortNames}
-        taken["kinds"] |= {names.kind, names.listKind or ""}
+        taken["resources"] |= {names.plural, names.singular, *names.shortNames}
+        taken["kinds"] |= {names.kind, names.listKind}
     return taken
 
 
 def _empty(definition: v1.CustomResourceDefinition, view: View) -> Iterator[Action]:
     """Delete what is left; the finalizer goes with the last object."""
     served = served_versions(definition)
-    names = definition.status.acceptedNames or definition.spec.names
+    names = definition.status.acceptedNames
     if served and _holds(definition, "Established"):
         version = next((each for each in served if each.storage), served[0])
         kind = view.kind(f"{definition.spec.group}/{version.name}", names.kind)

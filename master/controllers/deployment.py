@@ -106,7 +106,7 @@ def steps(family: Family, view: View) -> Iterator[Action]:
     if deploy.spec.paused or _was_scaled(family):
         yield from _scale(family)
         return
-    if deploy.spec.strategy and deploy.spec.strategy.type == "Recreate":
+    if deploy.spec.strategy.type == "Recreate":
         yield from _recreate(family, view)
     else:
         yield from _roll(family)
@@ -196,7 +196,7 @@ def _create_new(family: Family, size: int) -> Iterator[Action]:
     template = codec.copy(deploy.spec.template)
     digest = template_hash(deploy)
     template.metadata.labels[HASH] = digest
-    selector = codec.copy(deploy.spec.selector)
+    selector = codec.copy(deploy.spec.selector or meta_v1.LabelSelector())
     selector.matchLabels[HASH] = digest
     name = f"{deploy.metadata.name}-{digest}"
     yield Create(

@@ -50,8 +50,8 @@ def bounds(deployment: apps_v1.Deployment) -> Bounds:
     """
     replicas = 1 if deployment.spec.replicas is None else deployment.spec.replicas
     strategy = deployment.spec.strategy
-    rolling = strategy.rollingUpdate if strategy else None
-    if strategy is None or strategy.type != "RollingUpdate" or rolling is None:
+    rolling = strategy.rollingUpdate
+    if strategy.type != "RollingUpdate" or rolling is None:
         return Bounds(replicas, 0, 0)
     surge = scaled(0 if rolling.maxSurge is None else rolling.maxSurge, replicas, round_up=True)
     unavailable = scaled(0 if rolling.maxUnavailable is None else rolling.maxUnavailable, replicas, round_up=False)

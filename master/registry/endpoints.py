@@ -44,7 +44,7 @@ def endpoints(slices: Iterable[discovery_v1.EndpointSlice], port_name: str) -> l
 
 def is_ready(endpoint: discovery_v1.Endpoint) -> bool:
     """Whether an endpoint takes requests; one that does not say does."""
-    return endpoint.conditions is None or endpoint.conditions.ready is not False
+    return endpoint.conditions.ready is not False
 
 
 def _pod_of(endpoint: discovery_v1.Endpoint) -> str:

@@ -15,7 +15,8 @@ Amounts = dict[str, Quantity]
 
 def asked(container: core_v1.Container, field: str) -> Mapping[str, Quantity]:
     """A container's requests or limits."""
-    return getattr(container.resources, field) if container.resources else {}
+    amounts: Mapping[str, Quantity] = getattr(container.resources, field)
+    return amounts
 
 
 def container_totals(spec: core_v1.PodSpec, field: str) -> Amounts:

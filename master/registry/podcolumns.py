@@ -16,9 +16,7 @@ def ready(pod: core_v1.Pod) -> str:
     sidecars = {container.name for container in pod.spec.initContainers if is_sidecar(container)}
     statuses = [status for status in pod.status.initContainerStatuses if status.name in sidecars]
     statuses += pod.status.containerStatuses
-    running = sum(
-        bool(status.ready and status.state and status.state.running) for status in pod.status.containerStatuses
-    )
+    running = sum(bool(status.ready and status.state.running) for status in pod.status.containerStatuses)
     running += sum(bool(status.ready) for status in statuses[: len(statuses) - len(pod.status.containerStatuses)])
     return f"{running}/{len(pod.spec.containers) + len(sidecars)}"
 
@@ -47,7 +45,7 @@ def _initializing(pod: core_v1.Pod) -> str:
     """What the first init container that is not through says; empty when all are."""
     sidecars = {container.name for container in pod.spec.initContainers if is_sidecar(container)}
     for number, container in enumerate(pod.status.initContainerStatuses):
-        state = container.state or core_v1.ContainerState()
+        state = container.state
         if state.terminated and state.terminated.exitCode == 0:
             continue
         if container.name in sidecars and container.started:
@@ -64,7 +62,7 @@ def _of_containers(pod: core_v1.Pod, shown: str) -> str:
     """What the containers make of the pod's word: the first one that is in trouble has it."""
     running = False
     for container in reversed(pod.status.containerStatuses):
-        state = container.state or core_v1.ContainerState()
+        state = container.state
         if state.waiting and state.waiting.reason:
             shown = state.waiting.reason
         elif state.terminated:
@@ -97,7 +95,7 @@ def restarts(pod: core_v1.Pod) -> str:
     ends = [
         container.lastState.terminated.finishedAt
         for container in counted
-        if container.lastState and container.lastState.terminated and container.lastState.terminated.finishedAt
+        if container.lastState.terminated and container.lastState.terminated.finishedAt
     ]
     if not total or not ends:
         return str(total)

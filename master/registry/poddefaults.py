@@ -29,10 +29,8 @@ def default_pod(spec: core_v1.PodSpec) -> None:
     if spec.enableServiceLinks is None:
         spec.enableServiceLinks = True
     for container in (*spec.containers, *spec.initContainers):
-        resources = container.resources
-        if resources:
-            for name, limit in resources.limits.items():
-                resources.requests.setdefault(name, limit)
+        for name, limit in container.resources.limits.items():
+            container.resources.requests.setdefault(name, limit)
     if spec.resources and (spec.resources.limits or spec.resources.requests):
         _default_whole(spec, spec.resources)
 
@@ -74,8 +72,6 @@ def default_container(container: AnyContainer) -> None:
     container.imagePullPolicy = container.imagePullPolicy or pull_policy(container.image or "")
     container.terminationMessagePath = container.terminationMessagePath or "/dev/termination-log"
     container.terminationMessagePolicy = container.terminationMessagePolicy or "File"
-    if container.resources is None:
-        container.resources = core_v1.ResourceRequirements()
     for port in container.ports:
         port.protocol = port.protocol or "TCP"
     for variable in container.env:

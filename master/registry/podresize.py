@@ -62,7 +62,7 @@ def _of_containers(
         if theirs.name != ours.name:
             yield forbidden(path.child("name"), "containers may not be renamed or reordered on resize")
             return
-        before, after = (c.resources or core_v1.ResourceRequirements() for c in (ours, theirs))
+        before, after = ours.resources, theirs.resources
         if name == "initContainers" and not is_sidecar(ours) and before != after:
             yield forbidden(SPEC, "resources for non-sidecar init containers are immutable")
         for kind, had, has in (("limits", before.limits, after.limits), ("requests", before.requests, after.requests)):
@@ -78,8 +78,7 @@ def _fixed_part(spec: core_v1.PodSpec) -> list[core_v1.Container]:
     ]
 
 
-def _without_resizable(resources: core_v1.ResourceRequirements | None) -> core_v1.ResourceRequirements:
-    resources = resources or core_v1.ResourceRequirements()
+def _without_resizable(resources: core_v1.ResourceRequirements) -> core_v1.ResourceRequirements:
     limits, requests = (
         {name: quantity for name, quantity in amounts.items() if name not in RESIZABLE}
         for amounts in (resources.limits, resources.requests)

@@ -9,11 +9,14 @@ from timonel.api.errors import BadRequest
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
 from timonel.api.types import core_v1, meta_v1
 
+EMPTY_FOR = {"DaemonSet": "daemonset", "StatefulSet": "statefulset"}
+"""How messages about empty selectors name a kind; those about ReplicaSets, as all others, speak of a deployment."""
+
 TemplateRules = Callable[[core_v1.PodTemplateSpec, Path], Iterator[FieldError]]
 
 
 def validate_workload(
-    selector: meta_v1.LabelSelector,
+    selector: meta_v1.LabelSelector | None,
     template: core_v1.PodTemplateSpec,
     old: core_v1.PodTemplateSpec | None,
     path: Path,
@@ -25,14 +28,16 @@ def validate_workload(
     A template that is as it was is not looked at again. ``kind`` is named in messages; ``rules`` are the template's.
     """
     at = path.child("selector")
-    faults = list(validate_selector(selector, at))
+    faults = list(validate_selector(selector, at)) if selector else []
     yield from faults
     if kind != "DaemonSet":
-        if not selector.matchLabels and not selector.matchExpressions:
+        if selector is None:
             yield required(at)
         if faults:
             yield invalid(at, selector, "" if kind == "StatefulSet" else "invalid label selector")
-    if not faults and not selects(selector, template):
+    if selector == meta_v1.LabelSelector():
+        yield invalid(at, selector, f"empty selector is invalid for {EMPTY_FOR.get(kind, 'deployment')}")
+    elif not faults and not selects(selector, template):
         yield not_selected(template, path)
     if old != template:
         yield from validate_lasting_template(template, path.child("template"), kind, rules)
@@ -56,9 +61,9 @@ def validate_lasting_template(
         yield forbidden(path.child("spec", "activeDeadlineSeconds"), why)
 
 
-def selects(selector: meta_v1.LabelSelector, template: core_v1.PodTemplateSpec) -> bool:
+def selects(selector: meta_v1.LabelSelector | None, template: core_v1.PodTemplateSpec) -> bool:
     """Whether the template's pods are among those that the selector selects."""
-    if not selector.matchLabels and not selector.matchExpressions:
+    if selector is None or (not selector.matchLabels and not selector.matchExpressions):
         return False
     try:
         return selectors.from_struct(selector).matches(template.metadata.labels)

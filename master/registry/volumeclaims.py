@@ -54,7 +54,7 @@ def validate_claim_spec(spec: core_v1.PersistentVolumeClaimSpec, path: Path) -> 
     yield from validate_modes(spec.accessModes, path.child("accessModes"), "at least 1 access mode is required")
     if spec.selector:
         yield from validate_selector(spec.selector, path.child("selector"))
-    amount = spec.resources.requests.get(STORAGE) if spec.resources else None
+    amount = spec.resources.requests.get(STORAGE)
     at = path.child("resources").key(STORAGE)
     if amount is None:
         yield required(at)

@@ -6,7 +6,7 @@ from timonel.api.types import core_v1, discovery_v1
 
 def leads(service: core_v1.Service, endpoints: discovery_v1.EndpointSlice) -> Services:
     """The service's ports at each of its addresses, led to the first endpoint that is ready."""
-    ready = (e for e in endpoints.endpoints if e.conditions is None or e.conditions.ready is not False)
+    ready = (e for e in endpoints.endpoints if e.conditions.ready is not False)
     target = next((address for endpoint in ready for address in endpoint.addresses), None)
     if target is None:
         return {}

@@ -43,7 +43,7 @@ def granted(pod: core_v1.Pod) -> core_v1.PodSpec:
     given = {status.name: status.allocatedResources for status in statuses}
     spec = codec.copy(pod.spec)
     for container in (*spec.initContainers, *spec.containers):
-        if container.resources and given.get(container.name):
+        if given.get(container.name):
             container.resources.requests = dict(given[container.name])
     return spec
 
@@ -71,8 +71,8 @@ def qos_class(spec: core_v1.PodSpec) -> str:
     bearers = [container.resources for container in (*spec.initContainers, *spec.containers)]
     if spec.resources is not None:
         bearers = [spec.resources]
-    asked = [_counted(bearer.requests if bearer else {}) for bearer in bearers]
-    limited = [_counted(bearer.limits if bearer else {}) for bearer in bearers]
+    asked = [_counted(bearer.requests) for bearer in bearers]
+    limited = [_counted(bearer.limits) for bearer in bearers]
     if not any(asked) and not any(limited):
         return "BestEffort"
     guaranteed = all(
@@ -96,8 +96,6 @@ def _counted(quantities: Mapping[str, Quantity]) -> dict[str, int]:
 
 
 def _container_requests(container: core_v1.Container) -> dict[str, int]:
-    if not container.resources:
-        return {}
     return {resource: amount(resource, quantity) for resource, quantity in container.resources.requests.items()}
 
 

@@ -32,7 +32,7 @@ def first_match(schemas: Iterable[v1.FlowSchema], request: Request) -> v1.FlowSc
 
 def in_order(schemas: Iterable[v1.FlowSchema]) -> list[v1.FlowSchema]:
     """Schemas as they are asked: by precedence, then by name."""
-    return sorted(schemas, key=lambda schema: (schema.spec.matchingPrecedence or 0, schema.metadata.name or ""))
+    return sorted(schemas, key=lambda schema: (schema.spec.matchingPrecedence, schema.metadata.name or ""))
 
 
 def distinguisher(schema: v1.FlowSchema, request: Request) -> str:

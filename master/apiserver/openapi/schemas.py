@@ -3,14 +3,20 @@
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+from msgspec import json
 
 from master.apiserver.openapi import custom, simple
 from master.apiserver.openapi.custom import AnyStruct
 from master.apiserver.openapi.descriptions import NO_TEXT, TypeText, module_texts
+from master.apiserver.openapi.values import VALUES
+from timonel.api import codec
 from timonel.api.custom import CustomObject
 from timonel.api.gvk import GVK
-from timonel.api.schema import Merge, Schema, Shape, fields_of
+from timonel.api.quantity import Quantity
+from timonel.api.schema import Field, Merge, Schema, Shape, fields_of
 from timonel.api.struct import Struct
 from timonel.api.types import meta_v1
 
@@ -33,7 +39,7 @@ class Dialect:
     refs: str
     """The prefix of a reference to a schema."""
     unions: bool
-    """Whether `oneOf` and `allOf` exist."""
+    """Whether `oneOf` and `allOf` exist; only then are defaults told."""
 
 
 V2 = Dialect("#/definitions/", unions=False)
@@ -103,7 +109,7 @@ class _Builder:
         """The schema of a custom kind, or of its lists."""
 
         def refer(struct: AnyStruct, description: str) -> Document:
-            return self._property(self._reference(name_of(struct)), Merge(), description)
+            return self._with(self._reference(name_of(struct)), _description(description))
 
         document = custom.schema_of(kind, refer, unions=self._dialect.unions)
         return {**document, GVK_KEY: [gvk_extension(kind.gvk)]}
@@ -111,26 +117,36 @@ class _Builder:
     def struct(self, struct: type[Struct]) -> Document:
         """The schema of a type."""
         text = _text_of(struct)
-        document: Document = {"type": "object"}
-        if text.description:
-            document["description"] = text.description
+        document: Document = {"type": "object", **_description(text.description)}
+        gvk = getattr(struct, "gvk", None)
+        written = codec.to_dict(struct()).keys() - ({"apiVersion", "kind"} if gvk else set())
         document["properties"] = {
-            name: self._property(self._type(field.schema, struct), field.merge, text.fields.get(name, ""))
+            name: self._property(struct, field, name in written, text.fields.get(name, ""))
             for name, field in fields_of(struct).items()
         }
         if struct.required_fields:
             document["required"] = sorted(struct.required_fields)
         if struct.map_atomic:
             document["x-kubernetes-map-type"] = "atomic"
-        gvk = getattr(struct, "gvk", None)
         if gvk is not None:
             document[GVK_KEY] = [gvk_extension(gvk)]
         return document
 
-    def _property(self, document: Document, merge: Merge, description: str) -> Document:
+    def _property(self, owner: type[Struct], field: Field, is_written: bool, description: str) -> Document:
+        """The schema of a field; `is_written` tells whether it is there, as zero, when it was never set."""
+        document = self._type(field.schema, owner)
+        beside = _zero(field.schema) if is_written else {}
+        beside |= json.decode(_values().get(f"{name_of(owner)}.{field.name}", "{}"))
+        if "enum" in beside:
+            one = document.get("items") or document.get("additionalProperties") or document
+            one["enum"] = beside.pop("enum")
+        return self._with(document, _description(description) | _merge_extensions(field.merge) | beside)
+
+    def _with(self, document: Document, beside: Document) -> Document:
         """Beside a bare reference nothing may stand in version 3, so it is wrapped."""
-        beside = ({"description": description} if description else {}) | _merge_extensions(merge)
-        if beside and "$ref" in document and self._dialect.unions:
+        if not self._dialect.unions:
+            beside.pop("default", None)
+        elif beside and "$ref" in document:
             document = {"allOf": [document]}
         return {**beside, **document}
 
@@ -143,13 +159,35 @@ class _Builder:
             case Shape.STRUCT:
                 return self._reference(name_of(schema.type))
             case Shape.LIST if schema.items is not None:
-                return {"type": "array", "items": self._type(schema.items, owner)}
+                return {"type": "array", "items": self._held(schema.items, owner)}
             case Shape.MAP if schema.items is not None:
-                return {"type": "object", "additionalProperties": self._type(schema.items, owner)}
+                return {"type": "object", "additionalProperties": self._held(schema.items, owner)}
         return _SCALARS[schema.type] | ({"format": schema.format} if schema.format else {})
+
+    def _held(self, schema: Schema, owner: type[Struct]) -> Document:
+        """The schema of what a list or map holds, where nothing is ever absent."""
+        return self._with(self._type(schema, owner), _zero(schema))
 
     def _reference(self, name: str) -> Document:
         return {"$ref": f"{self._dialect.refs}{name}"}
+
+
+def _zero(schema: Schema) -> Document:
+    """Go's zero value as a default; types with a text form of their own have none."""
+    if schema.shape is Shape.STRUCT:
+        return {"default": {}}
+    is_plain = schema.shape is Shape.SCALAR and schema.type is not Quantity and schema.format in ("", "int32", "int64")
+    return {"default": schema.type()} if is_plain else {}
+
+
+@cache
+def _values() -> dict[str, str]:
+    """What is generated of fields' values, as JSON, by type and field."""
+    return {name: said for name, _, said in (line.partition(" ") for line in VALUES.splitlines())}
+
+
+def _description(text: str) -> Document:
+    return {"description": text} if text else {}
 
 
 def _merge_extensions(merge: Merge) -> Document:

@@ -79,5 +79,5 @@ def _table() -> Mapping[str, str]:
 def _pairs(type_name: str) -> Iterator[tuple[str, int, str]]:
     for pair in _table()[type_name].split():
         name, _, number = pair.rpartition("=")
-        digits = number.rstrip("-*")
+        digits = number.rstrip("-!*")
         yield name, int(digits), number[len(digits) :]

@@ -71,9 +71,8 @@ def _put(container: core_v1.Container, requests: Amounts, limits: Amounts, what:
     new_limits = {name: amount for name, amount in limits.items() if name not in asked(container, LIMITS)}
     if not new_requests and not new_limits:
         return
-    resources = container.resources or core_v1.ResourceRequirements()
+    resources = container.resources
     resources.requests, resources.limits = resources.requests | new_requests, resources.limits | new_limits
-    container.resources = resources
     if new_requests:
         yield f"{', '.join(sorted(new_requests))} request for {what} {container.name}"
     if new_limits:
@@ -93,7 +92,7 @@ def pod_faults(pod: core_v1.Pod, limits: core_v1.LimitRange) -> Iterator[str]:
 
 def claim_faults(claim: core_v1.PersistentVolumeClaim, limits: core_v1.LimitRange) -> Iterator[str]:
     """What is wrong with a claim; claims have no limits of their own."""
-    requests = claim.spec.resources.requests if claim.spec.resources else {}
+    requests = claim.spec.resources.requests
     for item in limits.spec.limits:
         if item.type == CLAIM:
             yield from _faults(item, requests, {}, CLAIM_RULES)

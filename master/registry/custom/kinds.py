@@ -182,7 +182,7 @@ def make_resource(definition: CustomResourceDefinition, kind: type[CustomKind]) 
 
 def accepted_names(definition: CustomResourceDefinition) -> Any:
     """The names under which the definition is served."""
-    return definition.status.acceptedNames or definition.spec.names
+    return definition.status.acceptedNames
 
 
 def _subresources(version: CustomResourceDefinitionVersion) -> Iterator[Subresource]:

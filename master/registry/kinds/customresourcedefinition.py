@@ -48,7 +48,7 @@ class CustomResourceDefinitions(Strategy[v1.CustomResourceDefinition]):
 
     def prepare_create(self, obj: v1.CustomResourceDefinition, call: Call) -> None:
         """Nothing is stored but in the version that stores."""
-        obj.status = v1.CustomResourceDefinitionStatus(acceptedNames=v1.CustomResourceDefinitionNames())
+        obj.status = v1.CustomResourceDefinitionStatus()
         _note_storage(obj)
 
     def prepare_update(self, new: v1.CustomResourceDefinition, old: v1.CustomResourceDefinition, call: Call) -> None:
@@ -74,8 +74,7 @@ class CustomResourceDefinitions(Strategy[v1.CustomResourceDefinition]):
         self, new: v1.CustomResourceDefinition, old: v1.CustomResourceDefinition
     ) -> Iterator[FieldError]:
         """The accepted names are names, and no version with objects is forgotten."""
-        if new.status.acceptedNames is not None:
-            yield from names_faults(new.status.acceptedNames, Path("status.acceptedNames"), needed=False)
+        yield from names_faults(new.status.acceptedNames, Path("status.acceptedNames"), needed=False)
         yield from stored_faults(new)
 
     def held(self, obj: v1.CustomResourceDefinition) -> bool:

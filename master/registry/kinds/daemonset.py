@@ -42,7 +42,7 @@ class DaemonSets(Strategy[apps_v1.DaemonSet]):
         spec = obj.spec
         if spec.revisionHistoryLimit is None:
             spec.revisionHistoryLimit = HISTORY
-        spec.updateStrategy = strategy = spec.updateStrategy or apps_v1.DaemonSetUpdateStrategy()
+        strategy = spec.updateStrategy
         strategy.type = strategy.type or ROLLING
         if strategy.type == ROLLING:
             strategy.rollingUpdate = rolling = strategy.rollingUpdate or apps_v1.RollingUpdateDaemonSet()
@@ -70,8 +70,7 @@ class DaemonSets(Strategy[apps_v1.DaemonSet]):
             yield from not_negative(SPEC.child(field), getattr(spec, field))
         template = old.spec.template if old else None
         yield from validate_workload(spec.selector, spec.template, template, SPEC, "DaemonSet")
-        if spec.updateStrategy:
-            yield from _strategy(spec.updateStrategy, SPEC.child("updateStrategy"))
+        yield from _strategy(spec.updateStrategy, SPEC.child("updateStrategy"))
 
     def validate_status(self, new: apps_v1.DaemonSet, old: apps_v1.DaemonSet) -> Iterator[FieldError]:
         """Counts are counts."""

@@ -50,7 +50,7 @@ class Deployments(Strategy[apps_v1.Deployment]):
             spec.revisionHistoryLimit = HISTORY
         if spec.progressDeadlineSeconds is None:
             spec.progressDeadlineSeconds = PROGRESS_SECONDS
-        spec.strategy = strategy = spec.strategy or apps_v1.DeploymentStrategy()
+        strategy = spec.strategy
         strategy.type = strategy.type or ROLLING
         if strategy.type == ROLLING:
             strategy.rollingUpdate = rolling = strategy.rollingUpdate or apps_v1.RollingUpdateDeployment()
@@ -75,8 +75,7 @@ class Deployments(Strategy[apps_v1.Deployment]):
         if deadline is not None and deadline <= (spec.minReadySeconds or 0):
             yield invalid(SPEC.child("progressDeadlineSeconds"), deadline, "must be greater than minReadySeconds")
         yield from validate_workload(spec.selector, spec.template, old.spec.template if old else None, SPEC)
-        if spec.strategy:
-            yield from _strategy(spec.strategy, SPEC.child("strategy"))
+        yield from _strategy(spec.strategy, SPEC.child("strategy"))
         if old:
             yield from unchanged(spec, old.spec, "selector", path=SPEC)
 

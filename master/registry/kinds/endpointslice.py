@@ -52,8 +52,6 @@ class EndpointSlices(Strategy[discovery_v1.EndpointSlice]):
 
     def default(self, obj: discovery_v1.EndpointSlice, old: discovery_v1.EndpointSlice | None) -> None:
         """Ports are TCP and unnamed; nothing is known of what is not said."""
-        for endpoint in obj.endpoints:
-            endpoint.conditions = endpoint.conditions or discovery_v1.EndpointConditions()
         for port in obj.ports:
             port.name = port.name or ""
             if port.protocol is None:

@@ -28,7 +28,7 @@ def _first_seen(event: core_v1.Event) -> str:
 
 
 def _source(event: core_v1.Event) -> str:
-    source = event.source or core_v1.EventSource()
+    source = event.source
     parts = (source.component or event.reportingComponent, source.host or event.reportingInstance)
     return ", ".join(part for part in parts if part)
 
@@ -63,15 +63,10 @@ class Events(Strategy[core_v1.Event]):
         "involvedObject.resourceVersion": lambda event: event.involvedObject.resourceVersion or "",
         "involvedObject.fieldPath": lambda event: event.involvedObject.fieldPath or "",
         "reason": lambda event: event.reason or "",
-        "reportingComponent": lambda event: event.reportingComponent or "",
-        "source": lambda event: (event.source.component if event.source else None) or event.reportingComponent or "",
+        "reportingComponent": lambda event: event.reportingComponent,
+        "source": lambda event: event.source.component or event.reportingComponent,
         "type": lambda event: event.type or "",
     }
-
-    def default(self, obj: core_v1.Event, old: core_v1.Event | None) -> None:
-        """Its reporter is there, if nameless: clients' types have no other way to say that there is none."""
-        obj.source = obj.source or core_v1.EventSource()
-        obj.reportingComponent, obj.reportingInstance = obj.reportingComponent or "", obj.reportingInstance or ""
 
     def validate_name(self, name: str) -> Sequence[str]:
         """Of the core group's events any; see `event_v1` for those of the other."""

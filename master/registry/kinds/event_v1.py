@@ -70,7 +70,7 @@ class NewEvents(Face[events_v1.Event, core_v1.Event]):
         event = core_v1.Event(**{field: getattr(view, field) for field in SAME})
         for theirs, ours in NAMES.items():
             setattr(event, ours, getattr(view, theirs))
-        event.involvedObject = view.regarding or core_v1.ObjectReference()
+        event.involvedObject = view.regarding
         if view.series:
             count, last = view.series.count, view.series.lastObservedTime
             event.series = core_v1.EventSeries(count=count, lastObservedTime=last)
@@ -98,7 +98,6 @@ def _series(event: events_v1.Event) -> Iterator[FieldError]:
 
 
 def _fixed(event: events_v1.Event, old: events_v1.Event) -> Iterator[FieldError]:
-    event.deprecatedSource = event.deprecatedSource or core_v1.EventSource()
     for field in FIXED:
         ours = THEIRS.get(field, field)
         value = getattr(event, ours) or None
@@ -118,5 +117,5 @@ def _new(event: events_v1.Event) -> Iterator[FieldError]:
         if getattr(event, field):
             yield invalid(Path(NAMES[field]), "", "needs to be unset")
     source = event.deprecatedSource
-    if source and (source.component or source.host):
+    if source.component or source.host:
         yield invalid(Path("source"), "", "needs to be unset")

@@ -23,8 +23,7 @@ def _hosts(ingress: networking_v1.Ingress) -> str:
 
 
 def _address(ingress: networking_v1.Ingress) -> str:
-    balancer = ingress.status.loadBalancer
-    return ",".join(point.ip or point.hostname or "" for point in balancer.ingress) if balancer else ""
+    return ",".join(point.ip or point.hostname for point in ingress.status.loadBalancer.ingress)
 
 
 @kind(networking_v1.Ingress, plural="ingresses", short=["ing"])
@@ -43,7 +42,7 @@ class Ingresses(Strategy[networking_v1.Ingress]):
 
     def prepare_create(self, obj: networking_v1.Ingress, call: object) -> None:
         """Nobody serves it yet."""
-        obj.status = networking_v1.IngressStatus(loadBalancer=networking_v1.IngressLoadBalancerStatus())
+        obj.status = networking_v1.IngressStatus()
 
     def validate(self, obj: networking_v1.Ingress, old: networking_v1.Ingress | None) -> Iterator[FieldError]:
         """See `validation.ingress`; the class is said in one way."""
@@ -56,8 +55,7 @@ class Ingresses(Strategy[networking_v1.Ingress]):
 
     def validate_status(self, new: networking_v1.Ingress, old: networking_v1.Ingress) -> Iterator[FieldError]:
         """Points of entry have names or addresses."""
-        points = new.status.loadBalancer.ingress if new.status.loadBalancer else []
-        for index, point in enumerate(points):
+        for index, point in enumerate(new.status.loadBalancer.ingress):
             if point.hostname:
                 at = Path("status.loadBalancer.ingress").index(index).child("hostname")
                 yield from is_subdomain(at, point.hostname)

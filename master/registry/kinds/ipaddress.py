@@ -14,7 +14,7 @@ SPEC = Path("spec")
 
 
 def _parent(address: networking_v1.IPAddress) -> str:
-    parent = address.spec.parentRef
+    parent = address.spec.parentRef or networking_v1.ParentReference()
     resource = f"{parent.resource}.{parent.group}" if parent.group else parent.resource
     return "/".join(part for part in (resource, parent.namespace, parent.name) if part)
 
@@ -30,20 +30,24 @@ class IPAddresses(Strategy[networking_v1.IPAddress]):
         parent, path = obj.spec.parentRef, SPEC.child("parentRef")
         if obj.metadata.name:
             yield from is_canonical_address(Path("metadata.name"), obj.metadata.name)
-        if parent == networking_v1.ParentReference():
+        if parent is None:
             yield required(path)
-            return
-        if parent.group:
-            yield from is_subdomain(path.child("group"), parent.group)
-        for field in ("resource", "name", "namespace"):
-            text = getattr(parent, field) or ""
-            if not text and field != "namespace":
-                yield required(path.child(field))
-            for fault in names.path_segment(text):
-                yield invalid(path.child(field), text, fault)
+        else:
+            yield from _parent_faults(parent, path)
         if old:
             yield from unchanged(obj.spec, old.spec, "parentRef", path=SPEC)
 
     def validate_name(self, name: str) -> list[str]:
         """See `validate`."""
         return []
+
+
+def _parent_faults(parent: networking_v1.ParentReference, path: Path) -> Iterator[FieldError]:
+    if parent.group:
+        yield from is_subdomain(path.child("group"), parent.group)
+    for field in ("resource", "name", "namespace"):
+        text = getattr(parent, field)
+        if not text and field != "namespace":
+            yield required(path.child(field))
+        for fault in names.path_segment(text):
+            yield invalid(path.child(field), text, fault)

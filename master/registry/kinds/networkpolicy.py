@@ -9,7 +9,7 @@ from master.registry.validation.addresses import NETWORK, network_of
 from master.registry.validation.placement import validate_selector
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
-from timonel.api.types import meta_v1, networking_v1
+from timonel.api.types import networking_v1
 
 SPEC = Path("spec")
 INGRESS = "Ingress"
@@ -30,8 +30,6 @@ class NetworkPolicies(Strategy[networking_v1.NetworkPolicy]):
     def default(self, obj: networking_v1.NetworkPolicy, old: networking_v1.NetworkPolicy | None) -> None:
         """About what comes in, and about what goes out if it says anything of that; ports are TCP."""
         spec = obj.spec
-        if spec.podSelector is None:
-            spec.podSelector = meta_v1.LabelSelector()
         for ports in (*(rule.ports for rule in spec.ingress), *(rule.ports for rule in spec.egress)):
             for port in ports:
                 if port.protocol is None:
@@ -44,8 +42,7 @@ class NetworkPolicies(Strategy[networking_v1.NetworkPolicy]):
     ) -> Iterator[FieldError]:
         """Peers and ports that can be told apart."""
         spec = obj.spec
-        if spec.podSelector:
-            yield from validate_selector(spec.podSelector, SPEC.child("podSelector"))
+        yield from validate_selector(spec.podSelector, SPEC.child("podSelector"))
         for index, entry in enumerate(spec.ingress):
             at = SPEC.child("ingress").index(index)
             yield from _ports(entry.ports, at.child("ports"))

@@ -16,7 +16,6 @@ from timonel.api.types import core_v1
 SPEC = Path("spec")
 ROLE_PREFIX = "node-role.kubernetes.io/"
 ROLE_LABEL = "kubernetes.io/role"
-NO_INFO = core_v1.NodeSystemInfo()
 
 
 def _status(node: core_v1.Node) -> str:
@@ -38,10 +37,6 @@ def _address(node: core_v1.Node, kind_of: str) -> str:
     return next((address.address for address in node.status.addresses if address.type == kind_of), "<none>")
 
 
-def _info(node: core_v1.Node) -> core_v1.NodeSystemInfo:
-    return node.status.nodeInfo or NO_INFO
-
-
 @kind(core_v1.Node, plural="nodes", short=["no"], namespaced=False)
 class Nodes(Strategy[core_v1.Node]):
     """Machines that run pods."""
@@ -50,12 +45,14 @@ class Nodes(Strategy[core_v1.Node]):
         Column("Status", _status),
         Column("Roles", _roles),
         age(),
-        Column("Version", lambda node: _info(node).kubeletVersion),
+        Column("Version", lambda node: node.status.nodeInfo.kubeletVersion),
         Column("Internal-IP", lambda node: _address(node, "InternalIP"), priority=1),
         Column("External-IP", lambda node: _address(node, "ExternalIP"), priority=1),
-        Column("OS-Image", lambda node: _info(node).osImage or "<unknown>", priority=1),
-        Column("Kernel-Version", lambda node: _info(node).kernelVersion or "<unknown>", priority=1),
-        Column("Container-Runtime", lambda node: _info(node).containerRuntimeVersion or "<unknown>", priority=1),
+        Column("OS-Image", lambda node: node.status.nodeInfo.osImage or "<unknown>", priority=1),
+        Column("Kernel-Version", lambda node: node.status.nodeInfo.kernelVersion or "<unknown>", priority=1),
+        Column(
+            "Container-Runtime", lambda node: node.status.nodeInfo.containerRuntimeVersion or "<unknown>", priority=1
+        ),
     ]
     selectable = {"spec.unschedulable": lambda node: "true" if node.spec.unschedulable else "false"}
     subresources = [Status(), proxy("NodeProxyOptions")]
@@ -72,9 +69,6 @@ class Nodes(Strategy[core_v1.Node]):
         elif obj.spec.podCIDRs and not obj.spec.podCIDR:
             obj.spec.podCIDR = obj.spec.podCIDRs[0]
         if old is None:
-            obj.status.nodeInfo = obj.status.nodeInfo or core_v1.NodeSystemInfo()
-            endpoint = core_v1.NodeDaemonEndpoints(kubeletEndpoint=core_v1.DaemonEndpoint())
-            obj.status.daemonEndpoints = obj.status.daemonEndpoints or endpoint
             _default_allocatable(obj)
 
     def prepare_status(self, new: core_v1.Node, old: core_v1.Node, call: Call) -> None:

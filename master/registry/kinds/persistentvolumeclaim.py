@@ -91,13 +91,12 @@ def _change(spec: core_v1.PersistentVolumeClaimSpec, old: core_v1.PersistentVolu
         allowed.storageClassName = None
     if old.status.phase == BOUND:
         allowed.volumeAttributesClassName = before.volumeAttributesClassName
-        limits = spec.resources.limits if spec.resources else {}
-        requests = before.resources.requests if before.resources else {}
+        limits, requests = spec.resources.limits, before.resources.requests
         allowed.resources = core_v1.VolumeResourceRequirements(limits=limits, requests=requests)
     if allowed != before:
         yield forbidden(SPEC, f"{FIXED}\n{_difference(allowed, before)}")
-    wanted = spec.resources.requests.get(STORAGE) if spec.resources else None
-    had = before.resources.requests.get(STORAGE) if before.resources else None
+    wanted = spec.resources.requests.get(STORAGE)
+    had = before.resources.requests.get(STORAGE)
     least = old.status.capacity.get(STORAGE)
     if wanted and had and wanted.compare(had) < 0 and least and wanted.compare(least) < 0:
         yield forbidden(SPEC.child("resources.requests.storage"), "field can not be less than status.capacity")

@@ -52,7 +52,7 @@ class PriorityLevelConfigurations(Strategy[v1.PriorityLevelConfiguration]):
         if limited.nominalConcurrencyShares is None:
             limited.nominalConcurrencyShares = SHARES
         limited.lendablePercent = limited.lendablePercent or 0
-        queuing = limited.limitResponse.queuing if limited.limitResponse else None
+        queuing = limited.limitResponse.queuing
         if queuing:
             queuing.queues = queuing.queues or QUEUES
             queuing.handSize = queuing.handSize or HAND

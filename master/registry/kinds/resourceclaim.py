@@ -32,8 +32,7 @@ class ResourceClaims(Strategy[v1.ResourceClaim]):
 
     def default(self, obj: v1.ResourceClaim, old: v1.ResourceClaim | None) -> None:
         """See `validation.devices`."""
-        if obj.spec.devices:
-            default_claim(obj.spec.devices)
+        default_claim(obj.spec.devices)
 
     def prepare_create(self, obj: v1.ResourceClaim, call: object) -> None:
         """Nothing is allocated yet."""
@@ -43,7 +42,7 @@ class ResourceClaims(Strategy[v1.ResourceClaim]):
         """See `validation.devices`; the spec stays."""
         if old:
             yield from unchanged(obj, old, "spec")
-        elif obj.spec.devices:
+        else:
             yield from validate_claim(obj.spec.devices, Path("spec.devices"))
 
     def validate_status(self, new: v1.ResourceClaim, old: v1.ResourceClaim) -> Iterator[FieldError]:

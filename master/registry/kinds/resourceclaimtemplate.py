@@ -21,14 +21,12 @@ class ResourceClaimTemplates(Strategy[v1.ResourceClaimTemplate]):
 
     def default(self, obj: v1.ResourceClaimTemplate, old: v1.ResourceClaimTemplate | None) -> None:
         """See `validation.devices`."""
-        if obj.spec.spec.devices:
-            default_claim(obj.spec.spec.devices)
+        default_claim(obj.spec.spec.devices)
 
     def validate(self, obj: v1.ResourceClaimTemplate, old: v1.ResourceClaimTemplate | None) -> Iterator[FieldError]:
         """See `validation.devices`; the spec stays."""
         yield from validate_labels(obj.spec.metadata.labels, SPEC.child("metadata", "labels"))
         yield from validate_annotations(obj.spec.metadata.annotations, SPEC.child("metadata", "annotations"))
-        if obj.spec.spec.devices:
-            yield from validate_claim(obj.spec.spec.devices, SPEC.child("spec", "devices"))
+        yield from validate_claim(obj.spec.spec.devices, SPEC.child("spec", "devices"))
         if old:
             yield from unchanged(obj, old, "spec")

@@ -71,7 +71,7 @@ class Services(Strategy[core_v1.Service]):
     def prepare_create(self, obj: core_v1.Service, call: Call) -> None:
         """Nothing is balanced yet."""
         _complete_addresses(obj.spec)
-        obj.status = core_v1.ServiceStatus(loadBalancer=core_v1.LoadBalancerStatus())
+        obj.status = core_v1.ServiceStatus()
 
     def prepare_update(self, new: core_v1.Service, old: core_v1.Service, call: Call) -> None:
         """Addresses and ports stay; a change of type leaves nothing behind that the new one does not have."""
@@ -87,15 +87,13 @@ class Services(Strategy[core_v1.Service]):
 
     def prepare_status(self, new: core_v1.Service, old: core_v1.Service, call: Call) -> None:
         """A balancer's address is a virtual one unless it is said to be a proxy's."""
-        balancer = new.status.loadBalancer
-        for ingress in balancer.ingress if balancer and new.spec.type == LOAD_BALANCER else ():
+        for ingress in new.status.loadBalancer.ingress if new.spec.type == LOAD_BALANCER else ():
             if ingress.ip and ingress.ipMode is None:
                 ingress.ipMode = "VIP"
 
     def validate_status(self, new: core_v1.Service, old: core_v1.Service) -> Iterator[FieldError]:
         """Only balanced services have points of ingress."""
-        balancer = new.status.loadBalancer
-        if balancer and balancer.ingress and new.spec.type != LOAD_BALANCER and new.status != old.status:
+        if new.status.loadBalancer.ingress and new.spec.type != LOAD_BALANCER and new.status != old.status:
             why = "may only be used when `spec.type` is 'LoadBalancer'"
             yield forbidden(Path("status.loadBalancer.ingress"), why)
 
@@ -238,7 +236,7 @@ def _external(service: core_v1.Service) -> str:
     spec = service.spec
     if spec.type == EXTERNAL_NAME:
         return spec.externalName or "<none>"
-    ingress = service.status.loadBalancer.ingress if service.status.loadBalancer else []
+    ingress = service.status.loadBalancer.ingress
     found = [point.ip or point.hostname or "" for point in ingress] if spec.type == LOAD_BALANCER else []
     found += spec.externalIPs
     return ",".join(found) or ("<pending>" if spec.type == LOAD_BALANCER else "<none>")

@@ -55,11 +55,8 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
     def default(self, obj: apps_v1.StatefulSet, old: apps_v1.StatefulSet | None) -> None:
         """One replica, made and rolled in order; claims stay."""
         spec = obj.spec
-        if spec.ordinals:
-            spec.ordinals.start = spec.ordinals.start or 0
-        spec.serviceName = spec.serviceName or ""
         spec.podManagementPolicy = spec.podManagementPolicy or IN_ORDER
-        spec.updateStrategy = strategy = spec.updateStrategy or apps_v1.StatefulSetUpdateStrategy()
+        strategy = spec.updateStrategy
         if not strategy.type:
             strategy.type = ROLLING
             strategy.rollingUpdate = strategy.rollingUpdate or apps_v1.RollingUpdateStatefulSetStrategy()
@@ -112,7 +109,7 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
             value = getattr(status, field) or 0
             if value > status.replicas:
                 yield invalid(path.child(field), value, "cannot be greater than status.replicas")
-        if (status.availableReplicas or 0) > (status.readyReplicas or 0):
+        if status.availableReplicas > (status.readyReplicas or 0):
             why = "cannot be greater than status.readyReplicas"
             yield invalid(path.child("availableReplicas"), status.availableReplicas, why)
 
@@ -141,7 +138,7 @@ def _policies(spec: apps_v1.StatefulSetSpec) -> Iterator[FieldError]:
     at = SPEC.child("podManagementPolicy")
     if spec.podManagementPolicy not in (IN_ORDER, "Parallel"):
         yield invalid(at, spec.podManagementPolicy, "must be 'OrderedReady' or 'Parallel'")
-    strategy = spec.updateStrategy or apps_v1.StatefulSetUpdateStrategy()
+    strategy = spec.updateStrategy
     at = SPEC.child("updateStrategy")
     rolling = strategy.rollingUpdate
     match strategy.type:

@@ -96,7 +96,7 @@ def _service(spec: core_v1.ServiceSpec) -> Amounts:
 
 def _claim(claim: core_v1.PersistentVolumeClaim) -> Amounts:
     used: Amounts = {"persistentvolumeclaims": ONE}
-    requests = claim.spec.resources.requests if claim.spec.resources else {}
+    requests = claim.spec.resources.requests
     name = claim.metadata.annotations.get(CLASS_ANNOTATION) or claim.spec.storageClassName
     of_class = f"{name}.storageclass.storage.k8s.io/"
     if name:

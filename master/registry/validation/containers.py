@@ -102,8 +102,7 @@ def _container(container: AnyContainer, around: Surroundings, path: Path) -> Ite
     privileged = bool(container.securityContext and container.securityContext.privileged)
     if container.volumeMounts:
         yield from validate_mounts(container, around.volumes, path.child("volumeMounts"), privileged=privileged)
-    if container.resources:
-        yield from validate_resources(container.resources, path.child("resources"), around.claims)
+    yield from validate_resources(container.resources, path.child("resources"), around.claims)
     if container.volumeDevices:
         yield from validate_devices(container, around.volumes, path.child("volumeDevices"))
     if container.resizePolicy:
@@ -171,8 +170,7 @@ def _ephemeral(container: core_v1.EphemeralContainer, spec: core_v1.PodSpec, pat
     for field in ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"):
         if getattr(container, field):
             yield forbidden(path.child(field), "cannot be set for an Ephemeral Container")
-    resources = container.resources
-    if resources and (resources.limits or resources.requests):
+    if container.resources.limits or container.resources.requests:
         yield forbidden(path.child("resources"), "cannot be set for an Ephemeral Container")
     targets = {other.name for other in (*spec.containers, *spec.initContainers)}
     if container.targetContainerName and container.targetContainerName not in targets:

@@ -19,7 +19,7 @@ SUBJECTS = {"Group": "group", "ServiceAccount": "serviceAccount", "User": "user"
 
 def validate_flow_schema(spec: v1.FlowSchemaSpec, name: str) -> Iterator[FieldError]:
     """Which requests flow how: by rules in an order, told apart by user or namespace."""
-    order, at = spec.matchingPrecedence or 0, SPEC.child("matchingPrecedence")
+    order, at = spec.matchingPrecedence, SPEC.child("matchingPrecedence")
     if order <= 0:
         yield invalid(at, order, "must be a positive value")
     if order > MAX_PRECEDENCE:
@@ -152,7 +152,7 @@ def _limited(level: v1.LimitedPriorityLevelConfiguration, path: Path) -> Iterato
     borrowed = level.borrowingLimitPercent
     if borrowed is not None and borrowed < 0:
         yield invalid(path.child("borrowingLimitPercent"), borrowed, "if specified, must be a non-negative integer")
-    response, at = level.limitResponse or v1.LimitResponse(), path.child("limitResponse")
+    response, at = level.limitResponse, path.child("limitResponse")
     match response.type:
         case "Reject":
             if response.queuing is not None:
@@ -168,10 +168,10 @@ def _limited(level: v1.LimitedPriorityLevelConfiguration, path: Path) -> Iterato
 
 def _queuing(queuing: v1.QueuingConfiguration, path: Path) -> Iterator[FieldError]:
     for field in ("queueLengthLimit", "queues", "handSize"):
-        value = getattr(queuing, field) or 0
+        value = getattr(queuing, field)
         if value <= 0:
             yield invalid(path.child(field), value, "must be positive")
-    queues, hand = queuing.queues or 0, queuing.handSize or 0
+    queues, hand = queuing.queues, queuing.handSize
     if queues > MAX_QUEUES:
         yield invalid(path.child("queues"), queues, f"must not be greater than {MAX_QUEUES}")
     elif hand > queues:

@@ -64,7 +64,7 @@ def _paths(value: networking_v1.HTTPIngressRuleValue, path: Path) -> Iterator[Fi
         yield required(path)
     for index, one in enumerate(value.paths):
         at = path.index(index)
-        if not one.pathType:
+        if one.pathType is None:
             yield required(at.child("pathType"), "pathType must be specified")
             continue
         yield from _path(one, at)
@@ -117,7 +117,7 @@ def _service(service: networking_v1.IngressServiceBackend, path: Path) -> Iterat
     else:
         for fault in names.label_1035(service.name):
             yield invalid(path.child("service", "name"), service.name, fault)
-    port = service.port or networking_v1.ServiceBackendPort()
+    port = service.port
     if port.name and port.number:
         yield invalid(path, "", "cannot set both port name & port number")
     elif port.name:

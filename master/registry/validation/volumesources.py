@@ -331,9 +331,8 @@ def _secret_of_namespace(reference: core_v1.SecretReference | None, path: Path) 
 def _ephemeral(source: core_v1.EphemeralVolumeSource, path: Path) -> Iterator[FieldError]:
     template, at = source.volumeClaimTemplate, path.child("volumeClaimTemplate")
     if template:
-        if template.metadata:
-            yield from validate_annotations(template.metadata.annotations, at.child("metadata", "annotations"))
-            yield from validate_labels(template.metadata.labels, at.child("metadata", "labels"))
+        yield from validate_annotations(template.metadata.annotations, at.child("metadata", "annotations"))
+        yield from validate_labels(template.metadata.labels, at.child("metadata", "labels"))
         yield from validate_claim_spec(template.spec, at.child("spec"))
 
 

@@ -56,7 +56,7 @@ def _webhook(webhook: AnyWebhook, path: Path) -> Iterator[FieldError]:
     for index, rule in enumerate(webhook.rules):
         yield from validate_rule(rule, path.child("rules").index(index))
     yield from validate_policies(webhook, path)
-    if not webhook.sideEffects:
+    if webhook.sideEffects is None:
         yield required(path.child("sideEffects"), "must specify one of None, NoneOnDryRun")
     elif webhook.sideEffects not in ("None", "NoneOnDryRun"):
         yield not_supported(path.child("sideEffects"), webhook.sideEffects, ("None", "NoneOnDryRun"))

@@ -37,7 +37,7 @@ FAULTS = [
         "data[.dockerconfigjson]: Invalid value",
     ),
     (apps_v1.Deployment, workload(selector=None), "spec.selector: Required value"),
-    (apps_v1.Deployment, workload(selector={}), "spec.selector: Required value"),
+    (apps_v1.Deployment, workload(selector={}), "empty selector is invalid for deployment"),
     (apps_v1.Deployment, workload(template=template(app="y")), "`selector` does not match template `labels`"),
     (apps_v1.Deployment, workload(replicas=-1), "spec.replicas: Invalid value: -1: must be greater than or equal to 0"),
     (

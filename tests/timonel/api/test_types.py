@@ -66,7 +66,7 @@ def test_kinds_know_their_names() -> None:
 
 
 def test_required_fields_are_always_written() -> None:
-    assert codec.to_dict(core_v1.Container()) == {"name": ""}
+    assert codec.to_dict(core_v1.ContainerPort()) == {"containerPort": 0}
     assert codec.to_dict(core_v1.ContainerStatus())["ready"] is False
     assert codec.to_dict(core_v1.PodList()) == {"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": []}
 
@@ -74,7 +74,13 @@ def test_required_fields_are_always_written() -> None:
 def test_parts_that_go_holds_by_value_are_never_none() -> None:
     deployment = codec.to_dict(apps_v1.Deployment())
     assert deployment["status"] == {}
-    assert deployment["spec"]["template"] == {"metadata": {}, "spec": {"containers": []}}
+    assert deployment["spec"] == {"strategy": {}, "template": {"metadata": {}, "spec": {"containers": []}}}
+    assert codec.to_dict(core_v1.Container()) == {"name": "", "resources": {}}
+
+
+def test_required_pointers_may_be_absent() -> None:
+    assert apps_v1.DeploymentSpec().selector is None
+    assert networking_v1.IPAddressSpec().parentRef is None
 
 
 def test_absent_and_empty_are_different() -> None:

@@ -67,7 +67,7 @@ class MutatingWebhook(Struct, kw_only=True):
     objectSelector: meta_v1.LabelSelector | None = None
     reinvocationPolicy: str | None = None
     rules: Annotated[list[RuleWithOperations], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    sideEffects: str = msgspec.field(default_factory=str)
+    sideEffects: str | None = None
     timeoutSeconds: Int32 | None = None
 
 
@@ -215,7 +215,7 @@ class ValidatingWebhook(Struct, kw_only=True):
     namespaceSelector: meta_v1.LabelSelector | None = None
     objectSelector: meta_v1.LabelSelector | None = None
     rules: Annotated[list[RuleWithOperations], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    sideEffects: str = msgspec.field(default_factory=str)
+    sideEffects: str | None = None
     timeoutSeconds: Int32 | None = None
 
 

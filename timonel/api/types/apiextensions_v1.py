@@ -54,7 +54,7 @@ class CustomResourceDefinitionSpec(Struct, kw_only=True):
 
 
 class CustomResourceDefinitionStatus(Struct, kw_only=True):
-    acceptedNames: CustomResourceDefinitionNames | None = None
+    acceptedNames: CustomResourceDefinitionNames = msgspec.field(default_factory=CustomResourceDefinitionNames)
     conditions: Annotated[list[CustomResourceDefinitionCondition], Merge(list_type="map", keys=("type",))] = (
         msgspec.field(default_factory=list)
     )

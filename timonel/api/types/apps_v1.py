@@ -35,13 +35,18 @@ class ControllerRevisionList(Struct, kw_only=True):
     metadata: meta_v1.ListMeta = msgspec.field(default_factory=meta_v1.ListMeta)
 
 
+class DaemonSetUpdateStrategy(Struct, kw_only=True):
+    rollingUpdate: RollingUpdateDaemonSet | None = None
+    type: str = ""
+
+
 class DaemonSetSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"selector", "template"})
     minReadySeconds: Int32 = 0
     revisionHistoryLimit: Int32 | None = None
-    selector: meta_v1.LabelSelector = msgspec.field(default_factory=meta_v1.LabelSelector)
+    selector: meta_v1.LabelSelector | None = None
     template: core_v1.PodTemplateSpec = msgspec.field(default_factory=core_v1.PodTemplateSpec)
-    updateStrategy: DaemonSetUpdateStrategy | None = None
+    updateStrategy: DaemonSetUpdateStrategy = msgspec.field(default_factory=DaemonSetUpdateStrategy)
 
 
 class DaemonSetStatus(Struct, kw_only=True):
@@ -89,8 +94,8 @@ class DaemonSetList(Struct, kw_only=True):
     metadata: meta_v1.ListMeta = msgspec.field(default_factory=meta_v1.ListMeta)
 
 
-class DaemonSetUpdateStrategy(Struct, kw_only=True):
-    rollingUpdate: RollingUpdateDaemonSet | None = None
+class DeploymentStrategy(Struct, kw_only=True):
+    rollingUpdate: RollingUpdateDeployment | None = None
     type: str = ""
 
 
@@ -101,8 +106,10 @@ class DeploymentSpec(Struct, kw_only=True):
     progressDeadlineSeconds: Int32 | None = None
     replicas: Int32 | None = None
     revisionHistoryLimit: Int32 | None = None
-    selector: meta_v1.LabelSelector = msgspec.field(default_factory=meta_v1.LabelSelector)
-    strategy: Annotated[DeploymentStrategy | None, Merge(strategy=("retainKeys",))] = None
+    selector: meta_v1.LabelSelector | None = None
+    strategy: Annotated[DeploymentStrategy, Merge(strategy=("retainKeys",))] = msgspec.field(
+        default_factory=DeploymentStrategy
+    )
     template: core_v1.PodTemplateSpec = msgspec.field(default_factory=core_v1.PodTemplateSpec)
 
 
@@ -148,16 +155,11 @@ class DeploymentList(Struct, kw_only=True):
     metadata: meta_v1.ListMeta = msgspec.field(default_factory=meta_v1.ListMeta)
 
 
-class DeploymentStrategy(Struct, kw_only=True):
-    rollingUpdate: RollingUpdateDeployment | None = None
-    type: str = ""
-
-
 class ReplicaSetSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"selector"})
     minReadySeconds: Int32 = 0
     replicas: Int32 | None = None
-    selector: meta_v1.LabelSelector = msgspec.field(default_factory=meta_v1.LabelSelector)
+    selector: meta_v1.LabelSelector | None = None
     template: core_v1.PodTemplateSpec = msgspec.field(default_factory=core_v1.PodTemplateSpec)
 
 
@@ -216,6 +218,11 @@ class RollingUpdateStatefulSetStrategy(Struct, kw_only=True):
     partition: Int32 | None = None
 
 
+class StatefulSetUpdateStrategy(Struct, kw_only=True):
+    rollingUpdate: RollingUpdateStatefulSetStrategy | None = None
+    type: str = ""
+
+
 class StatefulSetSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"selector", "template"})
     minReadySeconds: Int32 = 0
@@ -224,10 +231,10 @@ class StatefulSetSpec(Struct, kw_only=True):
     podManagementPolicy: str = ""
     replicas: Int32 | None = None
     revisionHistoryLimit: Int32 | None = None
-    selector: meta_v1.LabelSelector = msgspec.field(default_factory=meta_v1.LabelSelector)
-    serviceName: str | None = None
+    selector: meta_v1.LabelSelector | None = None
+    serviceName: str = msgspec.field(default_factory=str)
     template: core_v1.PodTemplateSpec = msgspec.field(default_factory=core_v1.PodTemplateSpec)
-    updateStrategy: StatefulSetUpdateStrategy | None = None
+    updateStrategy: StatefulSetUpdateStrategy = msgspec.field(default_factory=StatefulSetUpdateStrategy)
     volumeClaimTemplates: Annotated[list[core_v1.PersistentVolumeClaim], Merge(list_type="atomic")] = msgspec.field(
         default_factory=list
     )
@@ -235,7 +242,7 @@ class StatefulSetSpec(Struct, kw_only=True):
 
 class StatefulSetStatus(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"replicas"})
-    availableReplicas: Int32 | None = None
+    availableReplicas: Int32 = msgspec.field(default_factory=int)
     collisionCount: Int32 | None = None
     conditions: Annotated[
         list[StatefulSetCondition], Merge(list_type="map", keys=("type",), strategy=("merge",), merge_key="type")
@@ -277,14 +284,9 @@ class StatefulSetList(Struct, kw_only=True):
 
 
 class StatefulSetOrdinals(Struct, kw_only=True):
-    start: Int32 | None = None
+    start: Int32 = msgspec.field(default_factory=int)
 
 
 class StatefulSetPersistentVolumeClaimRetentionPolicy(Struct, kw_only=True):
     whenDeleted: str = ""
     whenScaled: str = ""
-
-
-class StatefulSetUpdateStrategy(Struct, kw_only=True):
-    rollingUpdate: RollingUpdateStatefulSetStrategy | None = None
-    type: str = ""

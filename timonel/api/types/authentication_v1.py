@@ -22,8 +22,15 @@ class BoundObjectReference(Struct, kw_only=True):
     uid: str = ""
 
 
+class UserInfo(Struct, kw_only=True):
+    extra: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    groups: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
+    uid: str = ""
+    username: str = ""
+
+
 class SelfSubjectReviewStatus(Struct, kw_only=True):
-    userInfo: UserInfo | None = None
+    userInfo: UserInfo = msgspec.field(default_factory=UserInfo)
 
 
 class SelfSubjectReview(Struct, kw_only=True):
@@ -66,7 +73,7 @@ class TokenReviewStatus(Struct, kw_only=True):
     audiences: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     authenticated: bool = False
     error: str = ""
-    user: UserInfo | None = None
+    user: UserInfo = msgspec.field(default_factory=UserInfo)
 
 
 class TokenReview(Struct, kw_only=True):
@@ -77,10 +84,3 @@ class TokenReview(Struct, kw_only=True):
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
     spec: TokenReviewSpec = msgspec.field(default_factory=TokenReviewSpec)
     status: TokenReviewStatus = msgspec.field(default_factory=TokenReviewStatus)
-
-
-class UserInfo(Struct, kw_only=True):
-    extra: dict[str, list[str]] = msgspec.field(default_factory=dict)
-    groups: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    uid: str = ""
-    username: str = ""

@@ -134,7 +134,7 @@ class PodFailurePolicyOnExitCodesRequirement(Struct, kw_only=True):
 
 class PodFailurePolicyOnPodConditionsPattern(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"type"})
-    status: str | None = None
+    status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
 

@@ -246,6 +246,12 @@ class ConfigMapVolumeSource(Struct, kw_only=True):
     optional: bool | None = None
 
 
+class ResourceRequirements(Struct, kw_only=True):
+    claims: Annotated[list[ResourceClaim], Merge(list_type="map", keys=("name",))] = msgspec.field(default_factory=list)
+    limits: dict[str, Quantity] = msgspec.field(default_factory=dict)
+    requests: dict[str, Quantity] = msgspec.field(default_factory=dict)
+
+
 class Container(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"name"})
     args: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
@@ -267,7 +273,7 @@ class Container(Struct, kw_only=True):
     resizePolicy: Annotated[list[ContainerResizePolicy], Merge(list_type="atomic")] = msgspec.field(
         default_factory=list
     )
-    resources: ResourceRequirements | None = None
+    resources: ResourceRequirements = msgspec.field(default_factory=ResourceRequirements)
     restartPolicy: str | None = None
     restartPolicyRules: Annotated[list[ContainerRestartRule], Merge(list_type="atomic")] = msgspec.field(
         default_factory=list
@@ -362,13 +368,13 @@ class ContainerStatus(Struct, kw_only=True):
     containerID: str = ""
     image: str = msgspec.field(default_factory=str)
     imageID: str = msgspec.field(default_factory=str)
-    lastState: ContainerState | None = None
+    lastState: ContainerState = msgspec.field(default_factory=ContainerState)
     name: str = msgspec.field(default_factory=str)
     ready: bool = msgspec.field(default_factory=bool)
     resources: ResourceRequirements | None = None
     restartCount: Int32 = msgspec.field(default_factory=int)
     started: bool | None = None
-    state: ContainerState | None = None
+    state: ContainerState = msgspec.field(default_factory=ContainerState)
     stopSignal: str | None = None
     user: ContainerUser | None = None
     volumeMounts: Annotated[
@@ -490,7 +496,7 @@ class EphemeralContainer(Struct, kw_only=True):
     resizePolicy: Annotated[list[ContainerResizePolicy], Merge(list_type="atomic")] = msgspec.field(
         default_factory=list
     )
-    resources: ResourceRequirements | None = None
+    resources: ResourceRequirements = msgspec.field(default_factory=ResourceRequirements)
     restartPolicy: str | None = None
     restartPolicyRules: Annotated[list[ContainerRestartRule], Merge(list_type="atomic")] = msgspec.field(
         default_factory=list
@@ -516,6 +522,11 @@ class EphemeralVolumeSource(Struct, kw_only=True):
     volumeClaimTemplate: PersistentVolumeClaimTemplate | None = None
 
 
+class EventSource(Struct, kw_only=True):
+    component: str = ""
+    host: str = ""
+
+
 class Event(Struct, kw_only=True):
     gvk: ClassVar[GVK] = GVK("", "v1", "Event")
     required_fields: ClassVar[frozenset[str]] = frozenset({"involvedObject", "metadata"})
@@ -531,10 +542,10 @@ class Event(Struct, kw_only=True):
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
     reason: str = ""
     related: ObjectReference | None = None
-    reportingComponent: str | None = None
-    reportingInstance: str | None = None
+    reportingComponent: str = msgspec.field(default_factory=str)
+    reportingInstance: str = msgspec.field(default_factory=str)
     series: EventSeries | None = None
-    source: EventSource | None = None
+    source: EventSource = msgspec.field(default_factory=EventSource)
     type: str = ""
 
 
@@ -550,11 +561,6 @@ class EventList(Struct, kw_only=True):
 class EventSeries(Struct, kw_only=True):
     count: Int32 = 0
     lastObservedTime: MicroTime | None = None
-
-
-class EventSource(Struct, kw_only=True):
-    component: str = ""
-    host: str = ""
 
 
 class ExecAction(Struct, kw_only=True):
@@ -846,6 +852,38 @@ class NodeSpec(Struct, kw_only=True):
     unschedulable: bool = False
 
 
+class NodeDaemonEndpoints(Struct, kw_only=True):
+    kubeletEndpoint: DaemonEndpoint = msgspec.field(default_factory=DaemonEndpoint)
+
+
+class NodeSystemInfo(Struct, kw_only=True):
+    required_fields: ClassVar[frozenset[str]] = frozenset(
+        {
+            "architecture",
+            "bootID",
+            "containerRuntimeVersion",
+            "kernelVersion",
+            "kubeProxyVersion",
+            "kubeletVersion",
+            "machineID",
+            "operatingSystem",
+            "osImage",
+            "systemUUID",
+        }
+    )
+    architecture: str = msgspec.field(default_factory=str)
+    bootID: str = msgspec.field(default_factory=str)
+    containerRuntimeVersion: str = msgspec.field(default_factory=str)
+    kernelVersion: str = msgspec.field(default_factory=str)
+    kubeProxyVersion: str = msgspec.field(default_factory=str)
+    kubeletVersion: str = msgspec.field(default_factory=str)
+    machineID: str = msgspec.field(default_factory=str)
+    operatingSystem: str = msgspec.field(default_factory=str)
+    osImage: str = msgspec.field(default_factory=str)
+    swap: NodeSwapStatus | None = None
+    systemUUID: str = msgspec.field(default_factory=str)
+
+
 class NodeStatus(Struct, kw_only=True):
     addresses: Annotated[
         list[NodeAddress], Merge(list_type="map", keys=("type",), strategy=("merge",), merge_key="type")
@@ -856,11 +894,11 @@ class NodeStatus(Struct, kw_only=True):
         list[NodeCondition], Merge(list_type="map", keys=("type",), strategy=("merge",), merge_key="type")
     ] = msgspec.field(default_factory=list)
     config: NodeConfigStatus | None = None
-    daemonEndpoints: NodeDaemonEndpoints | None = None
+    daemonEndpoints: NodeDaemonEndpoints = msgspec.field(default_factory=NodeDaemonEndpoints)
     declaredFeatures: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     features: NodeFeatures | None = None
     images: Annotated[list[ContainerImage], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    nodeInfo: NodeSystemInfo | None = None
+    nodeInfo: NodeSystemInfo = msgspec.field(default_factory=NodeSystemInfo)
     phase: str = ""
     runtimeHandlers: Annotated[list[NodeRuntimeHandler], Merge(list_type="atomic")] = msgspec.field(
         default_factory=list
@@ -912,10 +950,6 @@ class NodeConfigStatus(Struct, kw_only=True):
     lastKnownGood: NodeConfigSource | None = None
 
 
-class NodeDaemonEndpoints(Struct, kw_only=True):
-    kubeletEndpoint: DaemonEndpoint | None = None
-
-
 class NodeFeatures(Struct, kw_only=True):
     supplementalGroupsPolicy: bool | None = None
 
@@ -931,7 +965,7 @@ class NodeList(Struct, kw_only=True):
 
 class NodeRuntimeHandler(Struct, kw_only=True):
     features: NodeRuntimeHandlerFeatures | None = None
-    name: str | None = None
+    name: str = msgspec.field(default_factory=str)
 
 
 class NodeRuntimeHandlerFeatures(Struct, kw_only=True):
@@ -966,34 +1000,6 @@ class NodeSelectorTerm(Struct, kw_only=True):
 
 class NodeSwapStatus(Struct, kw_only=True):
     capacity: Int64 | None = None
-
-
-class NodeSystemInfo(Struct, kw_only=True):
-    required_fields: ClassVar[frozenset[str]] = frozenset(
-        {
-            "architecture",
-            "bootID",
-            "containerRuntimeVersion",
-            "kernelVersion",
-            "kubeProxyVersion",
-            "kubeletVersion",
-            "machineID",
-            "operatingSystem",
-            "osImage",
-            "systemUUID",
-        }
-    )
-    architecture: str = msgspec.field(default_factory=str)
-    bootID: str = msgspec.field(default_factory=str)
-    containerRuntimeVersion: str = msgspec.field(default_factory=str)
-    kernelVersion: str = msgspec.field(default_factory=str)
-    kubeProxyVersion: str = msgspec.field(default_factory=str)
-    kubeletVersion: str = msgspec.field(default_factory=str)
-    machineID: str = msgspec.field(default_factory=str)
-    operatingSystem: str = msgspec.field(default_factory=str)
-    osImage: str = msgspec.field(default_factory=str)
-    swap: NodeSwapStatus | None = None
-    systemUUID: str = msgspec.field(default_factory=str)
 
 
 class ObjectFieldSelector(Struct, kw_only=True):
@@ -1053,11 +1059,16 @@ class PersistentVolume(Struct, kw_only=True):
     status: PersistentVolumeStatus = msgspec.field(default_factory=PersistentVolumeStatus)
 
 
+class VolumeResourceRequirements(Struct, kw_only=True):
+    limits: dict[str, Quantity] = msgspec.field(default_factory=dict)
+    requests: dict[str, Quantity] = msgspec.field(default_factory=dict)
+
+
 class PersistentVolumeClaimSpec(Struct, kw_only=True):
     accessModes: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     dataSource: TypedLocalObjectReference | None = None
     dataSourceRef: TypedObjectReference | None = None
-    resources: VolumeResourceRequirements | None = None
+    resources: VolumeResourceRequirements = msgspec.field(default_factory=VolumeResourceRequirements)
     selector: meta_v1.LabelSelector | None = None
     storageClassName: str | None = None
     volumeAttributesClassName: str | None = None
@@ -1564,12 +1575,6 @@ class ResourceQuotaList(Struct, kw_only=True):
     metadata: meta_v1.ListMeta = msgspec.field(default_factory=meta_v1.ListMeta)
 
 
-class ResourceRequirements(Struct, kw_only=True):
-    claims: Annotated[list[ResourceClaim], Merge(list_type="map", keys=("name",))] = msgspec.field(default_factory=list)
-    limits: dict[str, Quantity] = msgspec.field(default_factory=dict)
-    requests: dict[str, Quantity] = msgspec.field(default_factory=dict)
-
-
 class ResourceStatus(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"name"})
     name: str = msgspec.field(default_factory=str)
@@ -1585,19 +1590,13 @@ class SELinuxOptions(Struct, kw_only=True):
     user: str = ""
 
 
-class SecretReference(Struct, kw_only=True):
-    map_atomic: ClassVar[bool] = True
-    name: str = ""
-    namespace: str = ""
-
-
 class ScaleIOPersistentVolumeSource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"gateway", "secretRef", "system"})
     fsType: str = ""
     gateway: str = msgspec.field(default_factory=str)
     protectionDomain: str = ""
     readOnly: bool = False
-    secretRef: SecretReference = msgspec.field(default_factory=SecretReference)
+    secretRef: SecretReference | None = None
     sslEnabled: bool = False
     storageMode: str = ""
     storagePool: str = ""
@@ -1611,7 +1610,7 @@ class ScaleIOVolumeSource(Struct, kw_only=True):
     gateway: str = msgspec.field(default_factory=str)
     protectionDomain: str = ""
     readOnly: bool = False
-    secretRef: LocalObjectReference = msgspec.field(default_factory=LocalObjectReference)
+    secretRef: LocalObjectReference | None = None
     sslEnabled: bool = False
     storageMode: str = ""
     storagePool: str = ""
@@ -1678,6 +1677,12 @@ class SecretProjection(Struct, kw_only=True):
     optional: bool | None = None
 
 
+class SecretReference(Struct, kw_only=True):
+    map_atomic: ClassVar[bool] = True
+    name: str = ""
+    namespace: str = ""
+
+
 class SecretVolumeSource(Struct, kw_only=True):
     defaultMode: Int32 | None = None
     items: Annotated[list[KeyToPath], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
@@ -1729,7 +1734,7 @@ class ServiceStatus(Struct, kw_only=True):
     conditions: Annotated[
         list[meta_v1.Condition], Merge(list_type="map", keys=("type",), strategy=("merge",), merge_key="type")
     ] = msgspec.field(default_factory=list)
-    loadBalancer: LoadBalancerStatus | None = None
+    loadBalancer: LoadBalancerStatus = msgspec.field(default_factory=LoadBalancerStatus)
 
 
 class Service(Struct, kw_only=True):
@@ -1955,11 +1960,6 @@ class VolumeProjection(Struct, kw_only=True):
     podCertificate: PodCertificateProjection | None = None
     secret: SecretProjection | None = None
     serviceAccountToken: ServiceAccountTokenProjection | None = None
-
-
-class VolumeResourceRequirements(Struct, kw_only=True):
-    limits: dict[str, Quantity] = msgspec.field(default_factory=dict)
-    requests: dict[str, Quantity] = msgspec.field(default_factory=dict)
 
 
 class VsphereVirtualDiskVolumeSource(Struct, kw_only=True):

@@ -14,22 +14,22 @@ from timonel.api.types import core_v1, meta_v1
 SCHEMA_PREFIX = "io.k8s.api.discovery.v1"
 
 
+class EndpointConditions(Struct, kw_only=True):
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+
+
 class Endpoint(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"addresses"})
     addresses: Annotated[list[str], Merge(list_type="set")] = msgspec.field(default_factory=empty_list)
-    conditions: EndpointConditions | None = None
+    conditions: EndpointConditions = msgspec.field(default_factory=EndpointConditions)
     deprecatedTopology: dict[str, str] = msgspec.field(default_factory=dict)
     hints: EndpointHints | None = None
     hostname: str | None = None
     nodeName: str | None = None
     targetRef: core_v1.ObjectReference | None = None
     zone: str | None = None
-
-
-class EndpointConditions(Struct, kw_only=True):
-    ready: bool | None = None
-    serving: bool | None = None
-    terminating: bool | None = None
 
 
 class EndpointHints(Struct, kw_only=True):

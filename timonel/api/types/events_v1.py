@@ -23,13 +23,13 @@ class Event(Struct, kw_only=True):
     deprecatedCount: Int32 = 0
     deprecatedFirstTimestamp: Time | None = None
     deprecatedLastTimestamp: Time | None = None
-    deprecatedSource: core_v1.EventSource | None = None
+    deprecatedSource: core_v1.EventSource = msgspec.field(default_factory=core_v1.EventSource)
     eventTime: MicroTime | None = None
     kind: str = msgspec.field(default_factory=lambda: "Event")
     metadata: meta_v1.ObjectMeta = msgspec.field(default_factory=meta_v1.ObjectMeta)
     note: str = ""
     reason: str = ""
-    regarding: core_v1.ObjectReference | None = None
+    regarding: core_v1.ObjectReference = msgspec.field(default_factory=core_v1.ObjectReference)
     related: core_v1.ObjectReference | None = None
     reportingController: str = ""
     reportingInstance: str = ""

@@ -33,7 +33,7 @@ class PriorityLevelConfigurationReference(Struct, kw_only=True):
 class FlowSchemaSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"priorityLevelConfiguration"})
     distinguisherMethod: FlowDistinguisherMethod | None = None
-    matchingPrecedence: Int32 | None = None
+    matchingPrecedence: Int32 = msgspec.field(default_factory=int)
     priorityLevelConfiguration: PriorityLevelConfigurationReference = msgspec.field(
         default_factory=PriorityLevelConfigurationReference
     )
@@ -86,7 +86,7 @@ class LimitResponse(Struct, kw_only=True):
 class LimitedPriorityLevelConfiguration(Struct, kw_only=True):
     borrowingLimitPercent: Int32 | None = None
     lendablePercent: Int32 | None = None
-    limitResponse: LimitResponse | None = None
+    limitResponse: LimitResponse = msgspec.field(default_factory=LimitResponse)
     nominalConcurrencyShares: Int32 | None = None
 
 
@@ -146,9 +146,9 @@ class PriorityLevelConfigurationList(Struct, kw_only=True):
 
 
 class QueuingConfiguration(Struct, kw_only=True):
-    handSize: Int32 | None = None
-    queueLengthLimit: Int32 | None = None
-    queues: Int32 | None = None
+    handSize: Int32 = msgspec.field(default_factory=int)
+    queueLengthLimit: Int32 = msgspec.field(default_factory=int)
+    queues: Int32 = msgspec.field(default_factory=int)
 
 
 class ResourcePolicyRule(Struct, kw_only=True):

@@ -14,13 +14,19 @@ from timonel.api.time import Time
 SCHEMA_PREFIX = "io.k8s.apimachinery.pkg.apis.meta.v1"
 
 
+class GroupVersionForDiscovery(Struct, kw_only=True):
+    required_fields: ClassVar[frozenset[str]] = frozenset({"groupVersion", "version"})
+    groupVersion: str = msgspec.field(default_factory=str)
+    version: str = msgspec.field(default_factory=str)
+
+
 class APIGroup(Struct, kw_only=True):
     gvk: ClassVar[GVK] = GVK("", "v1", "APIGroup")
     required_fields: ClassVar[frozenset[str]] = frozenset({"name", "versions"})
     apiVersion: str = msgspec.field(default_factory=lambda: "v1")
     kind: str = msgspec.field(default_factory=lambda: "APIGroup")
     name: str = msgspec.field(default_factory=str)
-    preferredVersion: GroupVersionForDiscovery | None = None
+    preferredVersion: GroupVersionForDiscovery = msgspec.field(default_factory=GroupVersionForDiscovery)
     serverAddressByClientCIDRs: Annotated[list[ServerAddressByClientCIDR], Merge(list_type="atomic")] = msgspec.field(
         default_factory=list
     )
@@ -104,12 +110,6 @@ class GroupResource(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"group", "resource"})
     group: str = msgspec.field(default_factory=str)
     resource: str = msgspec.field(default_factory=str)
-
-
-class GroupVersionForDiscovery(Struct, kw_only=True):
-    required_fields: ClassVar[frozenset[str]] = frozenset({"groupVersion", "version"})
-    groupVersion: str = msgspec.field(default_factory=str)
-    version: str = msgspec.field(default_factory=str)
 
 
 class LabelSelector(Struct, kw_only=True):

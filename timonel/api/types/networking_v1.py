@@ -24,7 +24,7 @@ class HTTPIngressPath(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"backend", "pathType"})
     backend: IngressBackend = msgspec.field(default_factory=IngressBackend)
     path: str = ""
-    pathType: str = msgspec.field(default_factory=str)
+    pathType: str | None = None
 
 
 class HTTPIngressRuleValue(Struct, kw_only=True):
@@ -32,17 +32,9 @@ class HTTPIngressRuleValue(Struct, kw_only=True):
     paths: Annotated[list[HTTPIngressPath], Merge(list_type="atomic")] = msgspec.field(default_factory=empty_list)
 
 
-class ParentReference(Struct, kw_only=True):
-    required_fields: ClassVar[frozenset[str]] = frozenset({"name", "resource"})
-    group: str = ""
-    name: str = ""
-    namespace: str = ""
-    resource: str = ""
-
-
 class IPAddressSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"parentRef"})
-    parentRef: ParentReference = msgspec.field(default_factory=ParentReference)
+    parentRef: ParentReference | None = None
 
 
 class IPAddress(Struct, kw_only=True):
@@ -75,8 +67,14 @@ class IngressSpec(Struct, kw_only=True):
     tls: Annotated[list[IngressTLS], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
 
 
+class IngressLoadBalancerStatus(Struct, kw_only=True):
+    ingress: Annotated[list[IngressLoadBalancerIngress], Merge(list_type="atomic")] = msgspec.field(
+        default_factory=list
+    )
+
+
 class IngressStatus(Struct, kw_only=True):
-    loadBalancer: IngressLoadBalancerStatus | None = None
+    loadBalancer: IngressLoadBalancerStatus = msgspec.field(default_factory=IngressLoadBalancerStatus)
 
 
 class Ingress(Struct, kw_only=True):
@@ -134,12 +132,6 @@ class IngressLoadBalancerIngress(Struct, kw_only=True):
     ports: Annotated[list[IngressPortStatus], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
 
 
-class IngressLoadBalancerStatus(Struct, kw_only=True):
-    ingress: Annotated[list[IngressLoadBalancerIngress], Merge(list_type="atomic")] = msgspec.field(
-        default_factory=list
-    )
-
-
 class IngressPortStatus(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"port", "protocol"})
     error: str | None = None
@@ -152,10 +144,16 @@ class IngressRule(Struct, kw_only=True):
     http: HTTPIngressRuleValue | None = None
 
 
+class ServiceBackendPort(Struct, kw_only=True):
+    map_atomic: ClassVar[bool] = True
+    name: str = ""
+    number: Int32 = 0
+
+
 class IngressServiceBackend(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"name"})
     name: str = msgspec.field(default_factory=str)
-    port: ServiceBackendPort | None = None
+    port: ServiceBackendPort = msgspec.field(default_factory=ServiceBackendPort)
 
 
 class IngressTLS(Struct, kw_only=True):
@@ -166,7 +164,7 @@ class IngressTLS(Struct, kw_only=True):
 class NetworkPolicySpec(Struct, kw_only=True):
     egress: Annotated[list[NetworkPolicyEgressRule], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     ingress: Annotated[list[NetworkPolicyIngressRule], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
-    podSelector: meta_v1.LabelSelector | None = None
+    podSelector: meta_v1.LabelSelector = msgspec.field(default_factory=meta_v1.LabelSelector)
     policyTypes: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
 
 
@@ -211,10 +209,12 @@ class NetworkPolicyPort(Struct, kw_only=True):
     protocol: str | None = None
 
 
-class ServiceBackendPort(Struct, kw_only=True):
-    map_atomic: ClassVar[bool] = True
+class ParentReference(Struct, kw_only=True):
+    required_fields: ClassVar[frozenset[str]] = frozenset({"name", "resource"})
+    group: str = ""
     name: str = ""
-    number: Int32 = 0
+    namespace: str = ""
+    resource: str = ""
 
 
 class ServiceCIDRSpec(Struct, kw_only=True):

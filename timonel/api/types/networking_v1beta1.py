@@ -14,17 +14,9 @@ from timonel.api.types import meta_v1
 SCHEMA_PREFIX = "io.k8s.api.networking.v1beta1"
 
 
-class ParentReference(Struct, kw_only=True):
-    required_fields: ClassVar[frozenset[str]] = frozenset({"name", "resource"})
-    group: str = ""
-    name: str = ""
-    namespace: str = ""
-    resource: str = ""
-
-
 class IPAddressSpec(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"parentRef"})
-    parentRef: ParentReference = msgspec.field(default_factory=ParentReference)
+    parentRef: ParentReference | None = None
 
 
 class IPAddress(Struct, kw_only=True):
@@ -42,6 +34,14 @@ class IPAddressList(Struct, kw_only=True):
     items: list[IPAddress] = msgspec.field(default_factory=empty_list)
     kind: str = msgspec.field(default_factory=lambda: "IPAddressList")
     metadata: meta_v1.ListMeta = msgspec.field(default_factory=meta_v1.ListMeta)
+
+
+class ParentReference(Struct, kw_only=True):
+    required_fields: ClassVar[frozenset[str]] = frozenset({"name", "resource"})
+    group: str = ""
+    name: str = ""
+    namespace: str = ""
+    resource: str = ""
 
 
 class ServiceCIDRSpec(Struct, kw_only=True):

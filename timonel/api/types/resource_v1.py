@@ -29,9 +29,18 @@ class AllocatedDeviceStatus(Struct, kw_only=True):
     shareID: str | None = None
 
 
+class DeviceAllocationResult(Struct, kw_only=True):
+    config: Annotated[list[DeviceAllocationConfiguration], Merge(list_type="atomic")] = msgspec.field(
+        default_factory=list
+    )
+    results: Annotated[list[DeviceRequestAllocationResult], Merge(list_type="atomic")] = msgspec.field(
+        default_factory=list
+    )
+
+
 class AllocationResult(Struct, kw_only=True):
     allocationTimestamp: Time | None = None
-    devices: DeviceAllocationResult | None = None
+    devices: DeviceAllocationResult = msgspec.field(default_factory=DeviceAllocationResult)
     nodeSelector: core_v1.NodeSelector | None = None
 
 
@@ -49,7 +58,7 @@ class CapacityRequestPolicy(Struct, kw_only=True):
 class CapacityRequestPolicyRange(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"min"})
     max: Quantity | None = None
-    min: Quantity = msgspec.field(default_factory=Quantity)
+    min: Quantity | None = None
     step: Quantity | None = None
 
 
@@ -91,15 +100,6 @@ class DeviceAllocationConfiguration(Struct, kw_only=True):
     opaque: OpaqueDeviceConfiguration | None = None
     requests: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     source: str = msgspec.field(default_factory=str)
-
-
-class DeviceAllocationResult(Struct, kw_only=True):
-    config: Annotated[list[DeviceAllocationConfiguration], Merge(list_type="atomic")] = msgspec.field(
-        default_factory=list
-    )
-    results: Annotated[list[DeviceRequestAllocationResult], Merge(list_type="atomic")] = msgspec.field(
-        default_factory=list
-    )
 
 
 class DeviceAttribute(Struct, kw_only=True):
@@ -242,7 +242,7 @@ class OpaqueDeviceConfiguration(Struct, kw_only=True):
 
 
 class ResourceClaimSpec(Struct, kw_only=True):
-    devices: DeviceClaim | None = None
+    devices: DeviceClaim = msgspec.field(default_factory=DeviceClaim)
 
 
 class ResourceClaimStatus(Struct, kw_only=True):

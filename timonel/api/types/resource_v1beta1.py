@@ -29,9 +29,18 @@ class AllocatedDeviceStatus(Struct, kw_only=True):
     shareID: str | None = None
 
 
+class DeviceAllocationResult(Struct, kw_only=True):
+    config: Annotated[list[DeviceAllocationConfiguration], Merge(list_type="atomic")] = msgspec.field(
+        default_factory=list
+    )
+    results: Annotated[list[DeviceRequestAllocationResult], Merge(list_type="atomic")] = msgspec.field(
+        default_factory=list
+    )
+
+
 class AllocationResult(Struct, kw_only=True):
     allocationTimestamp: Time | None = None
-    devices: DeviceAllocationResult | None = None
+    devices: DeviceAllocationResult = msgspec.field(default_factory=DeviceAllocationResult)
     nodeSelector: core_v1.NodeSelector | None = None
 
 
@@ -65,7 +74,7 @@ class CapacityRequestPolicy(Struct, kw_only=True):
 class CapacityRequestPolicyRange(Struct, kw_only=True):
     required_fields: ClassVar[frozenset[str]] = frozenset({"min"})
     max: Quantity | None = None
-    min: Quantity = msgspec.field(default_factory=Quantity)
+    min: Quantity | None = None
     step: Quantity | None = None
 
 
@@ -95,15 +104,6 @@ class DeviceAllocationConfiguration(Struct, kw_only=True):
     opaque: OpaqueDeviceConfiguration | None = None
     requests: Annotated[list[str], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     source: str = msgspec.field(default_factory=str)
-
-
-class DeviceAllocationResult(Struct, kw_only=True):
-    config: Annotated[list[DeviceAllocationConfiguration], Merge(list_type="atomic")] = msgspec.field(
-        default_factory=list
-    )
-    results: Annotated[list[DeviceRequestAllocationResult], Merge(list_type="atomic")] = msgspec.field(
-        default_factory=list
-    )
 
 
 class DeviceAttribute(Struct, kw_only=True):
@@ -176,7 +176,7 @@ class DeviceRequest(Struct, kw_only=True):
     allocationMode: str = ""
     capacity: CapacityRequirements | None = None
     count: Int64 = 0
-    deviceClassName: str | None = None
+    deviceClassName: str = msgspec.field(default_factory=str)
     firstAvailable: Annotated[list[DeviceSubRequest], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
     name: str = msgspec.field(default_factory=str)
     selectors: Annotated[list[DeviceSelector], Merge(list_type="atomic")] = msgspec.field(default_factory=list)
@@ -241,7 +241,7 @@ class OpaqueDeviceConfiguration(Struct, kw_only=True):
 
 
 class ResourceClaimSpec(Struct, kw_only=True):
-    devices: DeviceClaim | None = None
+    devices: DeviceClaim = msgspec.field(default_factory=DeviceClaim)
 
 
 class ResourceClaimStatus(Struct, kw_only=True):

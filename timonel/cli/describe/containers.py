@@ -40,7 +40,7 @@ def _container(page: Page, level: int, spec: Container, status: core_v1.Containe
     _words(page, level, "Args", spec.args)
     if status:
         _state(page, level, "State", status.state)
-        if status.lastState and (status.lastState.running or status.lastState.terminated):
+        if status.lastState.running or status.lastState.terminated:
             _state(page, level, "Last State", status.lastState)
         page.field(level, "Ready", status.ready)
         page.field(level, "Restart Count", status.restartCount)

@@ -74,11 +74,10 @@ def toleration(each: core_v1.Toleration) -> str:
 
 def template(page: Page, level: int, found: core_v1.PodTemplateSpec) -> None:
     """A pod template, as workloads and their revisions have it."""
-    metadata = found.metadata
-    spec = found.spec or core_v1.PodSpec()
+    metadata, spec = found.metadata, found.spec
     page.line(level, "Pod Template:")
-    page.mapping(level + 1, "Labels", metadata.labels if metadata else {})
-    if metadata and metadata.annotations:
+    page.mapping(level + 1, "Labels", metadata.labels)
+    if metadata.annotations:
         page.mapping(level + 1, "Annotations", metadata.annotations, sign=": ")
     page.fields(level + 1, [("Service Account", spec.serviceAccountName)])
     if spec.initContainers:

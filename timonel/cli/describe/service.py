@@ -47,6 +47,6 @@ def _endpoints(port: str, slices: Sequence[discovery_v1.EndpointSlice]) -> Itera
     for each in slices:
         numbers = [entry.port for entry in each.ports if (entry.name or "") == port]
         for endpoint in each.endpoints:
-            ready = endpoint.conditions is None or endpoint.conditions.ready is not False
+            ready = endpoint.conditions.ready is not False
             if ready and endpoint.addresses:
                 yield from (f"{endpoint.addresses[0]}:{number}" for number in numbers)

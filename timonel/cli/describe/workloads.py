@@ -32,7 +32,7 @@ def deployment(page: Page, obj: apps_v1.Deployment, replica_sets: Sequence[apps_
         f"{status.unavailableReplicas} unavailable",
     )
     page.field(0, "Replicas", " | ".join(counts))
-    strategy = spec.strategy or apps_v1.DeploymentStrategy()
+    strategy = spec.strategy
     page.field(0, "StrategyType", strategy.type)
     page.field(0, "MinReadySeconds", spec.minReadySeconds)
     if strategy.rollingUpdate:
@@ -66,8 +66,7 @@ def replica_set(page: Page, obj: apps_v1.ReplicaSet, pods: Sequence[core_v1.Pod]
     own = [pod for pod in pods if is_controlled_by(pod, obj)]
     counts = [f"{sum(pod.status.phase == phase for pod in own)} {word}" for phase, word in PHASES.items()]
     page.field(0, "Pods Status", " / ".join(counts))
-    if spec.template:
-        template(page, 0, spec.template)
+    template(page, 0, spec.template)
 
 
 def _created(each: apps_v1.ReplicaSet) -> str:
@@ -76,14 +75,11 @@ def _created(each: apps_v1.ReplicaSet) -> str:
 
 def _same_template(each: apps_v1.ReplicaSet, obj: apps_v1.Deployment) -> bool:
     """Whether the ReplicaSet is of the Deployment's present template; its own hash label aside."""
-    if each.spec.template is None:
-        return False
     return comparable(each.spec.template) == comparable(obj.spec.template)
 
 
 def comparable(found: core_v1.PodTemplateSpec) -> core_v1.PodTemplateSpec:
     """A copy of a template without the label that tells revisions apart."""
     copy = codec.copy(found)
-    if copy.metadata:
-        copy.metadata.labels.pop("pod-template-hash", None)
+    copy.metadata.labels.pop("pod-template-hash", None)
     return copy
