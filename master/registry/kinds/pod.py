@@ -69,7 +69,7 @@ class Pods(Strategy[core_v1.Pod]):
 
     def counted(self, obj: core_v1.Pod) -> object:
         """The spec, but for the node: a binding raises no generation, as Kubernetes has it."""
-        return msgspec.structs.replace(obj.spec, nodeName=None)
+        return msgspec.structs.replace(obj.spec, nodeName="")
 
     def default(self, obj: core_v1.Pod, old: core_v1.Pod | None) -> None:
         """See `poddefaults`."""

@@ -73,8 +73,8 @@ def _same_but_for_what_may_change(new: core_v1.PodSpec, old: core_v1.PodSpec) ->
 def _fixed_part(spec: core_v1.PodSpec, old: core_v1.PodSpec) -> core_v1.PodSpec:
     """The spec with all that may change left out."""
     changes: dict[str, Any] = {
-        "containers": [msgspec.structs.replace(container, image=None) for container in spec.containers],
-        "initContainers": [msgspec.structs.replace(container, image=None) for container in spec.initContainers],
+        "containers": [msgspec.structs.replace(container, image="") for container in spec.containers],
+        "initContainers": [msgspec.structs.replace(container, image="") for container in spec.initContainers],
         "activeDeadlineSeconds": None,
         "tolerations": [],
         "schedulingGates": [],

@@ -174,7 +174,7 @@ utilization = st.builds(v2.MetricTarget, type=st.just("Utilization"), averageUti
 average = st.builds(v2.MetricTarget, type=st.just("AverageValue"), averageValue=amounts)
 value = st.builds(v2.MetricTarget, type=st.just("Value"), value=amounts)
 identifiers = st.builds(v2.MetricIdentifier, name=names, selector=selectors)
-references = st.builds(v2.CrossVersionObjectReference, kind=names, name=names, apiVersion=st.none() | names)
+references = st.builds(v2.CrossVersionObjectReference, kind=names, name=names, apiVersion=st.just("") | names)
 resource = st.builds(v2.ResourceMetricSource, name=st.sampled_from(["cpu", "memory"]), target=utilization | average)
 container = st.builds(v2.ContainerResourceMetricSource, name=names, container=names, target=utilization | average)
 metrics = st.one_of(
