@@ -1,14 +1,17 @@
-"""A real etcd server, and every store under test."""
+"""A real etcd server, every store and every runtime under test."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from etcd_server import EtcdServer, etcd_server
+from runtime_lab import busybox, lab, pod, runtime
 
 from master.store.base import Store
 from master.store.embedded import EmbeddedStore
 from master.store.etcd import EtcdStore
+
+__all__ = ["busybox", "lab", "pod", "runtime"]
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import subprocess
 import sys
 import tempfile
 import threading
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from cluster_in_process import running
+from cluster_in_process import running as running_cluster
+from command_line import MAIN, Timonel, Web
 
 from node_agent.runtimes.fake.script import Behaviour, Command, no_such_command
 from timonel.cli.main import run
@@ -74,7 +76,7 @@ def background() -> Iterator[Background]:
 def kubeconfig(background: Background) -> Iterator[Path]:
     """A cluster of two nodes, for all tests here; its administrator's kubeconfig."""
     with tempfile.TemporaryDirectory() as folder:
-        lasting = running(Path(folder), nodes=NODES)
+        lasting = running_cluster(Path(folder), nodes=NODES)
         cluster = background.run(lasting.__aenter__())
         for daemon in cluster.daemons.values():
             daemon.behaviours["app:1"] = Behaviour(
@@ -165,3 +167,49 @@ spec:
 """
 
     return make
+
+
+@pytest.fixture
+def running(timonel: Timonel, web: Web) -> Callable[..., None]:
+    """Applies a Deployment and waits for it."""
+
+    def apply(name: str = "web", **options: Any) -> None:
+        ran = timonel("apply", "-f", "-", "--wait", "--timeout", "20s", stdin=web(name, **options))
+        assert ran.code == 0, ran.err
+
+    return apply
+
+
+@pytest.fixture
+def watcher(kubeconfig: Path, namespace: str) -> Iterator[Callable[..., Callable[[], str]]]:
+    """Starts a command line that does not end by itself; gives what it has printed so far."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def read(process: subprocess.Popen[str], lines: list[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)  # noqa: PERF402  # others look at the list while it grows
+
+    def start(*arguments: str) -> Callable[[], str]:
+        command = [sys.executable, "-c", MAIN, "--kubeconfig", str(kubeconfig), "-n", namespace, *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        processes.append(process)
+        lines: list[str] = []
+        threading.Thread(target=read, args=(process, lines), daemon=True).start()
+        return lambda: "".join(lines)
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def shell(kubeconfig: Path, namespace: str) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command line in a process of its own."""
+
+    def call(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", MAIN, "--kubeconfig", str(kubeconfig), "-n", namespace, *arguments]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=30)
+
+    return call
