@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
+from node_agent.http1 import exchange
+
 MAX_BODY = 10 * 1024
 MAX_REDIRECTS = 10
-_MAX_HEADER_LINES = 256
 
 
 class HTTPProblem(Exception):
@@ -72,58 +73,12 @@ async def _ask(address: Address, headers: Sequence[tuple[str, str]]) -> Answer:
     secure = _unverified() if address.scheme == "https" else None
     reader, writer = await asyncio.open_connection(address.host, address.port, ssl=secure)
     try:
-        writer.write(request_bytes(address, headers))
-        await writer.drain()
-        return await _read_answer(reader)
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
+        reply = await exchange(reader, writer, request_bytes(address, headers))
+        return Answer(reply.status, await reply.start(MAX_BODY), reply.headers.get("location", ""))
+    except (EOFError, asyncio.LimitOverrunError, ValueError) as error:
         raise HTTPProblem(f"malformed HTTP response: {error}") from error
     finally:
         writer.transport.abort()
-
-
-async def _read_answer(reader: asyncio.StreamReader) -> Answer:
-    status = 100
-    fields: dict[str, str] = {}
-    while 100 <= status < 200:
-        first = (await reader.readuntil(b"\n")).decode("latin-1").split(None, 2)
-        if len(first) < 2 or not first[0].startswith("HTTP/"):
-            raise HTTPProblem("malformed HTTP response")
-        status = int(first[1])
-        fields = await _read_fields(reader)
-    if fields.get("transfer-encoding", "").lower() == "chunked":
-        body = await _read_chunks(reader)
-    else:
-        body = await _read_up_to(reader, min(int(fields.get("content-length", MAX_BODY)), MAX_BODY))
-    return Answer(status, body, fields.get("location", ""))
-
-
-async def _read_fields(reader: asyncio.StreamReader) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    for _ in range(_MAX_HEADER_LINES):
-        line = (await reader.readuntil(b"\n")).decode("latin-1").strip()
-        if not line:
-            return fields
-        name, _, value = line.partition(":")
-        fields[name.strip().lower()] = value.strip()
-    raise HTTPProblem("too many header lines")
-
-
-async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
-    body = b""
-    while len(body) < MAX_BODY:
-        size = int((await reader.readuntil(b"\n")).split(b";")[0], 16)
-        if size == 0:
-            break
-        body += await _read_up_to(reader, min(size, MAX_BODY - len(body)))
-        await reader.readuntil(b"\n")
-    return body
-
-
-async def _read_up_to(reader: asyncio.StreamReader, size: int) -> bytes:
-    body = b""
-    while len(body) < size and (data := await reader.read(size - len(body))):
-        body += data
-    return body
 
 
 def _unverified() -> ssl.SSLContext:

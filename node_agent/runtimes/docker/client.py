@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
+from node_agent.http1 import Reply
 from node_agent.runtimes.base import RuntimeFailure, RuntimeUnavailable
 from node_agent.runtimes.docker import wire
 
@@ -136,7 +137,7 @@ class Daemon:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         seconds: float = QUICK_SECONDS,
-    ) -> AsyncIterator[wire.Reply]:
+    ) -> AsyncIterator[Reply]:
         """An answer to stream; ``seconds`` is for its head. Raises as `ask`, also when the stream breaks."""
         reply = await self.begin(method, path, query, body=body, headers=headers, seconds=seconds)
         try:
@@ -156,7 +157,7 @@ class Daemon:
         headers: Mapping[str, str] | None = None,
         upgrade: bool = False,
         seconds: float = QUICK_SECONDS,
-    ) -> wire.Reply:
+    ) -> Reply:
         """As `open`, but the caller owns the answer and closes it; ``upgrade`` asks for a raw connection both ways."""
         if self._closed:
             raise self.unavailable("this client is closed")
@@ -168,7 +169,7 @@ class Daemon:
             reply = await wire.request(self.socket, method, target, body=body, headers=headers, upgrade=upgrade)
             if reply.status < 400:
                 return reply
-            refusal = Refused(reply.status, await reply.error())
+            refusal = Refused(reply.status, await wire.refusal(reply))
             await reply.close()
             raise refusal
 

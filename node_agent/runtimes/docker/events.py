@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
+from node_agent.http1 import Reply
 from node_agent.runtimes.base import RuntimeEvent, RuntimeFailure
-from node_agent.runtimes.docker import names, wire
+from node_agent.runtimes.docker import names
 from node_agent.runtimes.docker.client import Daemon
 from node_agent.runtimes.docker.observe import Observer
 
@@ -46,7 +47,7 @@ async def follow(daemon: Daemon, scope: names.Scope, observer: Observer) -> Asyn
         delay = min(delay * 2, _MAX_RETRY_SECONDS)
 
 
-async def _told(reply: wire.Reply, observer: Observer, since: int) -> AsyncIterator[RuntimeEvent]:
+async def _told(reply: Reply, observer: Observer, since: int) -> AsyncIterator[RuntimeEvent]:
     async for line in reply.lines():
         told: dict[str, Any] = json.loads(line)
         action, container = told["Action"], told["Actor"]["ID"]

@@ -8,8 +8,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
+from node_agent.http1 import Reply
 from node_agent.runtimes.base import ExecResult, NotRunning, RuntimeFailure
-from node_agent.runtimes.docker import wire
 from node_agent.runtimes.docker.client import Daemon, Refused
 from node_agent.runtimes.docker.frames import Frames
 
@@ -32,7 +32,7 @@ class DockerTerminal:
     def __init__(
         self,
         daemon: Daemon,
-        reply: wire.Reply,
+        reply: Reply,
         *,
         tty: bool,
         path: str,
