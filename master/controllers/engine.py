@@ -31,6 +31,7 @@ from master.registry.verbs import Registry
 from master.store.base import StoreError
 from master.store.cache import CacheEvent, EventType
 from timonel.api import codec, errors
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -155,9 +156,7 @@ class Engine:
         for unsubscribe in (each for undo in self._kinds.values() for each in undo):
             unsubscribe()
         self._kinds.clear()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         self._tasks.clear()
         for queue in self._queues.values():
             queue.close()

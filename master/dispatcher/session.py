@@ -25,6 +25,7 @@ from master.store.base import StoreError
 from timonel.api.errors import StatusError
 from timonel.api.types import core_v1
 from timonel.rpc import node_pb2
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -251,8 +252,6 @@ async def _first_of(*parts: Coroutine[Any, Any, None]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
     for task in done:
         task.result()

@@ -23,6 +23,7 @@ from master.tracing import span
 from timonel.api import codec, errors
 from timonel.api import time as api_time
 from timonel.api.types import core_v1, meta_v1
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +63,7 @@ class Scheduler:
         self._nodes.remove_listener(self._on_nodes)
         self._pods.remove_listener(self._on_pods)
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end([self._task])
             self._task = None
         await self._recorder.close()
 

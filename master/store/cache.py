@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from master.store.base import Batch, Compacted, Event, Page, Store, StoreError, Unavailable, prefix_end
 from master.store.items import CacheEvent, Decoding, EventType, Item, labels_of, wire, with_revision
 from master.store.ring import Ring, Subscription
+from timonel.tasks import end
 
 __all__ = [
     "CacheEvent",
@@ -89,9 +90,7 @@ class WatchCache(Generic[T]):
         """Stop following; subscriptions and waits end with `Unavailable`."""
         self._closed = True
         tasks = [task for task in (self._task, *self._reads.tasks()) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         error = Unavailable(f"the watch cache of {self.prefix} is closed")
         self._ring.close(error)
         for waiter in self._waiters:

@@ -38,6 +38,7 @@ from master.store.base import (
 from master.store.fanout import Fanout
 from master.store.retention import Keep, Retention
 from master.store.sqlite import Reader, Writer
+from timonel.tasks import end
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -162,8 +163,7 @@ class EmbeddedStore(Store):
         if self._closed:
             return
         self._closed = True
-        self._compacting.cancel()
-        await asyncio.gather(self._compacting, return_exceptions=True)
+        await end([self._compacting])
         for timer in self._timers.values():
             timer.cancel()
         self._fanout.close(Unavailable("the store is closed"))

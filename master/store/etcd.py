@@ -36,6 +36,7 @@ from master.store.etcd_upkeep import Upkeep
 from master.store.fanout import Fanout
 from master.store.retention import Keep
 from timonel.rpc import etcd_pb2 as pb
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -156,9 +157,7 @@ class EtcdStore(Store):
         if self._closed:
             return
         self._closed = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         self._fanout.close(Unavailable("the store is closed"))
         await self._client.close()
 

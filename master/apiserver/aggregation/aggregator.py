@@ -32,6 +32,7 @@ from timonel.api import codec
 from timonel.api.errors import AlreadyExists, Conflict, NotFound, StatusError
 from timonel.api.types import core_v1, discovery_v1
 from timonel.api.types.apiregistration_v1 import APIService
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +87,7 @@ class Aggregator:
         if task is None:
             return
         self._undo()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end([task])
         for key in list(self._extensions):
             self._drop(key)
         await asyncio.gather(*self._closing, return_exceptions=True)

@@ -7,6 +7,7 @@ import aiohttp
 
 from master.apiserver.audit.policy import API_VERSION
 from timonel.kubeconfig import Access
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +68,7 @@ class AuditWebhook:
         """Send what waits, once and not for long. Idempotent."""
         if self._task is None or self._session is None:
             return
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await end([self._task])
         session, self._task, self._session = self._session, None, None
         try:
             async with asyncio.timeout(CLOSE_SECONDS):

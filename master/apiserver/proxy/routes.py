@@ -20,6 +20,7 @@ from master.registry.streams import Channel, Frame, NodeStream, NodeStreams, Por
 from timonel.api import codec
 from timonel.api.errors import StatusError
 from timonel.api.types import meta_v1
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +116,7 @@ class InPod:
         except ConnectionError as error:
             log.debug("a way to pod %s ended: %s", self._target.pod, error)
         finally:
-            for task in (up, down):
-                task.cancel()
-            await asyncio.gather(up, down, return_exceptions=True)
+            await end((up, down))
             writer.close()
             await stream.close()
 

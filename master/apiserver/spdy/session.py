@@ -19,6 +19,7 @@ from master.apiserver.spdy.connection import (
 from master.apiserver.spdy.failure import SpdyError
 from master.apiserver.spdy.frames import Reset
 from master.apiserver.spdy.headers import Headers
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -230,9 +231,7 @@ class Session:
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end(self._tasks)
             self._end()
 
     async def __aiter__(self) -> AsyncIterator[Stream]:

@@ -11,6 +11,7 @@ from master.registry.streams import Channel, NodeStream
 from timonel.api import codec
 from timonel.api.errors import StatusError, from_status
 from timonel.api.types import meta_v1
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ async def serve(http: web.BaseRequest, stream: NodeStream, lifetimes: Lifetimes)
     """
     response = web.StreamResponse(headers=HEADERS)
     response.enable_chunked_encoding()
-    first = asyncio.ensure_future(_next_text(stream))
+    first = asyncio.create_task(_next_text(stream))
     try:
         await asyncio.wait([first], timeout=HEAD_SECONDS)
         if first.done():
@@ -43,8 +44,7 @@ async def serve(http: web.BaseRequest, stream: NodeStream, lifetimes: Lifetimes)
     except (ConnectionError, TimeoutError):
         log.debug("log %s: ended before its end", http.path)
     finally:
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
+        await end([first])
     return response
 
 

@@ -12,6 +12,7 @@ from master.registry.streams import Channel, Frame, NodeStream, StreamEnded
 from timonel.api import codec
 from timonel.api.errors import StatusError
 from timonel.api.types import meta_v1
+from timonel.tasks import end
 
 QUEUED = 64
 """Messages of the client that wait for one port before the client has to wait."""
@@ -31,9 +32,7 @@ async def couple(channels: Channels, ports: Sequence[int], open_port: Open) -> N
     try:
         await asyncio.wait([reader, forwards], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        reader.cancel()
-        forwards.cancel()
-        await asyncio.gather(reader, forwards, return_exceptions=True)
+        await end((reader, forwards))
 
 
 async def _forward_all(
@@ -69,8 +68,7 @@ async def _forward(channels: Channels, index: int, port: int, open_port: Open, i
                 await _tell_failure(channels, 2 * index + 1, frame.data)
                 return
     finally:
-        sender.cancel()
-        await asyncio.gather(sender, return_exceptions=True)
+        await end([sender])
         await stream.close()
 
 

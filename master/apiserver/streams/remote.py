@@ -8,6 +8,7 @@ from master.registry.streams import Channel, Frame, NodeStream, StreamEnded
 from timonel.api import codec
 from timonel.api.errors import BadRequest, InternalError, StatusError
 from timonel.api.types import meta_v1
+from timonel.tasks import end
 
 SUCCESS = codec.encode(meta_v1.Status(status="Success"))
 
@@ -38,9 +39,7 @@ async def couple(channels: Channels, stream: NodeStream) -> None:
         if not up.done() or up.result():
             await down
     finally:
-        for task in (down, up):
-            task.cancel()
-        await asyncio.gather(down, up, return_exceptions=True)
+        await end((down, up))
 
 
 def failure(error: StatusError) -> bytes:

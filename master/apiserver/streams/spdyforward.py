@@ -14,6 +14,7 @@ from master.registry.streams import Channel, Frame, NodeStream, StreamEnded, Tar
 from timonel.api import codec
 from timonel.api.errors import StatusError
 from timonel.api.types import meta_v1
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -148,9 +149,7 @@ async def _couple(data: Stream, node: NodeStream) -> meta_v1.Status | None:
             up.result()
         return await down
     finally:
-        for task in (down, up):
-            task.cancel()
-        await asyncio.gather(down, up, return_exceptions=True)
+        await end((down, up))
 
 
 async def _to_client(data: Stream, node: NodeStream) -> meta_v1.Status | None:

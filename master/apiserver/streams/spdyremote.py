@@ -11,6 +11,7 @@ from master.apiserver.spdy.session import Session, Signal, Stream, StreamLost
 from master.apiserver.streams import channels, pipes
 from master.apiserver.streams.channels import Remote
 from master.registry.streams import Attach, Exec
+from timonel.tasks import end
 
 STREAMS_SECONDS = 30.0
 """How long the client may take to open the streams that it said it wants."""
@@ -64,8 +65,7 @@ class SpdyChannels:
 
     async def close(self) -> None:
         """End the connection in order. Idempotent."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await end([self._task])
         for stream in self._streams.values():
             stream.close()
         await self._session.close()

@@ -16,6 +16,7 @@ from master.registry.custom.versions import VersionStore
 from master.registry.webhookcalls import Client
 from timonel.api import codec
 from timonel.api.types.apiextensions_v1 import CustomResourceDefinition, CustomResourceDefinitionVersion
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +56,7 @@ class CustomResources:
     async def close(self) -> None:
         """Stop following; the caches are the core's to close. Idempotent."""
         await self._client.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     def _changed(self, old: CustomResourceDefinition | None, new: CustomResourceDefinition | None) -> None:
         if new is not None:

@@ -18,6 +18,7 @@ from master.registry.base import Verb
 from timonel.admission import Denied, Request, User
 from timonel.api import codec
 from timonel.api.errors import InternalError
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +63,7 @@ class Functions(Plugin):
         """Follow the folder no longer."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+            await end([task])
 
     def sees(self, attributes: Attributes) -> bool:
         """Every write, subresources too, that a function wants to see."""
