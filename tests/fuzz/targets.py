@@ -252,7 +252,7 @@ def _vocabulary() -> Vocabulary:
 def cel(data: bytes) -> None:
     """An expression of an admission policy, compiled, counted and run."""
     program = _vocabulary().compile(text_of(data))
-    program.rounds({})
+    program.cost({})
     program.run({"object": DEPLOYMENT, "oldObject": None, "params": {}, "request": {}, "namespaceObject": None})
 
 

@@ -14,6 +14,7 @@ from master.registry.cel.declared import Declared
 from master.registry.cel.effort import Scope
 from master.registry.cel.failures import TOO_MUCH, CompileError, EvaluationError, TooExpensive
 from master.registry.cel.functions import declarations
+from master.registry.cel.growth import is_explosive
 
 _CODE = re.compile(r"^(?:[A-Z_]+: )|(?: \[[A-Z_]+\])$")
 _STRUCT = re.compile(r" not found in struct '[^']*'")
@@ -49,6 +50,9 @@ _FAULT_WORDS = tuple(
     )
 )
 _MISAPPLIED = re.compile(r"found no matching overload for '(?P<name>\w+)' applied to '\((?P<types>.*)\)'")
+_TOO_DEEP = re.compile("max recursion depth|recursion limit exceeded")
+DEEPEST = 250
+"""How deep expressions may be nested."""
 _FOLLOWS = "*error*"
 """In what is said of an expression because of a fault that was told before."""
 _UNKNOWN = re.compile(r"undeclared reference to '(\w+)(\.\w+)((?:\.\w+)*)' \(in container ''\)")
@@ -90,7 +94,9 @@ class Program:
     def __init__(self, text: str, checked: cel.Expression, running: cel.Env) -> None:
         self.text = text
         self._checked = checked
-        self._expression = running.deserialize(library.runnable(text, checked.serialize()))
+        serialized = checked.serialize()
+        self._explodes = is_explosive(serialized)
+        self._expression = running.deserialize(library.runnable(text, serialized))
         result = checked.return_type()
         self.is_bool = result in (cel.Type.BOOL, cel.Type.DYN)
         self.is_string = result in (cel.Type.STRING, cel.Type.DYN)
@@ -103,9 +109,9 @@ class Program:
         name = self._checked.return_type().name()
         return _TYPE_NAME.sub(lambda found: _TYPE_NAMES.get(found[0], found[0]), name)
 
-    def rounds(self, schemas: Scope) -> int:
-        """The rounds that its loops take at worst, where the variables are of these schemas."""
-        return effort.rounds(self._checked.serialize(), schemas)
+    def cost(self, schemas: Scope) -> float:
+        """What it costs at worst, where the variables are of these schemas."""
+        return effort.cost(self._checked.serialize(), schemas)
 
     def run(self, variables: Mapping[str, Any]) -> Any:
         """The value for these variables, as Python has it.
@@ -113,6 +119,8 @@ class Program:
         Raises:
             EvaluationError: it has none; `TooExpensive` where it would take too long.
         """
+        if self._explodes:
+            raise TooExpensive(TOO_MUCH)
         try:
             value = self._expression.eval(data=variables)
         except (RuntimeError, ValueError, MemoryError) as error:
@@ -211,6 +219,8 @@ def _complaint(message: str, expression: str, place: Callable[[int], int]) -> st
     Args:
         place: where in the author's line a column of the compiled text's line is.
     """
+    if _TOO_DEEP.search(message):
+        return f"ERROR: <input>:-1:0: expression recursion limit exceeded: {DEEPEST}"
     lines, told = expression.split("\n"), []
     faults = _FAULT.findall(_CODE.sub("", message).replace("\\u003F", "?"))
     for line, column, why in sorted(faults, key=lambda fault: (int(fault[0]), int(fault[1]))):

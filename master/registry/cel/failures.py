@@ -13,4 +13,4 @@ class TooExpensive(EvaluationError):
     """The expression takes more steps than one may."""
 
 
-TOO_MUCH = "call cost exceeds limit"
+TOO_MUCH = "operation cancelled: actual cost limit exceeded"

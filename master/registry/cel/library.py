@@ -35,9 +35,27 @@ functions:
 INDEX_OF, LAST_INDEX_OF = "indexof", "lastIndexof"
 """Of lists and texts; the library's own are of texts alone."""
 _RANGE = "lists.bounded"
-_RENAMED = {"indexOf": INDEX_OF, "lastIndexOf": LAST_INDEX_OF, "lists.range": _RANGE}
+_REPLACE, _JOIN = "replaced", "joined"
+_RENAMED = {
+    "indexOf": INDEX_OF,
+    "lastIndexOf": LAST_INDEX_OF,
+    "lists.range": _RANGE,
+    "replace": _REPLACE,
+    "join": _JOIN,
+}
+"""Of the library's functions: those with more forms here, and those that would make texts of any length."""
+_LONGEST = 10 * 1024 * 1024
+"""Letters that a text may have."""
 _OPTIONAL = ("validate", "format.named")
 _QUANTITY_FORM = re.compile(r"([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)", re.ASCII)
+_EDITS = tree.Edits(
+    renamed=_RENAMED,
+    wrapped=dict.fromkeys(_OPTIONAL, "optional.ofNonZeroValue"),
+    most_items=3000,  # each is made by a copy of those before it
+    too_many="cel.@tooMany",
+)
+_EDITED = (*_OPTIONAL, *_RENAMED, "map", "filter", "transformList", "sortBy")
+"""What an expression has in it that is edited before it runs."""
 _LONGEST_RANGE = 100_000
 """What has more is not gone through within the budget of an evaluation."""
 _MOST_ENTRIES = 1000
@@ -48,6 +66,7 @@ def functions() -> Iterator[Function]:
     """All that run."""
     yield from _lists()
     yield from _regex()
+    yield from _texts()
     yield from _quantities()
     yield from named.functions()
     yield from network.functions()
@@ -66,6 +85,7 @@ def standard(*, typed: bool) -> Iterator[Function]:
             yield Function(name, tuple(("bool", pair) for pair in pairs), _never, member=False)
     else:
         yield from named.optionals()
+        yield global_function(_EDITS.too_many, "bool", run=_too_many)
         keys, kinds = ("string", "int", "uint", "bool"), (*SCALARS, "null", "map", "list(dyn)")
         forms = [("map", pair) for pair in itertools.product(["map"], keys, kinds)]
         yield Function("cel.@mapInsert", (("map", ("map", "map")), *forms), _with_entry, member=False)
@@ -73,9 +93,11 @@ def standard(*, typed: bool) -> Iterator[Function]:
 
 def runnable(text: str, checked: bytes) -> bytes:
     """A checked expression as it runs: what a function answers becomes an optional where one is due."""
-    if not any(name in text for name in (*_OPTIONAL, *_RENAMED)):
-        return checked
-    return tree.edited(checked, renamed=_RENAMED, wrapped=dict.fromkeys(_OPTIONAL, "optional.ofNonZeroValue"))
+    return tree.edited(checked, _EDITS) if any(name in text for name in _EDITED) else checked
+
+
+def _too_many() -> bool:
+    raise TooExpensive(TOO_MUCH)
 
 
 def _never(*_: Any) -> Any:
@@ -168,6 +190,31 @@ def _find(text: str, pattern: str) -> str:
 def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
     found = [match.group(0) for match in regexp.compiled(pattern).finditer(text)]
     return found if limit < 0 else found[:limit]
+
+
+# Texts
+
+
+def _texts() -> Iterator[Function]:
+    """Those of the library's functions that would make texts of any length."""
+    texts = ("string", "string", "string")
+    yield Function(_REPLACE, (("string", texts), ("string", (*texts, "int"))), _replaced)
+    yield Function(_JOIN, (("string", ("list(string)",)), ("string", ("list(string)", "string"))), _joined)
+
+
+def _replaced(text: str, old: str, new: str, times: int = -1) -> str:
+    _bound(len(text) + (text.count(old) if times < 0 else times) * len(new))
+    return text.replace(old, new, times)
+
+
+def _joined(items: Sequence[str], between: str = "") -> str:
+    _bound(sum(len(item) + len(between) for item in items))
+    return between.join(items)
+
+
+def _bound(length: int) -> None:
+    if length > _LONGEST:
+        raise TooExpensive(TOO_MUCH)
 
 
 # Quantities

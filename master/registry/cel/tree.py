@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,6 +19,7 @@ _MESSAGES: dict[str, dict[str, tuple[int, Any, bool]]] = {
     "Position": {"key": (1, int, False), "value": (2, int, False)},
     "Expr": {
         "id": (2, int, False),
+        "const_expr": (3, ".Constant", False),
         "ident_expr": (4, ".Ident", False),
         "select_expr": (5, ".Select", False),
         "call_expr": (6, ".Call", False),
@@ -24,8 +27,9 @@ _MESSAGES: dict[str, dict[str, tuple[int, Any, bool]]] = {
         "struct_expr": (8, ".Struct", False),
         "comprehension_expr": (9, ".Comprehension", False),
     },
+    "Constant": {"int64_value": (3, int, False), "string_value": (6, str, False), "bytes_value": (7, bytes, False)},
     "Ident": {"name": (1, str, False)},
-    "Select": {"operand": (1, _EXPR, False), "field": (2, str, False)},
+    "Select": {"operand": (1, _EXPR, False), "field": (2, str, False), "test_only": (3, bool, False)},
     "Call": {"target": (1, _EXPR, False), "function": (2, str, False), "args": (3, _EXPR, True)},
     "List": {"elements": (1, _EXPR, True)},
     "Struct": {"message_name": (1, str, False), "entries": (2, ".Entry", True)},
@@ -43,10 +47,18 @@ _MESSAGES: dict[str, dict[str, tuple[int, Any, bool]]] = {
         "loop_condition": (5, _EXPR, False),
         "loop_step": (6, _EXPR, False),
         "result": (7, _EXPR, False),
+        "iter_var2": (8, str, False),
     },
 }
 """The part of CEL's syntax tree (cel.expr) that is looked at: fields with their number, type, and whether repeated."""
-_SCALARS = {str: _Field.TYPE_STRING, int: _Field.TYPE_INT64}
+_CHOICES = ("Expr", "Constant")
+"""Messages that have one of their fields."""
+_SCALARS = {
+    str: _Field.TYPE_STRING,
+    bytes: _Field.TYPE_BYTES,
+    int: _Field.TYPE_INT64,
+    bool: _Field.TYPE_BOOL,
+}
 
 
 def of_checked(serialized: bytes) -> Any:
@@ -60,25 +72,66 @@ def of_parsed(serialized: bytes) -> tuple[Any, dict[int, int]]:
     return parsed.expr, {position.key: position.value for position in parsed.source_info.positions}
 
 
-def edited(serialized: bytes, *, renamed: Mapping[str, str], wrapped: Mapping[str, str]) -> bytes:
-    """A checked expression with other functions: in their place, or (``wrapped``) called with what they answer."""
+def length(constant: Any) -> int:
+    """Of a text; one of anything else."""
+    value = constant.const_expr
+    return len(value.string_value or value.bytes_value) or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """How a checked expression is to be changed."""
+
+    renamed: Mapping[str, str]
+    """Functions that others stand in for."""
+    wrapped: Mapping[str, str]
+    """Functions whose values are handed to others."""
+    most_items: int
+    """Of a list that a loop makes."""
+    too_many: str
+    """The function that is called when there are more."""
+
+
+def edited(serialized: bytes, edits: Edits) -> bytes:
+    """A checked expression, changed."""
     packed = any_pb2.Any.FromString(serialized)
     checked = _types()["Checked"].FromString(packed.value)
     every = list(expressions(checked.expr))
-    free = max(each.id for each in every)
+    fresh = itertools.count(max(each.id for each in every) + 1)
     for each in every:
-        function = each.call_expr.function
-        if function in renamed:
-            each.call_expr.function = renamed[function]
-        elif function in wrapped:
+        if each.WhichOneof("kind") == "comprehension_expr":
+            _bound(each.comprehension_expr, edits, fresh)
+        elif each.call_expr.function in edits.renamed:
+            each.call_expr.function = edits.renamed[each.call_expr.function]
+        elif each.call_expr.function in edits.wrapped:
+            wrapper = edits.wrapped[each.call_expr.function]
             inner = type(each)()
             inner.CopyFrom(each)
             each.Clear()
-            each.id = free = free + 1
-            each.call_expr.function = wrapped[function]
+            each.id = next(fresh)
+            each.call_expr.function = wrapper
             each.call_expr.args.append(inner)
     packed.value = checked.SerializeToString()
     return bytes(packed.SerializeToString())
+
+
+def _bound(loop: Any, edits: Edits, fresh: Iterator[int]) -> None:
+    """Let a loop that makes a list go on only while ``size(made) < most || too_many()``."""
+    if loop.accu_init.WhichOneof("kind") != "list_expr" or loop.loop_condition.WhichOneof("kind") != "const_expr":
+        return
+    goes_on = loop.loop_condition
+    goes_on.Clear()
+    goes_on.call_expr.function = "_||_"
+    is_less, fails = goes_on.call_expr.args.add(), goes_on.call_expr.args.add()
+    fails.call_expr.function = edits.too_many
+    is_less.call_expr.function = "_<_"
+    size, most = is_less.call_expr.args.add(), is_less.call_expr.args.add()
+    most.const_expr.int64_value = edits.most_items
+    size.call_expr.function = "size"
+    made = size.call_expr.args.add()
+    made.ident_expr.name = loop.accu_var
+    for each in (goes_on, is_less, fails, size, most, made):
+        each.id = next(fresh)
 
 
 def expressions(message: Any) -> Iterator[Any]:
@@ -101,7 +154,7 @@ def _types() -> dict[str, type[Any]]:
     file = descriptor_pb2.FileDescriptorProto(name="tree.proto", syntax="proto3")
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
-        if name == "Expr":
+        if name in _CHOICES:
             message.oneof_decl.add(name="kind")
         for field, (number, kind, repeated) in fields.items():
             label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
@@ -109,7 +162,7 @@ def _types() -> dict[str, type[Any]]:
             added.type = _SCALARS.get(kind, _Field.TYPE_MESSAGE)
             if added.type == _Field.TYPE_MESSAGE:
                 added.type_name = kind
-            if name == "Expr" and kind is not int:
+            if name in _CHOICES and field != "id":
                 added.oneof_index = 0
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from master.registry.cel.convert import converted
-from master.registry.cel.effort import LIMIT
+from master.registry.cel.effort import LIMIT, LIMIT_TOGETHER
 from master.registry.cel.failures import CompileError, EvaluationError, TooExpensive
 from master.registry.custom.schema import MISSING, Structural
 from master.registry.custom.values import old_items
@@ -38,6 +38,12 @@ _PARTS = {
     "optionalOldSelf": None,
 }
 """What a rule has, in order, and what stands for a part that it has not."""
+_ADVICE = (
+    "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are "
+    "declared)"
+)
+_DEAREST = 4
+"""How many rules are told to make a schema's too expensive together."""
 _NO_OVERLOAD = "no such overload"
 
 _OLD = re.compile(r"\boldSelf\b")
@@ -130,7 +136,13 @@ def compiled_rules(node: Structural, *, is_object: bool = False) -> Iterator[tup
 
 
 def rule_faults(
-    node: Structural, path: Path, *, is_object: bool = False, uncorrelated: Path | None = None, times: int = 1
+    node: Structural,
+    path: Path,
+    costs: Costs,
+    *,
+    is_object: bool = False,
+    uncorrelated: Path | None = None,
+    times: int = 1,
 ) -> Iterator[FieldError]:
     """What is wrong with the node's rules themselves, which may be asked so many times of one object."""
     if not node.rules:
@@ -143,7 +155,7 @@ def rule_faults(
             program = _environment(raw, types).compile(raw["rule"])
             if not program.is_bool:
                 yield invalid(at.child("rule"), _shown(raw), "cel expression must evaluate to a bool")
-            yield from _cost_faults(times * max(1, program.rounds({"self": node, "oldSelf": node})), at.child("rule"))
+            yield from costs.add(times * program.cost({"self": node, "oldSelf": node}), at.child("rule"))
         except CompileError as error:
             yield invalid(at.child("rule"), _shown(raw), f"compilation failed: {error}")
         yield from _message_faults(raw, types, at)
@@ -161,15 +173,35 @@ def _shown(raw: Document) -> Document:
     return {name[:1].upper() + name[1:]: raw.get(name, absent) for name, absent in _PARTS.items()}
 
 
-def _cost_faults(rounds: int, at: Path) -> Iterator[FieldError]:
-    factor = rounds / LIMIT
-    if factor > 1:
-        words = "more than 100x" if factor > 100 else f"{factor:f}x" if factor < 1.5 else f"{factor:.1f}x"
+@dataclass(slots=True)
+class Costs:
+    """What the rules of a schema cost at worst."""
+
+    _found: list[tuple[float, Path]] = field(default_factory=list)
+
+    def add(self, cost: float, at: Path) -> Iterator[FieldError]:
+        """Count a rule in; gives what is wrong with it alone."""
+        self._found.append((cost, at))
+        if cost > LIMIT:
+            yield forbidden(at, f"estimated rule cost exceeds budget by factor of {_factor(cost / LIMIT)} {_ADVICE}")
+
+    def faults(self, path: Path) -> Iterator[FieldError]:
+        """What is wrong with all of them together."""
+        total = sum(cost for cost, _ in self._found)
+        if total <= LIMIT_TOGETHER:
+            return
+        dearest = sorted(self._found, key=lambda found: -found[0])[:_DEAREST]
+        for _, at in dearest:
+            why = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
+            yield forbidden(at, why)
         why = (
-            f"estimated rule cost exceeds budget by factor of {words} (try simplifying the rule, or adding maxItems, "
-            "maxProperties, and maxLength where arrays, maps, and strings are declared)"
+            "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of"
         )
-        yield forbidden(at, why)
+        yield forbidden(path, f"{why} {_factor(total / LIMIT_TOGETHER)} {_ADVICE}")
+
+
+def _factor(factor: float) -> str:
+    return "more than 100x" if factor > 100 else f"{factor:f}x" if factor < 1.5 else f"{factor:.1f}x"
 
 
 def _message_faults(raw: Document, types: Declared, at: Path) -> Iterator[FieldError]:

@@ -12,7 +12,7 @@ from typing import Any
 from master.registry.cel.effort import REQUEST_BYTES, most_items
 from master.registry.custom import values
 from master.registry.custom.pruning import pruned
-from master.registry.custom.rules import REASONS, field_path_steps, rule_faults
+from master.registry.custom.rules import REASONS, Costs, field_path_steps, rule_faults
 from master.registry.custom.schema import MISSING, Structural, compiled
 from master.registry.custom.structure import JUNCTORS, structure_faults
 from master.registry.validation.common import repeats
@@ -54,7 +54,9 @@ def schema_faults(schema: Document, path: Path) -> Iterator[FieldError]:
         return
     root = compiled(schema)
     yield from _default_faults(root, path)
-    yield from _all_rule_faults(root, path, _Place(), is_root=True)
+    costs = Costs()
+    yield from _all_rule_faults(root, path, _Place(), costs, is_root=True)
+    yield from costs.faults(path)
 
 
 # Keywords
@@ -247,15 +249,18 @@ def _leads_somewhere(schema: Document, field_path: str) -> bool:
     return True
 
 
-def _all_rule_faults(node: Structural, path: Path, place: _Place, *, is_root: bool = False) -> Iterator[FieldError]:
+def _all_rule_faults(
+    node: Structural, path: Path, place: _Place, costs: Costs, *, is_root: bool = False
+) -> Iterator[FieldError]:
     if not node.has_rules:
         return
     if node.rules:
-        yield from rule_faults(node, path, is_object=is_root, uncorrelated=place.uncorrelated, times=place.times)
+        yield from rule_faults(node, path, costs, is_object=is_root, uncorrelated=place.uncorrelated, times=place.times)
     for name, inner in node.properties.items():
-        yield from _all_rule_faults(inner, path.child("properties").key(name), place)
+        yield from _all_rule_faults(inner, path.child("properties").key(name), place, costs)
     if node.additional:
-        yield from _all_rule_faults(node.additional, path.child("additionalProperties"), place.within(node))
+        yield from _all_rule_faults(node.additional, path.child("additionalProperties"), place.within(node), costs)
     if node.items:
         apart = place.uncorrelated or (None if node.list_type == "map" else path)
-        yield from _all_rule_faults(node.items, path.child("items"), replace(place.within(node), uncorrelated=apart))
+        below = replace(place.within(node), uncorrelated=apart)
+        yield from _all_rule_faults(node.items, path.child("items"), below, costs)
