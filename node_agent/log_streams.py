@@ -2,11 +2,10 @@
 
 from datetime import timedelta
 
-from node_agent.clock import utc_now
 from node_agent.runtimes.base import LogQuery
 from node_agent.worker import PodWorker
 from timonel.api.errors import BadRequest
-from timonel.api.time import parse
+from timonel.api.time import parse, utc_now
 from timonel.rpc import node_pb2
 
 _PULL_WORDS = {

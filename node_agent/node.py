@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from node_agent.agent import Agent
 from node_agent.assignments import Assignments
-from node_agent.clock import utc_now
 from node_agent.credentials import NodeCredentials
 from node_agent.events import PodEvents, node_event
 from node_agent.fieldrefs import NodeFacts
@@ -31,6 +30,7 @@ from node_agent.tools import NodeSettings, Tools
 from node_agent.usage import UsageMeter
 from node_agent.volumes.pod_volumes import PodVolumes
 from timonel.api import codec
+from timonel.api.time import utc_now
 from timonel.api.types import core_v1
 from timonel.rpc import node_pb2
 from timonel.tasks import end

@@ -33,7 +33,6 @@ class Health:
     started: bool = False
     ready: bool = False
     failed: str = ""
-    failed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from node_agent.clock import utc_now
 from node_agent.handlers import Outcome, Target, Verdict, check
 from node_agent.observed import Health
 from node_agent.runtimes.base import Streams
+from timonel.api.time import utc_now
 from timonel.api.types import core_v1
 from timonel.tasks import end
 
@@ -56,13 +56,12 @@ def has_failed(kind: ProbeKind, tally: Tally, probe: core_v1.Probe) -> bool:
 
 def probe_of(kind: ProbeKind, container: core_v1.Container) -> core_v1.Probe | None:
     """The container's probe of that kind."""
-    match kind:
-        case ProbeKind.STARTUP:
-            return container.startupProbe
-        case ProbeKind.LIVENESS:
-            return container.livenessProbe
-        case ProbeKind.READINESS:
-            return container.readinessProbe
+    probes = {
+        ProbeKind.STARTUP: container.startupProbe,
+        ProbeKind.LIVENESS: container.livenessProbe,
+        ProbeKind.READINESS: container.readinessProbe,
+    }
+    return probes[kind]
 
 
 OnUnhealthy = Callable[[core_v1.Container, ProbeKind, Outcome], None]
@@ -143,14 +142,13 @@ class ProbeManager:
             await asyncio.sleep(float(probe.periodSeconds or 10))
 
     def _take(self, watched: _Watched, kind: ProbeKind, tally: Tally, probe: core_v1.Probe) -> None:
-        old = watched.health
-        new = old
+        old = new = watched.health
         if has_failed(kind, tally, probe):
-            new = Health(old.started, old.ready, old.failed or kind.value, old.failed_at or utc_now())
+            new = replace(old, failed=old.failed or kind.value)
         elif kind is ProbeKind.STARTUP and tally.result:
-            new = Health(True, old.ready, old.failed, old.failed_at)
+            new = replace(old, started=True)
         elif kind is ProbeKind.READINESS:
-            new = Health(old.started, tally.result, old.failed, old.failed_at)
+            new = replace(old, ready=tally.result)
         if new == old:
             return
         watched.health = new

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from node_agent.clock import utc_now
 from node_agent.events import PodEvents
 from node_agent.fieldrefs import NodeFacts
 from node_agent.images import ImageKeeper
@@ -15,6 +14,7 @@ from node_agent.references import References
 from node_agent.runtimes.base import Network, PodId, Runtime, Streams
 from node_agent.volumes.base import Tokens
 from node_agent.volumes.pod_volumes import PodVolumes
+from timonel.api.time import utc_now
 from timonel.api.types import core_v1
 
 

@@ -80,7 +80,6 @@ class Sandbox:
     running: bool
     pid: int
     created: datetime
-    labels: Mapping[str, str]
 
 
 PRIVATE = "rprivate"
@@ -222,7 +221,6 @@ class PullProgress:
 
     done: int
     total: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def build_pod(*containers: dict[str, Any], uid: str = "uid-web", name: str = "we
 
 
 def build_sandbox(attempt: int = 0, *, running: bool = True) -> Sandbox:
-    return Sandbox(f"sandbox-{attempt}", POD, attempt, running, 100 if running else 0, NOW, {})
+    return Sandbox(f"sandbox-{attempt}", POD, attempt, running, 100 if running else 0, NOW)
 
 
 def build_container(name: str = "c0", state: State = State.RUNNING, attempt: int = 0, **changes: Any) -> Container:

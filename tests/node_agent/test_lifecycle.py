@@ -203,7 +203,7 @@ class TestProbes:
 
     def test_the_grace_is_the_probes_own_where_it_has_one(self, build: Any) -> None:
         probe = {"tcpSocket": {"port": 1}, "terminationGracePeriodSeconds": 3}
-        health = {"c0-0": Health(started=True, failed="liveness", failed_at=build.now)}
+        health = {"c0-0": Health(started=True, failed="liveness")}
         steps = decide(
             build.pod({"livenessProbe": probe}), up(build.observe(build.container()), health=health), build.now
         )

@@ -26,6 +26,11 @@ Time = Annotated[str, msgspec.Meta(pattern=_RFC3339), Format("date-time")]
 MicroTime = Annotated[str, msgspec.Meta(pattern=_MICRO), Format("micro-time")]
 
 
+def utc_now() -> datetime:
+    """The current time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
 def now() -> str:
     """The current time, to the second: "2026-01-02T03:04:05Z"."""
     return text(datetime.now(UTC))

@@ -46,7 +46,7 @@ class Progress:
             total = self._layers[layer][1]
             self._layers[layer] = total, total
         done, total = (sum(column) for column in zip(*self._layers.values(), strict=True)) if self._layers else (0, 0)
-        return PullProgress(done, total, f"{layer}: {status}" if layer else status)
+        return PullProgress(done, total)
 
 
 async def pull(daemon: Daemon, name: str, credentials: Credentials | None) -> AsyncIterator[PullProgress]:

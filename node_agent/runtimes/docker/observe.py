@@ -95,7 +95,7 @@ class Observer:
 def _created_sandbox(entry: dict[str, Any], pod: PodId) -> Sandbox:
     """A listed sandbox that has not been started: all that there is to know of it is in the list."""
     labels, created = entry["Labels"], datetime.fromtimestamp(entry["Created"], UTC)
-    return Sandbox(entry["Id"], pod, names.attempt_of(labels), running=False, pid=0, created=created, labels=labels)
+    return Sandbox(entry["Id"], pod, names.attempt_of(labels), running=False, pid=0, created=created)
 
 
 def sandbox_of(inspected: dict[str, Any], pod: PodId) -> Sandbox:
@@ -109,7 +109,6 @@ def sandbox_of(inspected: dict[str, Any], pod: PodId) -> Sandbox:
         running=inspected["State"]["Running"] and not waits,
         pid=pid,
         created=_time(inspected["Created"]) or datetime.now(UTC),
-        labels=labels,
     )
 
 

@@ -70,7 +70,7 @@ class FakeRuntime:
                     return held.seen.id
                 self.world.sandboxes.pop(held.seen.id)
         identity = self.world.new_id()
-        seen = Sandbox(identity, spec.pod, spec.attempt, False, 0, self.world.clock.now(), {})
+        seen = Sandbox(identity, spec.pod, spec.attempt, False, 0, self.world.clock.now())
         self.world.sandboxes[identity] = PretendedSandbox(self._scope, seen)
         self.world.unstarted.add(identity)
         return identity
@@ -191,14 +191,14 @@ class FakeRuntime:
         script = self.world.pulls.get(name, Pull())
         for step in range(script.steps):
             await self.world.clock.sleep(script.seconds / script.steps)
-            yield PullProgress(script.size_bytes * step // script.steps, script.size_bytes, "Downloading")
+            yield PullProgress(script.size_bytes * step // script.steps, script.size_bytes)
         known = (script.username, script.password) if script.username else None
         if known and (credentials is None or (credentials.username, credentials.password) != known):
             raise ImageFailure("ErrImagePull", f'failed to pull image "{name}": no basic auth credentials')
         if script.error:
             raise ImageFailure("ErrImagePull", f'failed to pull image "{name}": {script.error}')
         self.world.add_image(name, user=script.user, size_bytes=script.size_bytes)
-        yield PullProgress(script.size_bytes, script.size_bytes, "Pull complete")
+        yield PullProgress(script.size_bytes, script.size_bytes)
 
     async def logs(self, container: str, query: LogQuery) -> AsyncIterator[bytes]:
         await self.world.enter("logs")
