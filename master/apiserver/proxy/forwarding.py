@@ -20,6 +20,7 @@ from master.apiserver.proxy import rewriting
 from master.apiserver.proxy.routes import CONNECT_SECONDS, PIECE, Route, Tls, client
 from master.apiserver.streams import pipes
 from timonel.api.errors import ServiceUnavailable
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ class Server:
             except (aiohttp.ClientError, OSError) as error:
                 raise self._unreachable(error) from error
             if len(start) < MAX_PAGE:
-                del headers["Content-Length"]
+                headers.popall("Content-Length", None)
                 body = _moved(start, answer.charset or "utf-8", place)
                 return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
@@ -273,9 +274,7 @@ async def _couple(pipe: pipes.UpgradedPipe, reader: asyncio.StreamReader, writer
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
 
 
 def _why(error: BaseException) -> str:

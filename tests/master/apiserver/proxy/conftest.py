@@ -23,6 +23,11 @@ async def _echo(request: web.Request) -> web.StreamResponse:
             return web.Response(status=302, headers={"Location": request.query["to"]})
         case "page":
             return web.Response(text=PAGE, content_type="text/html", headers={"Access-Control-Allow-Origin": "*"})
+        case "chunked":  # it does not say how long it is
+            response = web.StreamResponse(headers={"Content-Type": "text/html"})
+            await response.prepare(request)
+            await response.write(PAGE.encode())
+            return response
         case "socket":
             return await _socket(request)
         case "stream":

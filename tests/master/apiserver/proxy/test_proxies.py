@@ -129,12 +129,13 @@ async def test_urls_in_answers_lead_through_the_proxy(http: aiohttp.ClientSessio
     base = f"{SERVICES}/web:80/proxy"
     async with http.get(f"{base}/redirect?to=/other/", allow_redirects=False) as answer:
         assert (answer.status, answer.headers["Location"]) == (302, f"{base}/other/")
-    async with http.get(f"{base}/page") as answer:
-        page = await answer.text()
-    assert f'<a href="{base}/abs">' in page
-    assert f'<img alt="/x" src="{base}/i.png?a=1&amp;b=2">' in page
-    assert '<a href="http://other/z">' in page
-    assert "Access-Control-Allow-Origin" not in answer.headers
+    for name in ("page", "chunked"):
+        async with http.get(f"{base}/{name}") as answer:
+            page = await answer.text()
+        assert f'<a href="{base}/abs">' in page
+        assert f'<img alt="/x" src="{base}/i.png?a=1&amp;b=2">' in page
+        assert '<a href="http://other/z">' in page
+        assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 async def test_what_streams_comes_as_it_is_sent(
