@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +15,7 @@ from master.registry.verbs import Registry
 from timonel.api import codec, errors
 from timonel.api import time as api_time
 from timonel.api.types import core_v1, meta_v1
+from timonel.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +25,10 @@ REMEMBERED = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """Equal ones are one Event with a count."""
+    """Equal ones are one Event with a count, whatever became of the object in between."""
 
-    regarding: bytes
+    regarding: bytes = field(compare=False)
+    about: tuple[str | None, ...]
     type: str
     reason: str
     message: str
@@ -61,8 +63,7 @@ class EventRecorder:
     async def close(self) -> None:
         """Stop; what is not written yet is lost. Idempotent."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await end([self._task])
             self._task = None
 
     def normal(self, regarding: APIObject | core_v1.ObjectReference, reason: str, message: str) -> None:
@@ -87,7 +88,8 @@ class EventRecorder:
         kubelet.
         """
         reference = regarding if isinstance(regarding, core_v1.ObjectReference) else reference_to(regarding)
-        told = _Told(codec.encode(reference), kind, reason, message[:1024], source or self._source, host)
+        about = (reference.kind, reference.namespace, reference.name, reference.uid, reference.fieldPath)
+        told = _Told(codec.encode(reference), about, kind, reason, message[:1024], source or self._source, host)
         try:
             self._queue.put_nowait(told)
         except asyncio.QueueFull:

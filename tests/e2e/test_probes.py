@@ -23,6 +23,7 @@ def test_liveness_restarts_what_does_not_live(ns: Namespace) -> None:
     assert last["exitCode"] == 137
     ns.wait_event("Unhealthy", "Liveness probe failed")
     ns.wait_event("Killing", "failed liveness probe, will be restarted")
+    wait_for(lambda: [event["count"] for event in ns.events("Created")] == [2], 10, "equal events are one")
 
 
 def test_readiness_gates_the_endpoints(ns: Namespace) -> None:
