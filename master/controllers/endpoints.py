@@ -25,6 +25,8 @@ class Endpoint:
     serving: bool
     terminating: bool
     ports: tuple[Port, ...]
+    hostname: str | None
+    """The pod's own name below the Service's."""
 
 
 def _services(pod: core_v1.Pod, view: View) -> Iterable[Key]:
@@ -53,7 +55,9 @@ def _endpoints(service: core_v1.Service, pods: Iterable[core_v1.Pod]) -> Iterato
         serving = is_ready(pod)
         terminating = pod.metadata.deletionTimestamp is not None
         ready = bool(service.spec.publishNotReadyAddresses) or (serving and not terminating)
-        yield Endpoint(pod, pod.status.podIP, ready, serving, terminating, tuple(_ports(service, pod)))
+        hostname = pod.spec.hostname if pod.spec.subdomain == service.metadata.name else None
+        ports = tuple(_ports(service, pod))
+        yield Endpoint(pod, pod.status.podIP, ready, serving, terminating, ports, hostname or None)
 
 
 def _ports(service: core_v1.Service, pod: core_v1.Pod) -> Iterator[Port]:

@@ -60,7 +60,7 @@ def _fill(
     for piece, content in zip(slices, contents, strict=True):
         wanted = codec.copy(piece)
         wanted.metadata.labels = _labels(service)
-        wanted.endpoints = [_entry(service, endpoint) for endpoint in content]
+        wanted.endpoints = [_entry(endpoint) for endpoint in content]
         if not content and len(slices) > 1:
             yield Delete(piece)
         elif codec.encode(wanted) != codec.encode(piece):
@@ -83,7 +83,7 @@ def _new(
             ownerReferences=[owner_reference(service)],
         ),
         addressType="IPv4",
-        endpoints=[_entry(service, endpoint) for endpoint in endpoints],
+        endpoints=[_entry(endpoint) for endpoint in endpoints],
         ports=[
             discovery_v1.EndpointPort(name=name, port=number, protocol=protocol, appProtocol=application or None)
             for name, number, protocol, application in ports
@@ -91,15 +91,14 @@ def _new(
     )
 
 
-def _entry(service: core_v1.Service, endpoint: Endpoint) -> discovery_v1.Endpoint:
+def _entry(endpoint: Endpoint) -> discovery_v1.Endpoint:
     pod = endpoint.pod
-    hostname = pod.spec.hostname if pod.spec.subdomain == service.metadata.name else None
     return discovery_v1.Endpoint(
         addresses=[endpoint.address],
         conditions=discovery_v1.EndpointConditions(
             ready=endpoint.ready, serving=endpoint.serving, terminating=endpoint.terminating
         ),
-        hostname=hostname or None,
+        hostname=endpoint.hostname,
         nodeName=pod.spec.nodeName,
         targetRef=core_v1.ObjectReference(
             kind="Pod", namespace=pod.metadata.namespace, name=pod.metadata.name, uid=pod.metadata.uid

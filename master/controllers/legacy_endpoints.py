@@ -55,7 +55,7 @@ def _subsets(endpoints: list[Endpoint]) -> list[core_v1.EndpointSubset]:
                 _address(endpoint) for endpoint in group if not endpoint.ready and not endpoint.terminating
             ],
             ports=[
-                core_v1.EndpointPort(name=name, port=number, protocol=protocol, appProtocol=application)
+                core_v1.EndpointPort(name=name, port=number, protocol=protocol, appProtocol=application or None)
                 for name, number, protocol, application in ports
             ],
         )
@@ -68,6 +68,7 @@ def _address(endpoint: Endpoint) -> core_v1.EndpointAddress:
     pod = endpoint.pod
     return core_v1.EndpointAddress(
         ip=endpoint.address,
+        hostname=endpoint.hostname or "",
         nodeName=pod.spec.nodeName,
         targetRef=core_v1.ObjectReference(
             kind="Pod", namespace=pod.metadata.namespace, name=pod.metadata.name, uid=pod.metadata.uid
