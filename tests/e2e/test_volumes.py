@@ -69,6 +69,7 @@ def test_config_maps_and_secrets_as_files_follow_their_changes(ns: Namespace) ->
     assert ns.exec("p", look).split() == ["blueround", "/absent:", "/some:", "deep", "roundsesameblue"]
     modes = ns.exec("p", "stat -L -c %a /some/deep/form /login/password; stat -f -c %T /login").split()
     assert modes == ["400", "440", "tmpfs"]
+    assert "Read-only" in ns.exec("p", "echo no 2>&1 >/all/colour || true")
     ns.patch("configmaps", "settings", {"data": {"colour": "red", "size": "7"}})
     ns.patch("secrets", "login", {"stringData": {"password": "changed"}})
     wait_for(lambda: ns.exec("p", "cat /all/colour /all/size 2>/dev/null || true") == "red7", 30, "the files follow")
