@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from master.registry.custom.rules import Asker, rule_faults
+from master.registry.custom.rules import Asker, Costs, rule_faults
 from master.registry.custom.schema import MISSING, compiled
 from timonel.api.fields import Path
 
@@ -119,11 +119,11 @@ def test_rules_of_items_and_of_maps() -> None:
 )
 def test_rules_that_are_none(rule: dict[str, Any], message: str) -> None:
     node = asker(rule).root.properties["spec"]
-    (fault,) = rule_faults(node, Path("spec"))
+    (fault,) = rule_faults(node, Path("spec"), Costs())
     assert message in str(fault)
 
 
 def test_items_without_keys_have_no_past() -> None:
     node = asker({"rule": "self.a == oldSelf.a"}).root.properties["spec"]
-    (fault,) = rule_faults(node, Path("items"), uncorrelated=Path("list"))
+    (fault,) = rule_faults(node, Path("items"), Costs(), uncorrelated=Path("list"))
     assert "oldSelf cannot be used on the uncorrelatable portion of the schema within list" in str(fault)
