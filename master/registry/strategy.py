@@ -51,6 +51,8 @@ class Strategy(Generic[T]):
     """Whether an update without a resourceVersion is accepted."""
     has_generation: bool = False
     """Whether ``metadata.generation`` counts the changes of what `counted` gives."""
+    validate_name: Callable[[str], Sequence[str]] = staticmethod(names.subdomain)
+    """What is wrong with an object's name, in Kubernetes' words."""
     names_hosts: str = ""
     """What the objects' names become part of that has a hostname; empty when they do not."""
     virtual: "Virtual[T] | None" = None
@@ -85,10 +87,6 @@ class Strategy(Generic[T]):
     def validate_status(self, new: T, old: T) -> Iterator[FieldError]:
         """The faults of a status update."""
         yield from ()
-
-    def validate_name(self, name: str) -> Sequence[str]:
-        """What is wrong with an object's name, in Kubernetes' words."""
-        return names.subdomain(name)
 
     def grace(self, obj: T, options: DeleteOptions) -> int:
         """Seconds that a delete leaves the object before it goes; 0 lets it go at once."""

@@ -1,6 +1,6 @@
 """APIServices."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.objects import Call
@@ -36,6 +36,7 @@ class APIServices(Strategy[apiregistration_v1.APIService]):
     unconditional_update = False
     columns = [Column("Service", _service), Column("Available", _available), age()]
     subresources = [StatusAlone()]
+    validate_name = staticmethod(names.path_segment)  # that of the core group's ends with a dot
 
     def default(self, obj: apiregistration_v1.APIService, old: apiregistration_v1.APIService | None) -> None:
         """Servers listen where HTTPS is."""
@@ -54,10 +55,6 @@ class APIServices(Strategy[apiregistration_v1.APIService]):
                 lastTransitionTime=call.now,
             )
             obj.status.conditions = [local]
-
-    def validate_name(self, name: str) -> Sequence[str]:
-        """Any that a path can hold: the core group's ends with a dot."""
-        return names.path_segment(name)
 
     def validate(
         self, obj: apiregistration_v1.APIService, old: apiregistration_v1.APIService | None

@@ -1,6 +1,6 @@
 """CertificateSigningRequests."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.objects import Call
@@ -43,6 +43,7 @@ class CertificateSigningRequests(Strategy[v1.CertificateSigningRequest]):
     ]
     selectable = {"spec.signerName": lambda csr: csr.spec.signerName}
     subresources = [Status(), Approval()]
+    validate_name = staticmethod(names.path_segment)
 
     def prepare_create(self, obj: v1.CertificateSigningRequest, call: Call) -> None:
         """Note who asks; nothing is decided yet."""
@@ -74,10 +75,6 @@ class CertificateSigningRequests(Strategy[v1.CertificateSigningRequest]):
     ) -> Iterator[FieldError]:
         """See `validation.certificates`."""
         yield from validate_change(new.status, old.status)
-
-    def validate_name(self, name: str) -> Sequence[str]:
-        """Any segment of a path; Kubernetes asks no more."""
-        return names.path_segment(name)
 
 
 def _date(new: v1.CertificateSigningRequest, old: v1.CertificateSigningRequest, call: Call) -> None:

@@ -1,6 +1,6 @@
 """ClusterRoles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from master.registry.columns import Column
 from master.registry.strategy import Strategy, kind
@@ -17,6 +17,7 @@ class ClusterRoles(Strategy[rbac_v1.ClusterRole]):
 
     create_on_update = True
     columns = [Column("Created At", lambda role: role.metadata.creationTimestamp or "")]
+    validate_name = staticmethod(names.path_segment)
 
     def validate(self, obj: rbac_v1.ClusterRole, old: rbac_v1.ClusterRole | None) -> Iterator[FieldError]:
         """See `validation.rbac`; an aggregated role says of which roles."""
@@ -28,7 +29,3 @@ class ClusterRoles(Strategy[rbac_v1.ClusterRole]):
             yield required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil")
         for index, selector in enumerate(obj.aggregationRule.clusterRoleSelectors):
             yield from validate_selector(selector, path.index(index))
-
-    def validate_name(self, name: str) -> Sequence[str]:
-        """Any segment of a path."""
-        return names.path_segment(name)

@@ -1,6 +1,6 @@
 """ClusterRoleBindings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from master.registry.bindingcolumns import BINDING_COLUMNS
 from master.registry.strategy import Strategy, kind
@@ -16,6 +16,7 @@ class ClusterRoleBindings(Strategy[rbac_v1.ClusterRoleBinding]):
 
     create_on_update = True
     columns = BINDING_COLUMNS
+    validate_name = staticmethod(names.path_segment)
 
     def default(self, obj: rbac_v1.ClusterRoleBinding, old: rbac_v1.ClusterRoleBinding | None) -> None:
         """See `validation.rbac`."""
@@ -24,7 +25,3 @@ class ClusterRoleBindings(Strategy[rbac_v1.ClusterRoleBinding]):
     def validate(self, obj: rbac_v1.ClusterRoleBinding, old: rbac_v1.ClusterRoleBinding | None) -> Iterator[FieldError]:
         """See `validation.rbac`."""
         yield from validate_binding(obj, old, ("ClusterRole",))
-
-    def validate_name(self, name: str) -> Sequence[str]:
-        """Any segment of a path."""
-        return names.path_segment(name)

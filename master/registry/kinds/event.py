@@ -1,6 +1,6 @@
 """Events."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from master.registry.columns import Column
 from master.registry.strategy import Strategy, kind
@@ -67,10 +67,7 @@ class Events(Strategy[core_v1.Event]):
         "source": lambda event: event.source.component or event.reportingComponent,
         "type": lambda event: event.type or "",
     }
-
-    def validate_name(self, name: str) -> Sequence[str]:
-        """Of the core group's events any; see `event_v1` for those of the other."""
-        return names.path_segment(name)
+    validate_name = staticmethod(names.path_segment)
 
     def validate(self, obj: core_v1.Event, old: core_v1.Event | None) -> Iterator[FieldError]:
         """An event with a time says who saw it; one of old reporters, which has none, lives beside its subject."""

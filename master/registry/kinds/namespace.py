@@ -1,6 +1,6 @@
 """Namespaces."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from master.registry.base import Verb
 from master.registry.columns import Column, age
@@ -42,6 +42,7 @@ class Namespaces(Strategy[core_v1.Namespace]):
     columns = [Column("Status", lambda ns: ns.status.phase), age()]
     selectable = {"status.phase": lambda ns: ns.status.phase or "", "name": lambda ns: ns.metadata.name or ""}
     subresources = [Status(), Finalize()]
+    validate_name = staticmethod(names.label)
 
     def default(self, obj: core_v1.Namespace, old: core_v1.Namespace | None) -> None:
         """Label it with its name, for selectors."""
@@ -72,7 +73,3 @@ class Namespaces(Strategy[core_v1.Namespace]):
         """Finalizers are Kubernetes' own or fully qualified; here they are not told apart by their index."""
         for finalizer in obj.spec.finalizers if old is None else ():
             yield from validate_finalizer(finalizer, Path("spec.finalizers"))
-
-    def validate_name(self, name: str) -> Sequence[str]:
-        """A label: it is a part of DNS names."""
-        return names.label(name)

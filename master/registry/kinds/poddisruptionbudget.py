@@ -1,6 +1,6 @@
 """PodDisruptionBudgets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
@@ -35,14 +35,11 @@ class PodDisruptionBudgets(Strategy[policy_v1.PodDisruptionBudget]):
         age(),
     ]
     subresources = [Status()]
+    validate_name = staticmethod(names.path_segment)
 
     def prepare_create(self, obj: policy_v1.PodDisruptionBudget, call: object) -> None:
         """Nothing may be disrupted before the controller has counted."""
         obj.status = policy_v1.PodDisruptionBudgetStatus()
-
-    def validate_name(self, name: str) -> Sequence[str]:
-        """Whatever a URL can hold."""
-        return names.path_segment(name)
 
     def validate(
         self, obj: policy_v1.PodDisruptionBudget, old: policy_v1.PodDisruptionBudget | None

@@ -1,6 +1,6 @@
 """Roles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from master.registry.columns import Column
 from master.registry.strategy import Strategy, kind
@@ -16,11 +16,8 @@ class Roles(Strategy[rbac_v1.Role]):
 
     create_on_update = True
     columns = [Column("Created At", lambda role: role.metadata.creationTimestamp or "")]
+    validate_name = staticmethod(names.path_segment)
 
     def validate(self, obj: rbac_v1.Role, old: rbac_v1.Role | None) -> Iterator[FieldError]:
         """See `validation.rbac`."""
         yield from validate_rules(obj.rules, namespaced=True)
-
-    def validate_name(self, name: str) -> Sequence[str]:
-        """Any segment of a path."""
-        return names.path_segment(name)

@@ -1,6 +1,6 @@
 """RoleBindings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from master.registry.bindingcolumns import BINDING_COLUMNS
 from master.registry.strategy import Strategy, kind
@@ -16,6 +16,7 @@ class RoleBindings(Strategy[rbac_v1.RoleBinding]):
 
     create_on_update = True
     columns = BINDING_COLUMNS
+    validate_name = staticmethod(names.path_segment)
 
     def default(self, obj: rbac_v1.RoleBinding, old: rbac_v1.RoleBinding | None) -> None:
         """See `validation.rbac`."""
@@ -24,7 +25,3 @@ class RoleBindings(Strategy[rbac_v1.RoleBinding]):
     def validate(self, obj: rbac_v1.RoleBinding, old: rbac_v1.RoleBinding | None) -> Iterator[FieldError]:
         """See `validation.rbac`; the role may be the namespace's or the cluster's."""
         yield from validate_binding(obj, old, ("Role", "ClusterRole"))
-
-    def validate_name(self, name: str) -> Sequence[str]:
-        """Any segment of a path."""
-        return names.path_segment(name)

@@ -1,7 +1,7 @@
 """Services: their addresses and node ports are claimed in the transaction that writes them."""
 
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 from master.registry.columns import Column, age
 from master.registry.objects import Call
@@ -44,6 +44,7 @@ class Services(Strategy[core_v1.Service]):
         "spec.type": lambda service: service.spec.type or "",
     }
     subresources = [Status(), proxy("ServiceProxyOptions")]
+    validate_name = staticmethod(names.label_1035)
 
     def default(self, obj: core_v1.Service, old: core_v1.Service | None) -> None:
         """A ClusterIP service over TCP, for all within the cluster."""
@@ -103,10 +104,6 @@ class Services(Strategy[core_v1.Service]):
             yield "spec.SessionAffinity is ignored for headless services"
         if obj.spec.clusterIP == HEADLESS and obj.spec.externalIPs:
             yield "spec.externalIPs is ignored for headless services"
-
-    def validate_name(self, name: str) -> Sequence[str]:
-        """A part of DNS names."""
-        return names.label_1035(name)
 
     def claims(self, obj: core_v1.Service) -> Mapping[str, str]:
         """Its address and its node ports."""

@@ -51,6 +51,7 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
         Column("Images", lambda sts: images(sts.spec.template), priority=1),
     ]
     subresources = [Status(), Scale()]
+    validate_name = staticmethod(names.label)  # its pods' host names begin with it
 
     def default(self, obj: apps_v1.StatefulSet, old: apps_v1.StatefulSet | None) -> None:
         """One replica, made and rolled in order; claims stay."""
@@ -94,10 +95,6 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
         yield from validate_workload(spec.selector, spec.template, template, SPEC, "StatefulSet", rules)
         if old and _fixed(spec) != _fixed(old.spec):
             yield forbidden(SPEC, FIXED)
-
-    def validate_name(self, name: str) -> Sequence[str]:
-        """A label: its pods' host names begin with it."""
-        return names.label(name)
 
     def validate_status(self, new: apps_v1.StatefulSet, old: apps_v1.StatefulSet) -> Iterator[FieldError]:
         """Counts are counts, and parts are not more than the whole."""
