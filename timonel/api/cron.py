@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
+from timonel.api import time
 from timonel.api.fields import quoted
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -19,10 +20,6 @@ DESCRIPTORS = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_LONGEST = 2**63 / 1e9
-"""Seconds that Go's durations can count."""
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +90,10 @@ def _descriptor(text: str) -> Schedule:
 
 def _duration(text: str, whole: str) -> timedelta:
     """A duration as Go writes it, in whole seconds and at least one."""
-    found = _DURATION.findall(text)
-    if not found or "".join(number + unit for number, unit in found) != text:
-        raise ValueError(f"failed to parse duration {whole}: time: invalid duration {quoted(text)}")
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in found)
-    if seconds >= _LONGEST:
-        raise ValueError(f"failed to parse duration {whole}: time: invalid duration {quoted(text)}")
-    return timedelta(seconds=max(1, int(seconds)))
+    try:
+        return timedelta(seconds=max(1, int(time.seconds(text))))
+    except ValueError as error:
+        raise ValueError(f"failed to parse duration {whole}: {error}") from None
 
 
 def _field(text: str, bounds: _Bounds) -> Field:

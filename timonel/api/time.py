@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from timonel.api.fields import quoted
 from timonel.api.schema import Format
 
 _LEAP = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
@@ -21,6 +22,11 @@ _RFC3339 = rf"{_SECOND}(?:\.\d+)?{_ZONE}"
 _MICRO = rf"{_SECOND}\.\d{{6}}{_ZONE}"
 _PATTERN = re.compile(_RFC3339, re.ASCII)
 _UTC = "+00:00"
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(rf"(\d+(?:\.\d*)?|\.\d+)({'|'.join(_SECONDS)})", re.ASCII)
+_DURATION = re.compile(rf"[-+]?(?:(?:{_PART.pattern})+|0)", re.ASCII)
+_LONGEST = 2**63 / 1e9
+"""Seconds that Go's durations can count."""
 
 Time = Annotated[str, msgspec.Meta(pattern=_RFC3339), Format("date-time")]
 MicroTime = Annotated[str, msgspec.Meta(pattern=_MICRO), Format("micro-time")]
@@ -67,6 +73,18 @@ def parse_micro(timestamp: str) -> datetime:
         form, rest = "2006-01-02T15:04:05.000000Z07:00", timestamp[19:]
         raise ValueError(f'parsing time "{timestamp}" as "{form}": cannot parse "{rest}" as ".000000"')
     return datetime.fromisoformat(timestamp)
+
+
+def seconds(duration: str) -> float:
+    """The seconds of a duration as Go writes it, such as ``1h30m``.
+
+    Raises ValueError, in Go's words, when it is none or longer than Go can count.
+    """
+    parts = _PART.findall(duration)
+    total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if not _DURATION.fullmatch(duration) or total >= _LONGEST:
+        raise ValueError(f"time: invalid duration {quoted(duration)}")
+    return -total if duration.startswith("-") else total
 
 
 def human_duration(seconds: float) -> str:

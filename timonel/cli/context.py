@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import update_wrapper
 from pathlib import Path
@@ -63,10 +63,6 @@ def _local_kubeconfig() -> Path | None:
     return default_kubeconfig()
 
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
 class Duration(click.ParamType[float]):
     """A time span as Go writes it: `30s`, `5m`, `1h30m`; a bare number is seconds. Becomes seconds."""
 
@@ -76,12 +72,14 @@ class Duration(click.ParamType[float]):
         """The span in seconds."""
         if isinstance(value, int | float):
             return float(value)
+        from timonel.api.time import seconds
+
         text = str(value)
-        parts = _DURATION.findall(text)
-        if parts and "".join(number + unit for number, unit in parts) == text:
-            return sum(float(number) * _UNITS[unit] for number, unit in parts)
-        try:
+        with suppress(ValueError):
             return float(text)
+        days, _, rest = text.rpartition("d")
+        try:
+            return float(days or 0) * 86400 + seconds(rest or "0")
         except ValueError:
             self.fail(f"{text!r} is no time span such as 30s, 5m or 1h30m", param, ctx)
 

@@ -10,7 +10,6 @@ from typing import Any
 from google.protobuf import duration_pb2, timestamp_pb2
 
 from master.registry.cel.names import escaped, is_word
-from master.registry.custom import formats
 from master.registry.custom.schema import Structural
 from timonel.api import time
 
@@ -59,7 +58,7 @@ def _formatted(form: str, text: str) -> Any:
             case "date":
                 return _timestamp(datetime.fromisoformat(text))
             case "duration":
-                return native(timedelta(seconds=formats.seconds(text)))
+                return native(timedelta(seconds=time.seconds(text)))
             case "byte":
                 return base64.b64decode(text)
     except (ValueError, binascii.Error):

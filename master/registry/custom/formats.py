@@ -16,9 +16,6 @@ from urllib.parse import urlsplit
 
 from timonel.api import time
 
-_DURATION = re.compile(r"-?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|-?0")
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _HOSTNAME = re.compile(
     r"(?=.{1,253}$)[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?)*"
 )
@@ -41,18 +38,6 @@ def fits(format: str, text: str) -> bool:  # noqa: A002  # OpenAPI's word
     """Whether ``text`` has the format; one that nobody knows is had by all."""
     check = _CHECKS.get(format.replace("-", "").lower())
     return check is None or check(text)
-
-
-def seconds(text: str) -> float:
-    """A duration as Go writes it, such as ``1h30m``, in seconds.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not _DURATION.fullmatch(text):
-        raise ValueError(f"time: invalid duration {text!r}")
-    total = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
-    return -total if text.startswith("-") else total
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[str], bool]:
@@ -132,6 +117,6 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     "rgbcolor": _matching(_RGB_COLOR),
     "byte": lambda text: bool(text) and _reads(_base64)(text),
     "date": _reads(date.fromisoformat),
-    "duration": _reads(seconds),
+    "duration": _reads(time.seconds),
     "datetime": _reads(time.parse),
 }

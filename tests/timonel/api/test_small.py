@@ -39,6 +39,20 @@ def test_durations_are_as_kubectl_prints_them(seconds: float, text: str) -> None
     assert time.human_duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("1h30m", 5400.0), ("1.5s", 1.5), (".5h", 1800.0), ("-2ms", -0.002), ("+3µs", 3e-6), ("0", 0.0)],
+)
+def test_durations_are_read_as_go_writes_them(text: str, found: float) -> None:
+    assert time.seconds(text) == pytest.approx(found)
+
+
+@pytest.mark.parametrize("text", ["", "1", "1d", "h", "1h 2m", "1h!", "2562048h"])
+def test_what_go_takes_for_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f'^time: invalid duration "{text}"$'):
+        time.seconds(text)
+
+
 def test_timestamps() -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
     assert time.text(moment) == "2026-01-02T03:04:05Z"
