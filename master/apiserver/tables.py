@@ -18,7 +18,7 @@ INCLUDE_OBJECT = ("None", "Metadata", "Object")
 """The values of `includeObject`: what each row carries beside its cells."""
 
 NAME: AnyColumn = Column("Name", lambda obj: obj.metadata.name, format="name", description="The object's name.")
-AGE: AnyColumn = Column("Age", lambda obj: obj.metadata.creationTimestamp, type="date")
+AGE: AnyColumn = Column("Age", lambda obj: obj.metadata.creationTimestamp, type="age")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def metadata_list_kind(version: str) -> GVK:
 
 
 def _definition(column: AnyColumn) -> dict[str, Any]:
-    shown = "string" if column.type == "date" else column.type
+    shown = "string" if column.type == "age" else column.type
     return {
         "name": column.name,
         "type": shown,
@@ -125,7 +125,7 @@ def _definition(column: AnyColumn) -> dict[str, Any]:
 
 def _cell(column: AnyColumn, obj: Any, now: datetime) -> Cell:
     value = column.value(obj)
-    return age(value, now) if column.type == "date" and value is not None else value
+    return age(value, now) if column.type == "age" and value is not None else value
 
 
 def age(timestamp: Cell, now: datetime) -> str:

@@ -24,7 +24,7 @@ class Column(Generic[T_contra]):
     name: str
     value: Callable[[T_contra], Cell]
     type: str = "string"
-    """string, integer, number, boolean or date, as OpenAPI names them."""
+    """string, integer, number, boolean or date, as OpenAPI names them; or age: a time, shown as how long ago it was."""
     priority: int = 0
     format: str = ""
     description: str = ""
@@ -37,4 +37,4 @@ def ago(timestamp: str | None, none: str = "<none>") -> str:
 
 def age(priority: int = 0) -> Column[HasMetadata]:
     """How long ago the object was made; clients turn the time into an age."""
-    return Column("Age", lambda obj: obj.metadata.creationTimestamp or "", "date", priority)
+    return Column("Age", lambda obj: obj.metadata.creationTimestamp or "", "age", priority)

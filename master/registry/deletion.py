@@ -88,32 +88,28 @@ class Deleter:
         if not admitted:
             await core.admission.validate(Attributes(call, None, old, core, core.authorizer))
         new = codec.copy(old)
-        goes = self._mark(call, strategy, new, options)
-        if goes:
-            if options.dry_run:
-                return Result(item.raw, item.revision)
-            intent = Intent(item.key, item.revision, None, gives_back=strategy.claims(old))
-            outcome = await commit(core, call.resource, intent)
-            return outcome if isinstance(outcome, Lost) else Result(item.deleted_at(outcome).raw, outcome)
+        goes = self._mark(strategy, new, options)
         new.metadata.resourceVersion = ""
         value = stored_form(codec.to_document(new))
         raw = with_revision(value, item.revision)
-        if options.dry_run or raw == item.raw:
-            return Result(raw, item.revision, deleted=False)
-        outcome = await commit(core, call.resource, Intent(item.key, item.revision, value))
-        return outcome if isinstance(outcome, Lost) else Result(with_revision(value, outcome), outcome, deleted=False)
+        if options.dry_run or (raw == item.raw and not goes):
+            return Result(raw, item.revision, deleted=goes)
+        left, given_back = (None, strategy.claims(old)) if goes else (value, ())
+        outcome = await commit(core, call.resource, Intent(item.key, item.revision, left, gives_back=given_back))
+        return outcome if isinstance(outcome, Lost) else Result(with_revision(value, outcome), outcome, deleted=goes)
 
-    def _mark(self, call: Call, strategy: AnyStrategy, new: Any, options: DeleteOptions) -> bool:
+    def _mark(self, strategy: AnyStrategy, new: Any, options: DeleteOptions) -> bool:
         """Say in the metadata that the object is being deleted; gives whether nothing holds it."""
         meta = new.metadata
         meta.finalizers = _finalizers(meta.finalizers, options.propagation or strategy.propagation_of(new))
-        grace = max(0, strategy.grace(new, options))
+        given, held = strategy.grace(new, options), strategy.held(new)
+        grace = max(0, given or 0)
         if meta.deletionTimestamp:
             left = meta.deletionGracePeriodSeconds or 0
             grace = min(grace, left)
             if grace == left:
-                return left == 0 and not strategy.held(new)
-        if grace == 0 and not strategy.held(new):
+                return left == 0 and not held
+        if given is None and not held:
             return True
         now = self._core.clock()
         if strategy.has_generation and not meta.deletionTimestamp:
@@ -121,7 +117,7 @@ class Deleter:
         meta.deletionTimestamp = time.text(now + timedelta(seconds=grace))
         meta.deletionGracePeriodSeconds = grace
         strategy.prepare_delete(new)
-        return False
+        return grace == 0 and not held
 
 
 def _finalizers(present: list[str], propagation: str | None) -> list[str]:

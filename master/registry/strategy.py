@@ -88,9 +88,9 @@ class Strategy(Generic[T]):
         """The faults of a status update."""
         yield from ()
 
-    def grace(self, obj: T, options: DeleteOptions) -> int:
-        """Seconds that a delete leaves the object before it goes; 0 lets it go at once."""
-        return 0
+    def grace(self, obj: T, options: DeleteOptions) -> int | None:
+        """Seconds that a delete leaves the object before it goes; None for kinds that know no such time."""
+        return None
 
     def held(self, obj: T) -> bool:
         """Whether finalizers keep an object that is being deleted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from master.registry.columns import Cell, Column
+from master.registry.columns import Cell, Column, ago
 from timonel.api import codec, jsonpath
 from timonel.api.custom import CustomObject
 from timonel.api.types.apiextensions_v1 import CustomResourceColumnDefinition
@@ -26,8 +26,15 @@ def column(declared: CustomResourceColumnDefinition) -> Column[CustomObject]:
         declared.type,
         declared.priority or 0,
         declared.format or "",
-        declared.description or "",
+        declared.description or f"Custom resource definition column (in JSONPath format): {declared.jsonPath}",
     )
+
+
+def _ago(timestamp: str) -> str:
+    try:
+        return ago(timestamp)
+    except ValueError:
+        return "<invalid>"
 
 
 def _cell(kind: str, path: jsonpath.Path, document: dict[str, Any]) -> Cell:
@@ -48,5 +55,5 @@ def _cell(kind: str, path: jsonpath.Path, document: dict[str, Any]) -> Cell:
         case "boolean" if isinstance(first, bool):
             return first
         case "date" if isinstance(first, str):
-            return first
+            return _ago(first)
     return None

@@ -43,14 +43,14 @@ class Events(Strategy[core_v1.Event]):
 
     create_on_update = True
     columns = [
-        Column("Last Seen", _last_seen, "date"),
+        Column("Last Seen", _last_seen, "age"),
         Column("Type", lambda event: event.type),
         Column("Reason", lambda event: event.reason),
         Column("Object", _subject),
         Column("Subobject", lambda event: event.involvedObject.fieldPath, priority=1),
         Column("Source", _source, priority=1),
         Column("Message", lambda event: (event.message or "").strip()),
-        Column("First Seen", _first_seen, "date", priority=1),
+        Column("First Seen", _first_seen, "age", priority=1),
         Column("Count", _count, "integer", priority=1),
         Column("Name", lambda event: event.metadata.name, priority=1),
     ]

@@ -19,6 +19,10 @@ class Leases(Strategy[coordination_v1.Lease]):
     unconditional_update = False
     columns = [Column("Holder", lambda lease: lease.spec.holderIdentity or ""), age()]
 
+    def default(self, obj: coordination_v1.Lease, old: coordination_v1.Lease | None) -> None:
+        """Nobody elects leaders for others (Kubernetes' feature CoordinatedLeaderElection, off by default)."""
+        obj.spec.strategy = obj.spec.preferredHolder = None
+
     def validate(self, obj: coordination_v1.Lease, old: coordination_v1.Lease | None) -> Iterator[FieldError]:
         """Durations are positive, transitions are counted."""
         yield from positive(SPEC.child("leaseDurationSeconds"), obj.spec.leaseDurationSeconds)

@@ -89,10 +89,6 @@ class Pods(Strategy[core_v1.Pod]):
                 )
             ]
 
-    def prepare_update(self, new: core_v1.Pod, old: core_v1.Pod, call: Call) -> None:
-        """Ephemeral containers come by their subresource only."""
-        new.spec.ephemeralContainers = old.spec.ephemeralContainers
-
     def prepare_status(self, new: core_v1.Pod, old: core_v1.Pod, call: Call) -> None:
         """The quality of service never changes; the owners are whose the pod is, not whose status it tells."""
         new.metadata.ownerReferences = old.metadata.ownerReferences

@@ -78,7 +78,6 @@ def _fixed_part(spec: core_v1.PodSpec, old: core_v1.PodSpec) -> core_v1.PodSpec:
         "activeDeadlineSeconds": None,
         "tolerations": [],
         "schedulingGates": [],
-        "ephemeralContainers": [],
     }
     if (old.terminationGracePeriodSeconds or 0) < 0 and spec.terminationGracePeriodSeconds == 1:
         changes["terminationGracePeriodSeconds"] = old.terminationGracePeriodSeconds
