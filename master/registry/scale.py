@@ -10,6 +10,12 @@ from timonel.api.types import apps_v1, autoscaling_v1, core_v1, meta_v1
 Scalable = apps_v1.Deployment | apps_v1.ReplicaSet | apps_v1.StatefulSet | core_v1.ReplicationController
 
 
+def metadata_of(scaled: meta_v1.ObjectMeta) -> meta_v1.ObjectMeta:
+    """What a Scale says of the object that it is of."""
+    fields = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    return meta_v1.ObjectMeta(**{field: getattr(scaled, field) for field in fields})
+
+
 class Scale(Projection[Scalable, autoscaling_v1.Scale]):
     """Reads and writes ``spec.replicas``."""
 
@@ -19,15 +25,8 @@ class Scale(Projection[Scalable, autoscaling_v1.Scale]):
 
     def read(self, obj: Scalable) -> autoscaling_v1.Scale:
         """The object's replicas, wanted and there."""
-        meta = obj.metadata
         return autoscaling_v1.Scale(
-            metadata=meta_v1.ObjectMeta(
-                name=meta.name,
-                namespace=meta.namespace,
-                uid=meta.uid,
-                resourceVersion=meta.resourceVersion,
-                creationTimestamp=meta.creationTimestamp,
-            ),
+            metadata=metadata_of(obj.metadata),
             spec=autoscaling_v1.ScaleSpec(replicas=obj.spec.replicas or 0),
             status=autoscaling_v1.ScaleStatus(
                 replicas=obj.status.replicas or 0, selector=selector_text(obj.spec.selector)

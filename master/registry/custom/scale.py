@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from master.registry.scale import metadata_of
 from master.registry.subresources import Projection
 from timonel.api.custom import CustomObject, Document
 from timonel.api.fields import FieldError, Path, invalid
-from timonel.api.types import autoscaling_v1, meta_v1
+from timonel.api.types import autoscaling_v1
 from timonel.api.types.apiextensions_v1 import CustomResourceSubresourceScale
 
 _MOST = 2**31 - 1
@@ -28,16 +29,9 @@ class CustomScale(Projection[CustomObject, autoscaling_v1.Scale]):
 
     def read(self, obj: CustomObject) -> autoscaling_v1.Scale:
         """The object's replicas, wanted and there."""
-        meta = obj.metadata
         selector = _get(obj.content, self._selector) if self._selector else None
         return autoscaling_v1.Scale(
-            metadata=meta_v1.ObjectMeta(
-                name=meta.name,
-                namespace=meta.namespace,
-                uid=meta.uid,
-                resourceVersion=meta.resourceVersion,
-                creationTimestamp=meta.creationTimestamp,
-            ),
+            metadata=metadata_of(obj.metadata),
             spec=autoscaling_v1.ScaleSpec(replicas=_whole(_get(obj.content, self._spec)) or 0),
             status=autoscaling_v1.ScaleStatus(
                 replicas=_whole(_get(obj.content, self._status)) or 0,

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.validation.common import is_domain_path, is_label, is_subdomain, unchanged
-from timonel.api import names
-from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required, too_long
+from master.registry.validation.common import is_domain_path, is_label, unchanged
+from master.registry.validation.ingress import validate_resource
+from timonel.api.fields import FieldError, Path, forbidden, not_supported, required, too_long
 from timonel.api.types import networking_v1
 
 SPEC = Path("spec")
@@ -52,14 +52,7 @@ class IngressClasses(Strategy[networking_v1.IngressClass]):
 
 
 def _reference(reference: networking_v1.IngressClassParametersReference, path: Path) -> Iterator[FieldError]:
-    if reference.apiGroup is not None:
-        yield from is_subdomain(path.child("apiGroup"), reference.apiGroup)
-    for field in ("kind", "name"):
-        text = getattr(reference, field)
-        if not text:
-            yield required(path.child(field))
-        for fault in names.path_segment(text):
-            yield invalid(path.child(field), text, fault)
+    yield from validate_resource(reference, path)
     at = path.child("namespace")
     match reference.scope:
         case "Namespace":

@@ -93,14 +93,17 @@ def _backend(backend: networking_v1.IngressBackend, path: Path) -> Iterator[Fiel
     if backend.resource and backend.service:
         yield invalid(path, "", "cannot set both resource and service backends")
     elif backend.resource:
-        yield from _resource(backend.resource, path.child("resource"))
+        yield from validate_resource(backend.resource, path.child("resource"))
     elif backend.service:
         yield from _service(backend.service, path)
     else:
         yield invalid(path, "", "resource or service backend is required")
 
 
-def _resource(reference: core_v1.TypedLocalObjectReference, path: Path) -> Iterator[FieldError]:
+def validate_resource(
+    reference: core_v1.TypedLocalObjectReference | networking_v1.IngressClassParametersReference, path: Path
+) -> Iterator[FieldError]:
+    """Of which kind an object is, and its name."""
     if reference.apiGroup is not None:
         yield from is_subdomain(path.child("apiGroup"), reference.apiGroup)
     for field in ("kind", "name"):
