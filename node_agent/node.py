@@ -1,7 +1,6 @@
 """One node: runtime, network, agent, session and node status put together, and their start and end."""
 
 import asyncio
-import logging
 import uuid
 from datetime import timedelta
 
@@ -34,8 +33,6 @@ from timonel.api.time import utc_now
 from timonel.api.types import core_v1
 from timonel.rpc import node_pb2
 from timonel.tasks import end
-
-logger = logging.getLogger(__name__)
 
 STATUS_SECONDS = 10.0
 DOWN_SECONDS = 2.0

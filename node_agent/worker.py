@@ -389,7 +389,7 @@ class PodWorker:
 
     def _image_of(self, name: str) -> str:
         spec = find_spec(self.pod, name) if self.pod is not None else None
-        return (spec.image or "") if spec is not None else ""
+        return spec.image if spec is not None else ""
 
     def _unhealthy(self, container: core_v1.Container, kind: ProbeKind, outcome: Outcome) -> None:
         text = f"{kind.capitalize()} probe failed: {outcome.text}"

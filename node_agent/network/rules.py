@@ -6,7 +6,6 @@ drops there by policy what nobody permits, and a drop anywhere wins over an acce
 
 import asyncio
 import json
-import logging
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -15,8 +14,6 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from node_agent.runtimes.base import HostPort, RuntimeFailure, Services
-
-log = logging.getLogger(__name__)
 
 _SECONDS = 15.0
 _BEFORE_DOCKER = "priority -110"

@@ -52,7 +52,7 @@ class PodVolumes:
 
     async def set_up(self, context: VolumeContext) -> VolumeSet:
         """Make all of the pod's volumes, or bring them up to date. Raises VolumeFailure at the first that fails."""
-        base = self.directory(context.pod.metadata.uid or "") / "volumes"
+        base = self.directory(context.pod.metadata.uid) / "volumes"
         paths: dict[str, Path] = {}
         ages: list[datetime] = []
         for volume in context.pod.spec.volumes:
@@ -68,7 +68,7 @@ class PodVolumes:
     ) -> list[Mount]:
         """The container's mounts; subPaths are bound first. Raises VolumeFailure."""
         generated = {v.name for v in pod.spec.volumes if any(getattr(v, kind) is not None for kind in GENERATED)}
-        place = self.directory(pod.metadata.uid or "") / "volume-subpaths"
+        place = self.directory(pod.metadata.uid) / "volume-subpaths"
         return [
             Mount(
                 host_path=str(

@@ -7,7 +7,6 @@ where an image has to be made.
 import asyncio
 import contextlib
 import json
-import logging
 import os
 from collections.abc import AsyncIterator, Callable, Container, Mapping
 from contextlib import asynccontextmanager
@@ -21,7 +20,6 @@ from node_agent.runtimes.docker import wire
 if TYPE_CHECKING:
     import docker
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DEFAULT_URL = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"

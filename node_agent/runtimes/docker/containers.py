@@ -1,16 +1,13 @@
 """The containers of pods, each in its pod's sandbox."""
 
-import logging
 import math
 from typing import Any
 
 from node_agent.runtimes.base import ContainerSpec, ImageFailure, Resources, RuntimeFailure
 from node_agent.runtimes.docker import config, names
 from node_agent.runtimes.docker.client import Daemon, Refused
-from node_agent.runtimes.docker.ensure import create_or_find, remove
+from node_agent.runtimes.docker.ensure import create_or_find, kill, remove
 from node_agent.runtimes.docker.sandboxes import Sandboxes
-
-log = logging.getLogger(__name__)
 
 _STOP_MARGIN_SECONDS = 30.0
 """What the daemon may take beyond a grace to kill and to tell."""
@@ -66,8 +63,7 @@ class Containers:
                 path, query = f"/containers/{container}/stop", {"t": str(grace)}
                 await self._daemon.send("POST", path, query, seconds=grace + _STOP_MARGIN_SECONDS)
             else:
-                await self._daemon.kill(container)
-                await self._daemon.send("POST", f"/containers/{container}/wait", seconds=_STOP_MARGIN_SECONDS)
+                await kill(self._daemon, container, _STOP_MARGIN_SECONDS)
         except Refused as refusal:
             if refusal.status not in (404, 409):
                 raise RuntimeFailure("KillContainerError", refusal.message) from refusal

@@ -34,6 +34,16 @@ async def create_or_find(
             await remove(daemon, found["Id"])
 
 
+async def kill(daemon: Daemon, container: str, seconds: float) -> None:
+    """Kill a container and wait until it has ended; ended or absent already is success."""
+    try:
+        await daemon.kill(container)
+        await daemon.send("POST", f"/containers/{container}/wait", seconds=seconds)
+    except Refused as refusal:
+        if refusal.status not in (404, 409):
+            raise
+
+
 async def remove(daemon: Daemon, container: str) -> None:
     """Remove a container by force, with its anonymous volumes; returns when it is gone, whoever removed it."""
     try:

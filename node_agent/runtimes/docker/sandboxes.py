@@ -12,7 +12,7 @@ from node_agent import namespaces
 from node_agent.runtimes.base import RuntimeFailure, Sandbox, SandboxSpec
 from node_agent.runtimes.docker import config, images_local, names
 from node_agent.runtimes.docker.client import SLOW_SECONDS, Daemon, Refused
-from node_agent.runtimes.docker.ensure import create_or_find, remove
+from node_agent.runtimes.docker.ensure import create_or_find, kill, remove
 from node_agent.runtimes.docker.observe import sandbox_of
 
 log = logging.getLogger(__name__)
@@ -127,12 +127,7 @@ class Sandboxes:
 
     async def stop(self, sandbox: str) -> None:
         """Kill it; done already is success."""
-        try:
-            await self._daemon.kill(sandbox)
-            await self._daemon.send("POST", f"/containers/{sandbox}/wait", seconds=SLOW_SECONDS)
-        except Refused as refusal:
-            if refusal.status not in (404, 409):
-                raise
+        await kill(self._daemon, sandbox, SLOW_SECONDS)
 
     async def remove(self, sandbox: str) -> None:
         """Remove it, running or not; done already is success."""
