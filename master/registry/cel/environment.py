@@ -53,6 +53,7 @@ _MISAPPLIED = re.compile(r"found no matching overload for '(?P<name>\w+)' applie
 _TOO_DEEP = re.compile("max recursion depth|recursion limit exceeded")
 DEEPEST = 250
 """How deep expressions may be nested."""
+_COMPOSED = "variables"
 _FOLLOWS = "*error*"
 """In what is said of an expression because of a fault that was told before."""
 _UNKNOWN = re.compile(r"undeclared reference to '(\w+)(\.\w+)((?:\.\w+)*)' \(in container ''\)")
@@ -140,6 +141,7 @@ class Environment:
 
     def __init__(self, types: Mapping[str, Declared | None], optional: str = "") -> None:
         self._optional = optional
+        self._composed = any(name.startswith(f"{_COMPOSED}.") for name in types)
         variables = {self._own(name): declared.type if declared else cel.Type.DYN for name, declared in types.items()}
         pool = next((declared.pool for declared in types.values() if declared and declared.pool), None)
         if optional:
@@ -168,8 +170,8 @@ class Environment:
             renamed = _renamed(expression, str(error))
             if renamed != expression:
                 return self.compile(renamed, written=written or expression, place=place)
-            why = _complaint(str(error), written or expression, lambda column: place(max(1, column - len(prefix))))
-            raise CompileError(why) from None
+            at = _before(len(prefix), place)
+            raise CompileError(_complaint(str(error), written or expression, at, composed=self._composed)) from None
 
     def parse(self, expression: str) -> tuple[Any, dict[int, int]]:
         """The root of an expression's syntax tree, unchecked, and where in the text its nodes are, by their ids.
@@ -205,6 +207,11 @@ def _running(variables: tuple[str, ...]) -> cel.Env:
     )
 
 
+def _before(prefix: int, place: Callable[[int], int]) -> Callable[[int], int]:
+    """Where a column is when what stands before the expression is not counted."""
+    return lambda column: place(max(1, column - prefix))
+
+
 def _renamed(expression: str, complaint: str) -> str:
     """The expression with the library's names where it complains of Kubernetes'; all names are as long as before."""
     for told, name, other in _OTHER_NAMES:
@@ -213,11 +220,12 @@ def _renamed(expression: str, complaint: str) -> str:
     return expression
 
 
-def _complaint(message: str, expression: str, place: Callable[[int], int]) -> str:
+def _complaint(message: str, expression: str, place: Callable[[int], int], *, composed: bool = False) -> str:
     """A compiler's message in the words that Kubernetes' users know, with the expression as its author wrote it.
 
     Args:
         place: where in the author's line a column of the compiled text's line is.
+        composed: whether there are variables of a policy.
     """
     if _TOO_DEEP.search(message):
         return f"ERROR: <input>:-1:0: expression recursion limit exceeded: {DEEPEST}"
@@ -230,7 +238,7 @@ def _complaint(message: str, expression: str, place: Callable[[int], int]) -> st
         why = _told(_STRUCT.sub("", why), lines[min(int(line), len(lines)) - 1], at)
         unknown = _UNKNOWN.fullmatch(why)
         if unknown:
-            at, why = _root_unknown(at, *unknown.groups())
+            at, why = _root_unknown(at, *unknown.groups(), composed=composed)
         text = lines[min(int(line), len(lines)) - 1]
         told.append(f"ERROR: <input>:{line}:{at}: {why}\n | {text}\n | {'.' * (at - 1)}^")
     return "\n".join(told) or message
@@ -257,10 +265,10 @@ def _first_of(types: str) -> tuple[str, str]:
     return types, ""
 
 
-def _root_unknown(at: int, root: str, step: str, rest: str) -> tuple[int, str]:
+def _root_unknown(at: int, root: str, step: str, rest: str, *, composed: bool) -> tuple[int, str]:
     """Of a path of names that is not known, the library tells the last dot's place: what is unknown is its root."""
     start = at - len(root + step + rest[: rest.rfind(".")] if rest else root)
-    if root == "variables":
+    if composed and root == _COMPOSED:
         return start + len(root), f"undefined field '{step[1:]}'"
     return start, f"undeclared reference to '{root}' (in container '')"
 

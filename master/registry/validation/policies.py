@@ -169,7 +169,7 @@ def _validation(validation: v1.Validation, path: Path, expressions: Expressions)
     if message and not message.strip():
         yield invalid(path.child("message"), message, "message must be non-empty if specified")
     elif message and "\n" in message.strip():
-        yield invalid(path.child("message"), message, "message must not contain line breaks")
+        yield invalid(path.child("message"), message, "must not contain line breaks")
     if validation.messageExpression and not validation.messageExpression.strip():
         why = "must be non-empty if specified"
         yield invalid(path.child("messageExpression"), validation.messageExpression, why)

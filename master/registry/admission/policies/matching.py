@@ -29,7 +29,7 @@ class Misconfigured(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bound(Generic[P, B]):
-    """A policy that concerns a write, and the bindings of it that do."""
+    """A policy that concerns a write, and those of its bindings that do."""
 
     policy: P
     bindings: Sequence[B]
@@ -38,7 +38,7 @@ class Bound(Generic[P, B]):
 
 
 async def concerned(policies: Iterable[P], bindings: Iterable[B], attributes: Attributes) -> AsyncIterator[Bound[P, B]]:
-    """The policies that concern the write, with the bindings that do."""
+    """The policies that concern the write, with the bindings that do: a policy that cannot be followed needs none."""
     by_policy: dict[str, list[B]] = defaultdict(list)
     for binding in bindings:
         by_policy[binding.spec.policyName or ""].append(binding)
@@ -48,9 +48,7 @@ async def concerned(policies: Iterable[P], bindings: Iterable[B], attributes: At
         form = await _matched(policy.spec.matchConstraints, forms, attributes) if bound else None
         if form is None or not bound:
             continue
-        chosen = [each for each in bound if await _binds(each, forms, attributes)]
-        if chosen:
-            yield Bound(policy, chosen, form)
+        yield Bound(policy, [each for each in bound if await _binds(each, forms, attributes)], form)
 
 
 async def _binds(binding: Any, forms: Sequence[Form], attributes: Attributes) -> bool:

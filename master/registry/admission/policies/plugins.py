@@ -62,6 +62,8 @@ class ValidatingPolicies(Plugin):
         fails = bound.policy.spec.failurePolicy != IGNORE
         resource = param_resource(bound.policy, attributes)
         compiled = self._compiled.of(bound.policy)
+        if not bound.bindings:
+            return
         situation_with = await _seen_as(bound.form, attributes)
         for binding in bound.bindings:
             actions, binding_name = binding.spec.validationActions, binding.metadata.name or ""

@@ -185,3 +185,8 @@ def test_what_is_not_known_is_told_by_its_root() -> None:
     with pytest.raises(CompileError) as refused:
         Environment({"variables.a": None}).compile("1 == 1 && variables.b.c == 1")
     assert str(refused.value).startswith("ERROR: <input>:1:20: undefined field 'b'\n")
+
+
+def test_variables_are_not_known_where_there_are_none() -> None:
+    with pytest.raises(CompileError, match=r"<input>:1:1: undeclared reference to 'variables' \(in container ''\)"):
+        Environment({"object": None}).compile("variables.x == 1")

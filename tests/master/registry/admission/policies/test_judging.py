@@ -163,8 +163,10 @@ async def test_references_that_lead_nowhere(
     assert (await refused(api)).message == denied(f"failed to configure binding: {why}")
 
 
-async def test_parameters_of_an_unknown_kind(api: Any, policies: Any) -> None:
-    await policies.judge("true", paramKind={"apiVersion": "a.b/v1", "kind": "Nope"})
+@pytest.mark.parametrize("meant", [{}, {"matchResources": {"objectSelector": {"matchLabels": {"no": "such"}}}}])
+async def test_parameters_of_an_unknown_kind(api: Any, policies: Any, meant: dict[str, Any]) -> None:
+    """Such a policy stands in the way of all that its own rules name, whatever its bindings are about."""
+    await policies.judge("true", binding=meant, paramKind={"apiVersion": "a.b/v1", "kind": "Nope"})
     why = "failed to configure policy: failed to find resource referenced by paramKind: 'a.b/v1, Kind=Nope'"
     assert (await refused(api)).message.endswith(f"ValidatingAdmissionPolicy 'p' denied request: {why}")
 
