@@ -15,6 +15,7 @@ from msgspec import structs
 
 from master.controllers.actions import Action, Delete, Patch, RequeueAfter, Tell
 from master.controllers.controller import Key, Wake, controller
+from master.controllers.pods import disrupted
 from master.controllers.view import PODS_BY_NODE, View
 from timonel.api import time as api_time
 from timonel.api.types import coordination_v1, core_v1
@@ -158,18 +159,9 @@ def _evict(pod: core_v1.Pod, node: core_v1.Node, now: datetime) -> Iterator[Acti
         yield RequeueAfter(left)
         return
     yield Tell(pod, "TaintManagerEviction", f"Marking for deletion Pod {pod.metadata.namespace}/{pod.metadata.name}")
-    target = core_v1.PodCondition(
-        type="DisruptionTarget",
-        status="True",
-        reason="DeletionByTaintManager",
-        message="Taint manager: deleting due to NoExecute taint",
-        lastTransitionTime=api_time.text(now),
-    )
-    others = [condition for condition in pod.status.conditions if condition.type != target.type]
+    conditions = disrupted(pod, "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint", now)
     yield Patch(
-        pod,
-        {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [*others, target]}},
-        subresource="status",
+        pod, {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": conditions}}, subresource="status"
     )
     yield Delete(pod)
 

@@ -85,3 +85,16 @@ def _deletion_cost(pod: core_v1.Pod) -> int:
 
 def _created(pod: core_v1.Pod) -> float:
     return api_time.parse(pod.metadata.creationTimestamp).timestamp() if pod.metadata.creationTimestamp else 0.0
+
+
+def disrupted(pod: core_v1.Pod, reason: str, message: str, now: datetime) -> list[core_v1.PodCondition]:
+    """The pod's conditions, with one that says why it is taken away."""
+    target = core_v1.PodCondition(
+        type="DisruptionTarget",
+        status="True",
+        reason=reason,
+        message=message,
+        lastTransitionTime=api_time.text(now),
+        observedGeneration=pod.metadata.generation,
+    )
+    return [*(condition for condition in pod.status.conditions if condition.type != target.type), target]

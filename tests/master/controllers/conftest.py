@@ -93,14 +93,19 @@ class World:
         self.objects[self._key(obj)] = stored
         return stored
 
-    def remove(self, obj: Any) -> None:
+    def remove(self, obj: Any, grace: int | None = None) -> None:
         """Delete an object as the API would."""
         key = self._key(obj)
         stored = self.objects.get(key)
         if stored is None or stored.metadata.uid != obj.metadata.uid:
             return
         if stored.metadata.finalizers:
-            self.change(stored, lambda o: setattr(o.metadata, "deletionTimestamp", api_time.text(self.now)))
+
+            def end(held: Any) -> None:
+                held.metadata.deletionTimestamp = api_time.text(self.now)
+                held.metadata.deletionGracePeriodSeconds = grace
+
+            self.change(stored, end)
         else:
             del self.objects[key]
 
@@ -163,7 +168,7 @@ class World:
         finalizer = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(action.propagation or "")
         if finalizer:
             self.change(action.obj, lambda o: o.metadata.finalizers.append(finalizer))
-        self.remove(action.obj)
+        self.remove(action.obj, action.grace_seconds)
 
     @staticmethod
     def _key(obj: Any) -> tuple[type[Any], str, str]:

@@ -192,5 +192,10 @@ def test_pods_of_a_node_that_is_gone_are_removed(world: Any) -> None:
     add_pod(world, "here", "a")
     add_pod(world, "lost", "gone")
     add_pod(world, "waiting", "")
+    held = add_pod(world, "held", "gone")
+    world.change(held, lambda stored: stored.metadata.finalizers.append("example.com/hold"))
     world.settle(pod_gc, kinds=[core_v1.Pod])
-    assert [pod.metadata.name for pod in world.list(core_v1.Pod)] == ["here", "waiting"]
+    assert [pod.metadata.name for pod in world.list(core_v1.Pod)] == ["held", "here", "waiting"]
+    (held, *_) = world.list(core_v1.Pod)
+    assert held.status.phase == "Failed"
+    assert [(c.type, c.reason) for c in held.status.conditions][-1] == ("DisruptionTarget", "DeletionByPodGC")
