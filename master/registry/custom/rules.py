@@ -132,7 +132,7 @@ def compiled_rules(node: Structural, *, is_object: bool = False) -> Iterator[tup
     if node.rules:
         types = _declared(node, is_object=is_object)
         for index, raw in enumerate(node.rules):
-            yield index, _compiled(raw, types)
+            yield index, _compiled(raw, node, types)
 
 
 def rule_faults(
@@ -155,10 +155,10 @@ def rule_faults(
             program = _environment(raw, types).compile(raw["rule"])
             if not program.is_bool:
                 yield invalid(at.child("rule"), _shown(raw), "cel expression must evaluate to a bool")
-            yield from costs.add(times * program.cost({"self": node, "oldSelf": node}), at.child("rule"))
+            yield from costs.add("rule", times * program.cost({"self": node, "oldSelf": node}), at)
         except CompileError as error:
             yield invalid(at.child("rule"), _shown(raw), f"compilation failed: {error}")
-        yield from _message_faults(raw, types, at)
+        yield from _message_faults(raw, node, types, at, costs, times)
         if looks_back and uncorrelated is not None:
             why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {uncorrelated}"
             yield invalid(at.child("rule"), raw["rule"], why)
@@ -179,11 +179,12 @@ class Costs:
 
     _found: list[tuple[float, Path]] = field(default_factory=list)
 
-    def add(self, cost: float, at: Path) -> Iterator[FieldError]:
-        """Count a rule in; gives what is wrong with it alone."""
+    def add(self, part: str, cost: float, path: Path) -> Iterator[FieldError]:
+        """Count a part of a rule in; gives what is wrong with it alone."""
+        at = path.child(part)
         self._found.append((cost, at))
         if cost > LIMIT:
-            yield forbidden(at, f"estimated rule cost exceeds budget by factor of {_factor(cost / LIMIT)} {_ADVICE}")
+            yield forbidden(at, f"estimated {part} cost exceeds budget by factor of {_factor(cost / LIMIT)} {_ADVICE}")
 
     def faults(self, path: Path) -> Iterator[FieldError]:
         """What is wrong with all of them together."""
@@ -204,18 +205,22 @@ def _factor(factor: float) -> str:
     return "more than 100x" if factor > 100 else f"{factor:f}x" if factor < 1.5 else f"{factor:.1f}x"
 
 
-def _message_faults(raw: Document, types: Declared, at: Path) -> Iterator[FieldError]:
+def _message_faults(
+    raw: Document, node: Structural, types: Declared, at: Path, costs: Costs, times: int
+) -> Iterator[FieldError]:
     text = raw.get("messageExpression")
     if not text:
         return
     try:
-        if not _environment(raw, types).compile(text).is_string:
+        program = _environment(raw, types).compile(text)
+        yield from costs.add("messageExpression", times * program.cost({"self": node, "oldSelf": node}), at)
+        if not program.is_string:
             yield invalid(at.child("messageExpression"), _shown(raw), "messageExpression must evaluate to a string")
     except CompileError as error:
         yield invalid(at.child("messageExpression"), _shown(raw), f"messageExpression compilation failed: {error}")
 
 
-def _compiled(raw: Document, types: Declared) -> Rule:
+def _compiled(raw: Document, node: Structural, types: Declared) -> Rule:
     text, message_text = raw["rule"], raw.get("messageExpression")
     environment = _environment(raw, types)
     return Rule(
@@ -226,8 +231,18 @@ def _compiled(raw: Document, types: Declared) -> Rule:
         message=raw.get("message") or "",
         message_program=environment.compile(message_text) if message_text else None,
         reason=raw.get("reason") or "FieldValueInvalid",
-        field_path=raw.get("fieldPath") or "",
+        field_path=_path_below(node, field_path_steps(raw.get("fieldPath") or "") or []),
     )
+
+
+def _path_below(node: Structural | None, steps: list[str]) -> str:
+    """The steps as the paths of faults have them: fields behind dots, keys of maps in brackets."""
+    path = ""
+    for step in steps:
+        inner = node.properties.get(step) if node else None
+        path += f".{step}" if inner or node is None else f"[{step}]"
+        node = inner or (node.additional if node else None)
+    return path
 
 
 def _declared(node: Structural, *, is_object: bool) -> Declared:

@@ -127,3 +127,23 @@ def test_items_without_keys_have_no_past() -> None:
     node = asker({"rule": "self.a == oldSelf.a"}).root.properties["spec"]
     (fault,) = rule_faults(node, Path("items"), Costs(), uncorrelated=Path("list"))
     assert "oldSelf cannot be used on the uncorrelatable portion of the schema within list" in str(fault)
+
+
+@pytest.mark.parametrize(
+    ("field_path", "shown"),
+    [(".a", "spec.a"), ("['a.b']", "spec.a.b"), (".table['k']", "spec.table[k]"), (".table.k", "spec.table[k]")],
+)
+def test_paths_of_faults(field_path: str, shown: str) -> None:
+    text = {"type": "string"}
+    more = {"a.b": text, "table": {"type": "object", "additionalProperties": text}}
+    made = asker({"rule": "self.a == 1", "message": "no", "fieldPath": field_path}, **more)
+    assert asked(made, {"a": 2}) == [f"{shown}: Invalid value: no"]
+
+
+def test_what_a_message_costs_counts() -> None:
+    schema = {"type": "array", "items": {"type": "string"}}
+    dear = {"rule": "self.size() < 3", "messageExpression": "self.exists(a, a in self) ? 'a' : 'b'"}
+    node = compiled({**schema, "x-kubernetes-validations": [dear]})
+    (fault,) = rule_faults(node, Path("items"), Costs())
+    assert fault.field == "items.x-kubernetes-validations[0].messageExpression"
+    assert fault.detail.startswith("estimated messageExpression cost exceeds budget by factor of more than 100x")
