@@ -25,7 +25,7 @@ class ConfigMaps(Strategy[core_v1.ConfigMap]):
                 yield invalid(Path("data").key(key), key, "duplicate of key present in binaryData")
         yield from keys_are_valid(Path("binaryData"), obj.binaryData)
         size = sum(len(value.encode()) for value in obj.data.values())
-        size += base64_size("ConfigMap", obj.binaryData.values())
+        size += base64_size(obj.binaryData.values())
         if size > MAX_SIZE:
             yield too_long(Path(""), MAX_SIZE)
         if old and old.immutable:

@@ -50,7 +50,7 @@ class Secrets(Strategy[core_v1.Secret]):
         """Keys are file names, values base64; a type asks for its keys and never changes."""
         path = Path("data")
         yield from keys_are_valid(path, obj.data)
-        if base64_size("Secret", obj.data.values()) > MAX_SIZE:
+        if base64_size(obj.data.values()) > MAX_SIZE:
             yield too_long(path, MAX_SIZE)
         yield from _type_rules(obj, path)
         if old:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cryptography import x509
 
-from master.registry.validation.common import base64_size, repeats
+from master.registry.validation.common import repeats
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
 from timonel.api.types import certificates_v1 as v1
@@ -29,7 +29,6 @@ _SPEC, _STATUS = Path("spec"), Path("status")
 
 def validate_spec(spec: v1.CertificateSigningRequestSpec) -> Iterator[FieldError]:
     """A request that can be read, for known usages, to a signer with a full name."""
-    base64_size("CertificateSigningRequest", [spec.request])
     pem, at = base64.b64decode(spec.request), _SPEC.child("request")
     if b"-----BEGIN CERTIFICATE REQUEST-----" not in pem:
         yield invalid(at, spec.request, "PEM block type must be CERTIFICATE REQUEST")

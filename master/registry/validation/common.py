@@ -1,17 +1,12 @@
 """Small rules that several kinds share."""
 
-import base64
-import binascii
-import re
 from collections.abc import Collection, Hashable, Iterable, Iterator
 from typing import Any
 
 from timonel.api import names
-from timonel.api.errors import BadRequest
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
 
 IMMUTABLE = "field is immutable"
-_BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 
 
 class Nowhere(Path):
@@ -66,21 +61,9 @@ def unchanged(new: Any, old: Any, *fields: str, path: Path = Path("")) -> Iterat
             yield invalid(path.child(field), getattr(new, field), IMMUTABLE)
 
 
-def base64_size(kind: str, values: Iterable[str]) -> int:
-    """How many bytes base64 texts stand for.
-
-    Raises:
-        BadRequest: one is no base64; to Kubernetes, that is an object that cannot be read.
-    """
-    size = 0
-    for value in values:
-        try:
-            size += len(base64.b64decode(value, validate=True))
-        except (binascii.Error, ValueError):
-            at = len(_BASE64.match(value)[0])  # type: ignore[index]  # it matches nothing too
-            why = f"illegal base64 data at input byte {at}"
-            raise BadRequest(f'{kind} in version "v1" cannot be handled as a {kind}: {why}') from None
-    return size
+def base64_size(texts: Iterable[str]) -> int:
+    """How many bytes base64 texts stand for."""
+    return sum(len(text) // 4 * 3 - text[-2:].count("=") for text in texts)
 
 
 def one_of(path: Path, value: str | None, allowed: Collection[str], *, optional: bool = False) -> Iterator[FieldError]:
