@@ -6,6 +6,7 @@ from master.registry.columns import Column, age
 from master.registry.objects import Call
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import StatusAlone
+from master.registry.validation.common import obeys
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, invalid, required
 from timonel.api.types import apiregistration_v1
@@ -68,8 +69,7 @@ class APIServices(Strategy[apiregistration_v1.APIService]):
             yield required(SPEC.child("group"), "only v1 may have an empty group and it better be legacy kube")
         for fault in names.subdomain(spec.group) if spec.group else ():
             yield invalid(SPEC.child("group"), spec.group, fault)
-        for fault in names.label_1035(spec.version or ""):
-            yield invalid(SPEC.child("version"), spec.version or "", fault)
+        yield from obeys(SPEC.child("version"), spec.version or "", names.label_1035)
         priorities = (("groupPriorityMinimum", MAX_GROUP_PRIORITY), ("versionPriority", MAX_VERSION_PRIORITY))
         for field, most in priorities:
             value = getattr(spec, field)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
 from master.registry.validation.addresses import is_destination
-from master.registry.validation.common import is_label, is_qualified, is_subdomain, one_of, repeats, unchanged
+from master.registry.validation.common import is_label, is_qualified, is_subdomain, obeys, one_of, repeats, unchanged
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, invalid, not_supported, required, too_many
 from timonel.api.types import discovery_v1
@@ -115,8 +115,7 @@ def _port_rules(ports: list[discovery_v1.EndpointPort], path: Path) -> Iterator[
             yield duplicate(at.child("name"), name)
         seen.add(name)
         if name:
-            for fault in names.label(name):
-                yield invalid(at.child("name"), name, fault)
+            yield from obeys(at.child("name"), name, names.label)
         if port.protocol not in PROTOCOLS:
             yield not_supported(at.child("protocol"), port.protocol, PROTOCOLS)
         if port.appProtocol is not None:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from master.registry.columns import Column
 from master.registry.strategy import Strategy, kind
 from master.registry.validation.addresses import is_canonical_address
-from master.registry.validation.common import is_subdomain, unchanged
+from master.registry.validation.common import is_subdomain, obeys, unchanged
 from timonel.api import names
-from timonel.api.fields import FieldError, Path, invalid, required
+from timonel.api.fields import FieldError, Path, required
 from timonel.api.types import networking_v1
 
 SPEC = Path("spec")
@@ -49,5 +49,4 @@ def _parent_faults(parent: networking_v1.ParentReference, path: Path) -> Iterato
         text = getattr(parent, field)
         if not text and field != "namespace":
             yield required(path.child(field))
-        for fault in names.path_segment(text):
-            yield invalid(path.child(field), text, fault)
+        yield from obeys(path.child(field), text, names.path_segment)

@@ -6,6 +6,7 @@ from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
 from master.registry.templates import selector_text
 from master.registry.validation.addresses import NETWORK, network_of
+from master.registry.validation.common import obeys
 from master.registry.validation.placement import validate_selector
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
@@ -82,8 +83,7 @@ def _end(end: int, start: int | str | None, path: Path) -> Iterator[FieldError]:
     else:
         if end < start:
             yield invalid(path, start, "must be greater than or equal to `port`")
-        for fault in names.port_number(end):
-            yield invalid(path, end, fault)
+        yield from obeys(path, end, names.port_number)
 
 
 def _peers(peers: Sequence[networking_v1.NetworkPolicyPeer], path: Path) -> Iterator[FieldError]:

@@ -7,7 +7,7 @@ from master.registry.columns import Column, age
 from master.registry.objects import Call
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Status, proxy
-from master.registry.validation.common import one_of
+from master.registry.validation.common import obeys, one_of
 from master.registry.validation.placement import EFFECTS
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required
@@ -101,8 +101,7 @@ def _taints(taints: list[core_v1.Taint], path: Path) -> Iterator[FieldError]:
     seen: set[tuple[str, str]] = set()
     for index, taint in enumerate(taints):
         at = path.index(index)
-        for fault in names.qualified(taint.key):
-            yield invalid(at.child("key"), taint.key, fault)
+        yield from obeys(at.child("key"), taint.key, names.qualified)
         for fault in names.label_value(taint.value or ""):
             yield invalid(at.child("value"), taint.value, fault)
         if not taint.effect:

@@ -7,7 +7,7 @@ from master.registry.objects import Call
 from master.registry.poddefaults import default_sources
 from master.registry.strategy import Strategy, kind
 from master.registry.subresources import Status
-from master.registry.validation.common import is_subdomain, one_of, unchanged
+from master.registry.validation.common import is_given, is_subdomain, one_of, unchanged
 from master.registry.validation.placement import validate_node_selector
 from master.registry.validation.volumesources import validate_initiator_length, validate_source
 from master.registry.volumeclaims import (
@@ -18,6 +18,7 @@ from master.registry.volumeclaims import (
     validate_modes,
     validate_volume_mode,
 )
+from timonel.api import names
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
 from timonel.api.quantity import Quantity
 from timonel.api.types import core_v1
@@ -137,10 +138,7 @@ def _attributes(spec: core_v1.PersistentVolumeSpec, path: Path) -> Iterator[Fiel
     name = spec.volumeAttributesClassName
     if name is None:
         return
-    if not name:
-        yield required(path, "an empty string is disallowed")
-    else:
-        yield from is_subdomain(path, name)
+    yield from is_given(path, name, names.subdomain, "an empty string is disallowed")
     if not spec.csi:
         yield required(SPEC.child("csi"), "has to be specified when using volumeAttributesClassName")
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from master.registry.columns import Column, age
 from master.registry.strategy import Strategy, kind
-from master.registry.validation.common import immutable, is_qualified, one_of, unchanged
+from master.registry.validation.common import immutable, is_qualified, obeys, one_of, unchanged
 from master.registry.validation.storage import default_mark, validate_parameters
 from timonel.api import names
-from timonel.api.fields import FieldError, Path, duplicate, invalid, not_supported, required
+from timonel.api.fields import FieldError, Path, duplicate, not_supported, required
 from timonel.api.types import core_v1, storage_v1
 
 DELETE = "Delete"
@@ -57,8 +57,7 @@ def _topologies(terms: Sequence[core_v1.TopologySelectorTerm], path: Path) -> It
         seen: set[str] = set()
         for number, need in enumerate(term.matchLabelExpressions):
             at = path.index(index).child("matchLabelExpressions").index(number)
-            for fault in names.qualified(need.key):
-                yield invalid(at.child("key"), need.key, fault)
+            yield from obeys(at.child("key"), need.key, names.qualified)
             if need.key in seen:
                 yield duplicate(at.child("key"), need.key)
             seen.add(need.key)

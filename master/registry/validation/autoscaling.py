@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from master.registry.validation.common import is_label, not_negative
+from master.registry.validation.common import is_given, not_negative, obeys
 from master.registry.validation.resourcenames import OF_CONTAINERS, validate_resource_of
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
@@ -69,8 +69,7 @@ def _scaled(reference: v2.CrossVersionObjectReference, path: Path) -> Iterator[F
 def _segment(text: str, path: Path, why: str = "") -> Iterator[FieldError]:
     if not text:
         yield required(path, why)
-    for fault in names.path_segment(text):
-        yield invalid(path, text, fault)
+    yield from obeys(path, text, names.path_segment)
 
 
 def _metric(metric: v2.MetricSpec, path: Path) -> Iterator[FieldError]:
@@ -123,10 +122,7 @@ def _container(source: v2.ContainerResourceMetricSource, path: Path) -> Iterator
         yield required(path.child("name"), "must specify a resource name")
     else:
         yield from validate_resource_of("containers", OF_CONTAINERS, source.name, path.child("name"))
-    if not source.container:
-        yield required(at, "must specify a container")
-    else:
-        yield from is_label(at, source.container)
+    yield from is_given(at, source.container, names.label, "must specify a container")
     yield from _amount(source.target, path.child("target"))
 
 

@@ -1,10 +1,12 @@
 """Small rules that several kinds share."""
 
-from collections.abc import Collection, Hashable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
+
+V = TypeVar("V")
 
 IMMUTABLE = "field is immutable"
 
@@ -86,28 +88,40 @@ def positive(path: Path, value: int | None) -> Iterator[FieldError]:
         yield invalid(path, value, "must be greater than 0")
 
 
+def obeys(path: Path, value: V, rule: Callable[[V], Iterable[str]]) -> Iterator[FieldError]:
+    """The value is as a rule, one of `names`, has it."""
+    for fault in rule(value):
+        yield invalid(path, value, fault)
+
+
+def is_given(
+    path: Path, value: str | None, rule: Callable[[str], Iterable[str]], why: str = ""
+) -> Iterator[FieldError]:
+    """The text is there, and is as a rule has it; ``why`` it must be."""
+    if value:
+        yield from obeys(path, value, rule)
+    else:
+        yield required(path, why)
+
+
 def is_label(path: Path, value: str) -> Iterator[FieldError]:
     """The text is an RFC 1123 label."""
-    for fault in names.label(value):
-        yield invalid(path, value, fault)
+    return obeys(path, value, names.label)
 
 
 def is_subdomain(path: Path, value: str) -> Iterator[FieldError]:
     """The text is an RFC 1123 subdomain."""
-    for fault in names.subdomain(value):
-        yield invalid(path, value, fault)
+    return obeys(path, value, names.subdomain)
 
 
 def is_qualified(path: Path, value: str) -> Iterator[FieldError]:
     """The text is a qualified name, as a label's key is."""
-    for fault in names.qualified(value):
-        yield invalid(path, value, fault)
+    return obeys(path, value, names.qualified)
 
 
 def is_port(path: Path, value: int) -> Iterator[FieldError]:
     """The number is a port."""
-    for fault in names.port_number(value):
-        yield invalid(path, value, fault)
+    return obeys(path, value, names.port_number)
 
 
 def is_domain_path(path: Path, value: str) -> Iterator[FieldError]:
@@ -118,5 +132,4 @@ def is_domain_path(path: Path, value: str) -> Iterator[FieldError]:
     elif not slash or not domain or not rest:
         yield invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
     else:
-        for fault in names.subdomain(domain):
-            yield invalid(path, domain, fault)
+        yield from is_subdomain(path, domain)

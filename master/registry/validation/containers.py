@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from master.registry.validation.common import is_label, one_of
+from master.registry.validation.common import is_given, obeys, one_of
 from master.registry.validation.environment import validate_env, validate_env_from, validate_file_volumes
 from master.registry.validation.handlers import validate_lifecycle, validate_probes
 from master.registry.validation.resources import validate_resources
@@ -82,10 +82,7 @@ def _unique(name: str, seen: set[str], path: Path) -> Iterator[FieldError]:
 
 def _container(container: AnyContainer, around: Surroundings, path: Path) -> Iterator[FieldError]:
     """What holds for containers of every sort."""
-    if not container.name:
-        yield required(path.child("name"))
-    else:
-        yield from is_label(path.child("name"), container.name)
+    yield from is_given(path.child("name"), container.name, names.label)
     image = container.image or ""
     if not image:
         yield required(path.child("image"))
@@ -182,19 +179,16 @@ def _ports(ports: Sequence[core_v1.ContainerPort], path: Path, *, host_network: 
     for index, port in enumerate(ports):
         at = path.index(index)
         if port.name:
-            for fault in names.port_name(port.name):
-                yield invalid(at.child("name"), port.name, fault)
+            yield from obeys(at.child("name"), port.name, names.port_name)
             if port.name in seen:
                 yield duplicate(at.child("name"), port.name)
             seen.add(port.name)
         if port.containerPort == 0:
             yield required(at.child("containerPort"))
         else:
-            for fault in names.port_number(port.containerPort):
-                yield invalid(at.child("containerPort"), port.containerPort, fault)
+            yield from obeys(at.child("containerPort"), port.containerPort, names.port_number)
         if port.hostPort:
-            for fault in names.port_number(port.hostPort):
-                yield invalid(at.child("hostPort"), port.hostPort, fault)
+            yield from obeys(at.child("hostPort"), port.hostPort, names.port_number)
             if host_network and port.hostPort != port.containerPort:
                 yield invalid(
                     at.child("hostPort"), port.hostPort, "must match `containerPort` when `hostNetwork` is true"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from master.registry.custom.rules import field_path_steps
 from master.registry.custom.schemarules import schema_faults
-from master.registry.validation.common import is_port, one_of, repeats, unchanged
+from master.registry.validation.common import is_port, obeys, one_of, repeats, unchanged
 from timonel.api import codec, names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required, too_many
 from timonel.api.types import apiextensions_v1 as v1
@@ -297,8 +297,7 @@ def _conversion_faults(conversion: v1.CustomResourceConversion | None, path: Pat
     for index, version in enumerate(versions):
         if again[index]:
             yield invalid(at.index(index), version, "duplicate version")
-        for fault in names.label_1035(version):
-            yield invalid(at.index(index), version, fault)
+        yield from obeys(at.index(index), version, names.label_1035)
 
 
 def _client_faults(client: v1.WebhookClientConfig | None, path: Path) -> Iterator[FieldError]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from master.registry.validation.common import is_label, is_qualified, is_subdomain, repeats
+from master.registry.validation.common import is_given, is_label, is_qualified, is_subdomain, repeats
 from master.registry.validation.expressions import device_expression_faults
 from master.registry.validation.placement import validate_node_selector
 from timonel.api import names
@@ -103,10 +103,7 @@ def _request(request: v1.DeviceRequest, path: Path) -> Iterator[FieldError]:
 
 
 def _wanted(request: v1.ExactDeviceRequest | v1.DeviceSubRequest, path: Path) -> Iterator[FieldError]:
-    if not request.deviceClassName:
-        yield required(path.child("deviceClassName"))
-    else:
-        yield from is_subdomain(path.child("deviceClassName"), request.deviceClassName)
+    yield from is_given(path.child("deviceClassName"), request.deviceClassName, names.subdomain)
     yield from validate_selectors(request.selectors, path.child("selectors"))
     count, at = request.count or 0, path.child("count")
     match request.allocationMode:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from master.registry.validation.common import is_label, is_subdomain
+from master.registry.validation.common import is_given, is_subdomain
 from master.registry.validation.references import (
     FIELDS_OF_VARIABLES,
     validate_field_reference,
@@ -23,11 +23,7 @@ def validate_env(variables: Sequence[core_v1.EnvVar], path: Path) -> Iterator[Fi
     """Variables, each with one value."""
     for index, variable in enumerate(variables):
         at = path.index(index)
-        if not variable.name:
-            yield required(at.child("name"))
-        else:
-            for fault in names.env_var(variable.name):
-                yield invalid(at.child("name"), variable.name, fault)
+        yield from is_given(at.child("name"), variable.name, names.env_var)
         if variable.valueFrom:
             yield from _value_from(variable, variable.valueFrom, at.child("valueFrom"))
 
@@ -54,30 +50,16 @@ def _value_from(variable: core_v1.EnvVar, source: core_v1.EnvVarSource, path: Pa
 
 def _key(reference: KeyReference, path: Path) -> Iterator[FieldError]:
     yield from is_subdomain(path.child("name"), reference.name or "")
-    if not reference.key:
-        yield required(path.child("key"))
-    else:
-        for fault in names.config_key(reference.key):
-            yield invalid(path.child("key"), reference.key, fault)
+    yield from is_given(path.child("key"), reference.key, names.config_key)
 
 
 def _named(name: str | None, path: Path) -> Iterator[FieldError]:
-    if not name:
-        yield required(path.child("name"))
-    else:
-        yield from is_subdomain(path.child("name"), name)
+    yield from is_given(path.child("name"), name, names.subdomain)
 
 
 def _file(reference: core_v1.FileKeySelector, path: Path) -> Iterator[FieldError]:
-    if not reference.key:
-        yield required(path.child("key"))
-    else:
-        for fault in names.env_var(reference.key):
-            yield invalid(path.child("key"), reference.key, fault)
-    if not reference.volumeName:
-        yield required(path.child("volumeName"))
-    else:
-        yield from is_label(path.child("volumeName"), reference.volumeName)
+    yield from is_given(path.child("key"), reference.key, names.env_var)
+    yield from is_given(path.child("volumeName"), reference.volumeName, names.label)
     if not reference.path:
         yield required(path.child("path"))
     elif ".." in reference.path.split("/"):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from master.registry.validation.common import is_label, is_subdomain
+from master.registry.validation.common import is_given, is_subdomain
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, forbidden, invalid, not_supported, required
 from timonel.api.types import flowcontrol_v1 as v1
@@ -30,10 +30,7 @@ def validate_flow_schema(spec: v1.FlowSchemaSpec, name: str) -> Iterator[FieldEr
     if method and method.type not in ("ByNamespace", "ByUser"):
         yield not_supported(SPEC.child("distinguisherMethod", "type"), method.type, ("ByNamespace", "ByUser"))
     level, at = spec.priorityLevelConfiguration.name, SPEC.child("priorityLevelConfiguration", "name")
-    if not level:
-        yield required(at, "must reference a priority level")
-    else:
-        yield from is_subdomain(at, level)
+    yield from is_given(at, level, names.subdomain, "must reference a priority level")
     for index, rule in enumerate(spec.rules):
         yield from _rule(rule, SPEC.child("rules").index(index))
 
@@ -81,10 +78,9 @@ def _subject(subject: v1.Subject, path: Path) -> Iterator[FieldError]:
 def _account(subject: v1.ServiceAccountSubject, path: Path) -> Iterator[FieldError]:
     if subject.name and subject.name != "*":
         yield from is_subdomain(path.child("name"), subject.name)
-    if not subject.namespace:
-        yield required(path.child("namespace"), "must specify namespace for service account")
-    else:
-        yield from is_label(path.child("namespace"), subject.namespace)
+    yield from is_given(
+        path.child("namespace"), subject.namespace, names.label, "must specify namespace for service account"
+    )
 
 
 def _resource(rule: v1.ResourcePolicyRule, path: Path) -> Iterator[FieldError]:

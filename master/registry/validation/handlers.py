@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from master.registry.validation.common import not_negative, one_of
+from master.registry.validation.common import not_negative, obeys, one_of
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, forbidden, invalid, required
 from timonel.api.intstr import IntOrString
@@ -98,8 +98,7 @@ def _handler(
         case core_v1.TCPSocketAction():
             yield from port_reference(action.port, path.child("port"))
         case core_v1.GRPCAction():
-            for fault in names.port_number(action.port):
-                yield invalid(path.child("port"), action.port, fault)
+            yield from obeys(path.child("port"), action.port, names.port_number)
 
 
 def port_reference(port: IntOrString, path: Path) -> Iterator[FieldError]:

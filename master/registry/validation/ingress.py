@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from master.registry.validation.common import is_subdomain
+from master.registry.validation.common import is_given, is_subdomain, obeys
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, invalid, not_supported, required
 from timonel.api.types import core_v1, networking_v1
@@ -110,24 +110,17 @@ def validate_resource(
         text = getattr(reference, field)
         if not text:
             yield required(path.child(field))
-        for fault in names.path_segment(text):
-            yield invalid(path.child(field), text, fault)
+        yield from obeys(path.child(field), text, names.path_segment)
 
 
 def _service(service: networking_v1.IngressServiceBackend, path: Path) -> Iterator[FieldError]:
-    if not service.name:
-        yield required(path.child("service", "name"))
-    else:
-        for fault in names.label_1035(service.name):
-            yield invalid(path.child("service", "name"), service.name, fault)
+    yield from is_given(path.child("service", "name"), service.name, names.label_1035)
     port = service.port
     if port.name and port.number:
         yield invalid(path, "", "cannot set both port name & port number")
     elif port.name:
-        for fault in names.port_name(port.name):
-            yield invalid(path.child("service", "port", "name"), port.name, fault)
+        yield from obeys(path.child("service", "port", "name"), port.name, names.port_name)
     elif port.number:
-        for fault in names.port_number(port.number):
-            yield invalid(path.child("service", "port", "number"), port.number, fault)
+        yield from obeys(path.child("service", "port", "number"), port.number, names.port_number)
     else:
         yield required(path, "port name or number is required")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from master.registry.base import Resource
 from master.registry.strategy import AnyStrategy
+from master.registry.validation.common import is_given, obeys
 from timonel.api import codec, names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, required, too_long
 from timonel.api.types.meta_v1 import ObjectMeta, OwnerReference
@@ -27,11 +28,7 @@ def validate_meta(
     else:
         yield required(path.child("name"), "name or generateName is required")
     if resource.namespaced:
-        if not meta.namespace:
-            yield required(path.child("namespace"))
-        else:
-            for fault in names.label(meta.namespace):
-                yield invalid(path.child("namespace"), meta.namespace, fault)
+        yield from is_given(path.child("namespace"), meta.namespace, names.label)
     yield from validate_common(meta, path)
 
 
@@ -72,10 +69,8 @@ def validate_common(meta: ObjectMeta, path: Path) -> Iterator[FieldError]:
 def validate_labels(labels: Mapping[str, str], path: Path) -> Iterator[FieldError]:
     """The faults of labels' keys and values."""
     for key, value in labels.items():
-        for fault in names.qualified(key):
-            yield invalid(path, key, fault)
-        for fault in names.label_value(value):
-            yield invalid(path, value, fault)
+        yield from obeys(path, key, names.qualified)
+        yield from obeys(path, value, names.label_value)
 
 
 def validate_annotations(annotations: Mapping[str, str], path: Path) -> Iterator[FieldError]:
@@ -112,8 +107,7 @@ def _owners(owners: Sequence[OwnerReference], path: Path) -> Iterator[FieldError
 
 def validate_finalizer(finalizer: str, path: Path) -> Iterator[FieldError]:
     """The faults of one finalizer: it is one of Kubernetes' own or a fully qualified name."""
-    for fault in names.qualified(finalizer):
-        yield invalid(path, finalizer, fault)
+    yield from obeys(path, finalizer, names.qualified)
     if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
         yield invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from master.registry.validation.common import one_of
+from master.registry.validation.common import obeys, one_of
 from master.registry.validation.meta import validate_labels
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, not_supported, required
@@ -30,8 +30,7 @@ def validate_tolerations(tolerations: Sequence[core_v1.Toleration], path: Path) 
     for index, toleration in enumerate(tolerations):
         at = path.index(index)
         if toleration.key:
-            for fault in names.qualified(toleration.key):
-                yield invalid(at.child("key"), toleration.key, fault)
+            yield from obeys(at.child("key"), toleration.key, names.qualified)
         elif toleration.operator != "Exists":
             why = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
             yield invalid(at.child("operator"), toleration.operator or "", why)
@@ -69,11 +68,9 @@ def validate_selector(selector: meta_v1.LabelSelector, path: Path) -> Iterator[F
                     yield forbidden(at.child("values"), why)
             case other:
                 yield invalid(at.child("operator"), other, "not a valid selector operator")
-        for fault in names.qualified(expression.key):
-            yield invalid(at.child("key"), expression.key, fault)
+        yield from obeys(at.child("key"), expression.key, names.qualified)
         for number, value in enumerate(expression.values):
-            for fault in names.label_value(value):
-                yield invalid(at.child("values").index(number), value, fault)
+            yield from obeys(at.child("values").index(number), value, names.label_value)
 
 
 def _affinity(affinity: core_v1.Affinity, path: Path) -> Iterator[FieldError]:
@@ -112,16 +109,14 @@ def validate_node_selector(selector: core_v1.NodeSelector, path: Path) -> Iterat
         for number, need in enumerate(term.matchExpressions):
             values = at.index(index).child("matchExpressions").index(number).child("values")
             for place, value in enumerate(need.values):
-                for fault in names.label_value(value):
-                    yield invalid(values.index(place), value, fault)
+                yield from obeys(values.index(place), value, names.label_value)
 
 
 def _node_term(term: core_v1.NodeSelectorTerm, path: Path) -> Iterator[FieldError]:
     for index, need in enumerate(term.matchExpressions):
         at = path.child("matchExpressions").index(index)
         yield from _node_need(need, at)
-        for fault in names.qualified(need.key):
-            yield invalid(at.child("key"), need.key, fault)
+        yield from obeys(at.child("key"), need.key, names.qualified)
     for index, need in enumerate(term.matchFields):
         at = path.child("matchFields").index(index)
         if need.operator not in ("In", "NotIn"):
@@ -131,8 +126,7 @@ def _node_term(term: core_v1.NodeSelectorTerm, path: Path) -> Iterator[FieldErro
                 at.child("values"), "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"
             )
         for number, value in enumerate(need.values if need.key in NODE_FIELDS else ()):
-            for fault in names.subdomain(value):
-                yield invalid(at.child("values").index(number), value, fault)
+            yield from obeys(at.child("values").index(number), value, names.subdomain)
         if need.key not in NODE_FIELDS:
             yield invalid(at.child("key"), need.key, "not a valid field selector key")
 
@@ -162,12 +156,10 @@ def _pod_term(term: core_v1.PodAffinityTerm, path: Path) -> Iterator[FieldError]
     yield from _keys(term.matchLabelKeys, term.labelSelector, path.child("matchLabelKeys"))
     yield from _keys(term.mismatchLabelKeys, term.labelSelector, path.child("mismatchLabelKeys"))
     for name in term.namespaces:
-        for fault in names.label(name):
-            yield invalid(path.child("namespace"), name, fault)
+        yield from obeys(path.child("namespace"), name, names.label)
     if not term.topologyKey:
         yield required(path.child("topologyKey"), "can not be empty")
-    for fault in names.qualified(term.topologyKey):
-        yield invalid(path.child("topologyKey"), term.topologyKey, fault)
+    yield from obeys(path.child("topologyKey"), term.topologyKey, names.qualified)
 
 
 def _keys(keys: Sequence[str], selector: meta_v1.LabelSelector | None, path: Path) -> Iterator[FieldError]:
@@ -176,8 +168,7 @@ def _keys(keys: Sequence[str], selector: meta_v1.LabelSelector | None, path: Pat
         yield forbidden(path, "must not be specified when labelSelector is not set")
         return
     for index, key in enumerate(keys):
-        for fault in names.qualified(key):
-            yield invalid(path.index(index), key, fault)
+        yield from obeys(path.index(index), key, names.qualified)
 
 
 def _weight(weight: int, path: Path) -> Iterator[FieldError]:

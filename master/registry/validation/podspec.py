@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterator, Sequence
 
-from master.registry.validation.common import NOWHERE, is_label, is_qualified, is_subdomain, one_of
+from master.registry.validation.common import NOWHERE, is_label, is_qualified, is_subdomain, obeys, one_of
 from master.registry.validation.containers import Surroundings, validate_containers
 from master.registry.validation.meta import validate_annotations, validate_labels
 from master.registry.validation.placement import validate_placement
@@ -155,8 +155,9 @@ def _dns(spec: core_v1.PodSpec, path: Path) -> Iterator[FieldError]:
         yield invalid(at.child("searches"), config.searches, why)
     for index, search in enumerate(config.searches):
         if search != ".":
-            for fault in names.subdomain_with_underscores(search.removesuffix(".")):
-                yield invalid(at.child("searches").index(index), search.removesuffix("."), fault)
+            yield from obeys(
+                at.child("searches").index(index), search.removesuffix("."), names.subdomain_with_underscores
+            )
     for index, option in enumerate(config.options):
         if not option.name:
             yield required(at.child("options").index(index), "must not be empty")

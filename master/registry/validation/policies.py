@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from master.registry.validation.common import is_qualified, is_subdomain, repeats
+from master.registry.validation.common import is_given, is_qualified, is_subdomain, obeys, repeats
 from master.registry.validation.expressions import Expressions
 from master.registry.validation.placement import validate_selector
 from master.registry.validation.webhooks import (
@@ -122,8 +122,7 @@ def validate_match(resources: Any, path: Path) -> Iterator[FieldError]:
             at = path.child(field).index(index)
             yield from validate_rule(rule, at)
             for number, name in enumerate(rule.resourceNames):
-                for fault in names.path_segment(name):
-                    yield invalid(at.child("resourceNames").index(number), name, fault)
+                yield from obeys(at.child("resourceNames").index(number), name, names.path_segment)
                 if name in rule.resourceNames[:number]:
                     yield duplicate(at.child("resourceNames").index(number), name)
 
@@ -205,10 +204,7 @@ def _audit(
 
 def validate_policy_binding(spec: Any) -> Iterator[FieldError]:
     """Which policy is bound, to which parameters and resources."""
-    if not spec.policyName:
-        yield required(SPEC.child("policyName"))
-    else:
-        yield from is_subdomain(SPEC.child("policyName"), spec.policyName)
+    yield from is_given(SPEC.child("policyName"), spec.policyName, names.subdomain)
     if spec.paramRef:
         yield from _param_ref(spec.paramRef, SPEC.child("paramRef"))
     if spec.matchResources:
@@ -235,8 +231,7 @@ def _param_ref(reference: Any, path: Path) -> Iterator[FieldError]:
         yield forbidden(path.child("name"), "name and selector are mutually exclusive")
         yield forbidden(path.child("selector"), "name and selector are mutually exclusive")
     elif reference.name:
-        for fault in names.path_segment(reference.name):
-            yield invalid(path.child("name"), reference.name, fault)
+        yield from obeys(path.child("name"), reference.name, names.path_segment)
     elif reference.selector:
         yield from validate_selector(reference.selector, path.child("selector"))
     else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from master.registry.validation.common import obeys
 from timonel.api import names
 from timonel.api.fields import FieldError, Path, invalid, not_supported, required
 from timonel.api.types import rbac_v1
@@ -49,8 +50,7 @@ def validate_binding(binding: AnyBinding, old: AnyBinding | None, kinds: Sequenc
         yield not_supported(at.child("kind"), role.kind, kinds)
     if not role.name:
         yield required(at.child("name"))
-    for fault in names.path_segment(role.name):
-        yield invalid(at.child("name"), role.name, fault)
+    yield from obeys(at.child("name"), role.name, names.path_segment)
     namespaced = isinstance(binding, rbac_v1.RoleBinding)
     for index, subject in enumerate(binding.subjects):
         yield from _subject(subject, Path("subjects").index(index), namespaced=namespaced)

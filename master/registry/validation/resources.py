@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from master.registry.podamounts import asked, container_totals
-from master.registry.validation.common import is_label, is_subdomain
+from master.registry.validation.common import is_given, is_label, is_subdomain
 from master.registry.validation.resourcenames import OF_CONTAINERS, validate_resource_name, validate_resource_of
+from timonel.api import names
 from timonel.api.fields import FieldError, Path, duplicate, forbidden, invalid, not_found, required
 from timonel.api.quantity import Quantity
 from timonel.api.types import core_v1
@@ -113,10 +114,7 @@ def validate_pod_claims(claims: Sequence[core_v1.PodResourceClaim], path: Path) 
     seen: set[str] = set()
     for index, claim in enumerate(claims):
         at = path.index(index)
-        if not claim.name:
-            yield required(at.child("name"))
-        else:
-            yield from is_label(at.child("name"), claim.name)
+        yield from is_given(at.child("name"), claim.name, names.label)
         if claim.name in seen:
             yield duplicate(at.child("name"), claim.name)
         seen.add(claim.name)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from master.registry.validation.addresses import NETWORK as CIDR
 from master.registry.validation.addresses import is_destination, network_of
-from master.registry.validation.common import is_label, is_qualified, is_subdomain, one_of, repeats
+from master.registry.validation.common import is_label, is_qualified, is_subdomain, obeys, one_of, repeats
 from master.registry.validation.handlers import port_reference
 from master.registry.validation.meta import validate_labels
 from master.registry.validation.podspec import is_address
@@ -65,8 +65,7 @@ def _ports(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
             if port.name in named:
                 yield duplicate(at.child("name"), port.name)
             named.add(port.name)
-        for fault in names.port_number(port.port):
-            yield invalid(at.child("port"), port.port, fault)
+        yield from obeys(at.child("port"), port.port, names.port_number)
         yield from one_of(at.child("protocol"), port.protocol, ("SCTP", "TCP", "UDP"))
         if port.targetPort is not None:
             yield from port_reference(port.targetPort, at.child("targetPort"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from master.registry.validation.common import is_qualified, repeats
+from master.registry.validation.common import is_given, obeys, repeats
 from master.registry.validation.expressions import Expressions
 from master.registry.validation.placement import validate_selector
 from timonel.api import names
@@ -103,8 +103,7 @@ def _review_versions(versions: Sequence[str], path: Path) -> Iterator[FieldError
     for index, version in enumerate(versions):
         if again[index]:
             yield invalid(path.index(index), version, "duplicate version")
-        for fault in names.label_1035(version):
-            yield invalid(path.index(index), version, fault)
+        yield from obeys(path.index(index), version, names.label_1035)
     if not set(versions) & set(REVIEW_VERSIONS):
         yield invalid(path, list(versions), f"must include at least one of {known}")
 
@@ -160,10 +159,7 @@ def validate_conditions(conditions: Sequence[Any], path: Path, expressions: Expr
             yield required(at.child("expression"))
         else:
             yield from expressions.faults(condition.expression, at.child("expression"), "bool")
-        if not condition.name:
-            yield required(at.child("name"))
-        else:
-            yield from is_qualified(at.child("name"), condition.name)
+        yield from is_given(at.child("name"), condition.name, names.qualified)
         if condition.name in seen:
             yield duplicate(at.child("name"), condition.name)
         seen.add(condition.name)
