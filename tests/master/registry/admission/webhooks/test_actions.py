@@ -76,6 +76,14 @@ async def test_a_denied_deletion_is_asked_about_once(api: Any, watched: Any) -> 
     assert len(asked()) == 1
 
 
+async def test_a_collections_deletion_names_no_object(api: Any, watched: Any) -> None:
+    asked = await watched("pods")
+    with pytest.raises(StatusError, match="no"):
+        await api.registry.delete_collection(api.who, core_v1.Pod, "default")
+    assert [(request["operation"], request.get("name")) for request in asked()] == [("DELETE", None)]
+    assert asked()[0]["oldObject"]["metadata"]["name"] == "web"
+
+
 async def test_scale(api: Any, watched: Any) -> None:
     labels = {"app": "web"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
