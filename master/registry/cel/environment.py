@@ -127,8 +127,16 @@ class Program:
         except (RuntimeError, ValueError, MemoryError) as error:
             raise _evaluation_error(str(error)) from None
         if value.type() == cel.Type.ERROR:
-            raise _evaluation_error(str(value.value()))
+            raise _evaluation_error(_told_by(value))
         return value.plain_value()
+
+
+def _told_by(error: Any) -> str:
+    """The text of an error; one that cuts a character in two cannot be read, which the library tells by TypeError."""
+    try:
+        return str(error.value())
+    except TypeError:
+        return "the expression failed, and the reason is no valid text"
 
 
 class Environment:
