@@ -86,9 +86,7 @@ def certificate_approval(registry: Registry) -> Controller:
             wanted = check(spec)
         except CsrRefused:
             return
-        user = User(
-            spec.username or "", spec.uid or "", tuple(spec.groups), {k: tuple(v) for k, v in spec.extra.items()}
-        )
+        user = User(spec.username, spec.uid or "", tuple(spec.groups), {k: tuple(v) for k, v in spec.extra.items()})
         for itself, kind in ((True, "selfnodeclient"), (False, "nodeclient")):
             if (not itself or common_name(wanted) == user.name) and may_create(user, kind):
                 approved = codec.copy(request)

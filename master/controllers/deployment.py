@@ -56,7 +56,7 @@ class Family:
         return (
             new is not None
             and replicas(new) == self.limits.replicas
-            and (new.status.availableReplicas or 0) >= self.limits.replicas
+            and new.status.availableReplicas >= self.limits.replicas
             and all(old.status.replicas == 0 and replicas(old) == 0 for old in self.old)
         )
 
@@ -293,9 +293,7 @@ def _essence(template: core_v1.PodTemplateSpec) -> bytes:
 
 def _size(rs: apps_v1.ReplicaSet) -> Size:
     most = rs.metadata.annotations.get(MOST, "")
-    return Size(
-        rs.metadata.name or "", replicas(rs), rs.status.availableReplicas or 0, int(most) if most.isdigit() else 0
-    )
+    return Size(rs.metadata.name or "", replicas(rs), rs.status.availableReplicas, int(most) if most.isdigit() else 0)
 
 
 def _desired(rs: apps_v1.ReplicaSet) -> int | None:

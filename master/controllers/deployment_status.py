@@ -24,12 +24,12 @@ def status_of(
 ) -> apps_v1.DeploymentStatus:
     """The status that the ReplicaSets amount to."""
     total = sum(rs.status.replicas for rs in sets)
-    available = sum(rs.status.availableReplicas or 0 for rs in sets)
+    available = sum(rs.status.availableReplicas for rs in sets)
     status = apps_v1.DeploymentStatus(
         observedGeneration=deploy.metadata.generation,
         replicas=total,
         updatedReplicas=(new.status.replicas if new else 0),
-        readyReplicas=sum(rs.status.readyReplicas or 0 for rs in sets),
+        readyReplicas=sum(rs.status.readyReplicas for rs in sets),
         availableReplicas=available,
         unavailableReplicas=max(sum(_wanted(rs) for rs in sets) - available, 0),
         terminatingReplicas=sum(rs.status.terminatingReplicas or 0 for rs in sets),
@@ -98,22 +98,22 @@ def _set_failure(status: apps_v1.DeploymentStatus, sets: Sequence[apps_v1.Replic
     if failure is None:
         status.conditions = [c for c in status.conditions if c.type != "ReplicaFailure"]
     else:
-        _set(status, "ReplicaFailure", failure.status, failure.reason or "", failure.message or "", now)
+        _set(status, "ReplicaFailure", failure.status, failure.reason or "", failure.message, now)
 
 
 def _complete(status: apps_v1.DeploymentStatus, limits: Bounds) -> bool:
-    return (status.updatedReplicas or 0) == (status.replicas or 0) == (status.availableReplicas or 0) == limits.replicas
+    return status.updatedReplicas == (status.replicas or 0) == status.availableReplicas == limits.replicas
 
 
 def _moved(before: apps_v1.DeploymentStatus, after: apps_v1.DeploymentStatus) -> bool:
     def old(status: apps_v1.DeploymentStatus) -> int:
-        return (status.replicas or 0) - (status.updatedReplicas or 0)
+        return (status.replicas or 0) - status.updatedReplicas
 
     return (
-        (after.updatedReplicas or 0) > (before.updatedReplicas or 0)
+        after.updatedReplicas > before.updatedReplicas
         or old(after) < old(before)
-        or (after.readyReplicas or 0) > (before.readyReplicas or 0)
-        or (after.availableReplicas or 0) > (before.availableReplicas or 0)
+        or after.readyReplicas > before.readyReplicas
+        or after.availableReplicas > before.availableReplicas
     )
 
 

@@ -75,7 +75,7 @@ def replicate(owner: Owner, view: View, now: datetime, kin: Iterable[core_v1.Pod
     if len(pods.live) == pods.wanted:
         conditions.drop(status.conditions, "ReplicaFailure")
     yield from _told(owner, status)
-    wait = next_available(pods.live, owner.spec.minReadySeconds or 0, now)
+    wait = next_available(pods.live, owner.spec.minReadySeconds, now)
     if wait is not None:
         yield RequeueAfter(wait)
 
@@ -129,7 +129,7 @@ def status_of(owner: Owner, pods: Replicas, now: datetime) -> Status:
     status.replicas = len(pods.live)
     status.fullyLabeledReplicas = sum(labels <= pod.metadata.labels.items() for pod in pods.live)
     status.readyReplicas = sum(map(is_ready, pods.live))
-    status.availableReplicas = sum(is_available(pod, owner.spec.minReadySeconds or 0, now) for pod in pods.live)
+    status.availableReplicas = sum(is_available(pod, owner.spec.minReadySeconds, now) for pod in pods.live)
     status.observedGeneration = owner.metadata.generation
     if isinstance(status, apps_v1.ReplicaSetStatus):
         status.terminatingReplicas = sum(map(_is_ending, pods.claims.held))

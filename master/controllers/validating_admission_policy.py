@@ -44,7 +44,7 @@ def validating_admission_policy(policy: v1.ValidatingAdmissionPolicy, view: View
 
 def _warnings(spec: v1.ValidatingAdmissionPolicySpec, view: View) -> list[v1.ExpressionWarning]:
     kind = spec.paramKind
-    params = _schema(GVK.parse(kind.apiVersion or "", kind.kind or ""), view) if kind else None
+    params = _schema(GVK.parse(kind.apiVersion, kind.kind or ""), view) if kind else None
     kinds = sorted(_matched(spec, view), key=str)[:MOST_KINDS]
     vocabularies = [(gvk, _vocabulary(spec, schema, params)) for gvk in kinds if (schema := _schema(gvk, view))]
     found = []

@@ -49,7 +49,7 @@ def to_v1(hpa: v2.HorizontalPodAutoscaler) -> v1.HorizontalPodAutoscaler:
         ),
         status=v1.HorizontalPodAutoscalerStatus(
             currentCPUUtilizationPercentage=used.current.averageUtilization if used else None,
-            currentReplicas=status.currentReplicas or 0,
+            currentReplicas=status.currentReplicas,
             desiredReplicas=status.desiredReplicas,
             lastScaleTime=status.lastScaleTime,
             observedGeneration=status.observedGeneration,

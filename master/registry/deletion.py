@@ -113,7 +113,7 @@ class Deleter:
             return True
         now = self._core.clock()
         if strategy.has_generation and not meta.deletionTimestamp:
-            meta.generation = (meta.generation or 0) + 1
+            meta.generation = meta.generation + 1
         meta.deletionTimestamp = time.text(now + timedelta(seconds=grace))
         meta.deletionGracePeriodSeconds = grace
         strategy.prepare_delete(new)

@@ -134,7 +134,7 @@ def take_off(budget: Budget, pod: str, now: str) -> None:
         Forbidden: the budget's status cannot be right.
     """
     name, status = budget.metadata.name or "", budget.status
-    if (status.observedGeneration or 0) < (budget.metadata.generation or 0):
+    if (status.observedGeneration or 0) < budget.metadata.generation:
         raise _refusal(f"The disruption budget {name} is still being processed by the server.")
     if status.disruptionsAllowed < 0:
         raise Forbidden("poddisruptionbudgets.policy", name, "pdb disruptions allowed is negative")

@@ -159,4 +159,4 @@ def check(wanted: Preconditions, meta: ObjectMeta, revision: int, resource: Reso
 def count_generation(new: Any, old: Any, strategy: AnyStrategy) -> None:
     """Raise the generation by one when what it counts has changed."""
     if strategy.has_generation and strategy.counted(new) != strategy.counted(old):
-        new.metadata.generation = (old.metadata.generation or 0) + 1
+        new.metadata.generation = old.metadata.generation + 1

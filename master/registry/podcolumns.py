@@ -24,7 +24,7 @@ def ready(pod: core_v1.Pod) -> str:
 def reason(pod: core_v1.Pod) -> str:
     """One word for how the pod is: the phase, or what keeps it from going on."""
     status = pod.status
-    shown = status.reason or status.phase or ""
+    shown = status.reason or status.phase
     for condition in status.conditions:
         if condition.type == "PodScheduled" and condition.reason == GATED:
             shown = GATED

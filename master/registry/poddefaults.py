@@ -117,7 +117,7 @@ def default_volume(volume: core_v1.Volume) -> None:
     elif volume.ephemeral and volume.ephemeral.volumeClaimTemplate:
         default_claim_spec(volume.ephemeral.volumeClaimTemplate.spec)
     elif volume.image:
-        volume.image.pullPolicy = volume.image.pullPolicy or pull_policy(volume.image.reference or "")
+        volume.image.pullPolicy = volume.image.pullPolicy or pull_policy(volume.image.reference)
     elif not any(getattr(volume, field) is not None for field in VOLUME_SOURCES):
         volume.emptyDir = core_v1.EmptyDirVolumeSource()
 

@@ -37,7 +37,7 @@ class PolicyBindings(Strategy[P]):
     unconditional_update = False
     has_generation = True
     columns: Sequence[Column[Any]] = [
-        Column("PolicyName", lambda binding: binding.spec.policyName or ""),
+        Column("PolicyName", lambda binding: binding.spec.policyName),
         Column("ParamRef", lambda binding: param_ref_text(binding.spec.paramRef)),
         age(),
     ]

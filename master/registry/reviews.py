@@ -78,7 +78,7 @@ def _faults(review: AnyReview) -> Iterator[FieldError]:
     """Source: Kubernetes' apis/authorization/validation."""
     path, spec = Path("spec"), review.spec
     resource, other = spec.resourceAttributes, spec.nonResourceAttributes
-    shown = {"Path": other.path or "", "Verb": other.verb or ""} if other else None
+    shown = {"Path": other.path or "", "Verb": other.verb} if other else None
     if resource is not None and other is not None:
         why = "cannot be specified in combination with resourceAttributes"
         yield invalid(path.child("nonResourceAttributes"), shown, why)
@@ -139,12 +139,12 @@ def _asked(user: User, spec: v1.SubjectAccessReviewSpec | v1.SelfSubjectAccessRe
     wanted = spec.resourceAttributes
     if wanted is None:
         path = spec.nonResourceAttributes or v1.NonResourceAttributes()
-        return Attributes(user, path.verb or "", path=path.path or "")
+        return Attributes(user, path.verb, path=path.path or "")
     return Attributes(
         user,
-        wanted.verb or "",
+        wanted.verb,
         _resource(wanted.group or "", wanted.resource or "", namespaced=bool(wanted.namespace)),
-        wanted.subresource or "",
+        wanted.subresource,
         wanted.namespace or "",
         wanted.name or "",
         field_selector=_selector(wanted.fieldSelector),

@@ -243,7 +243,7 @@ class NodeTable:
             self.images[old][node.row] = 0
             if not self.images[old].any():
                 del self.images[old]
-        node.images = {name: image.sizeBytes or 0 for image in images for name in image.names if image.sizeBytes}
+        node.images = {name: image.sizeBytes for image in images for name in image.names if image.sizeBytes}
         for name, size in node.images.items():
             rows = self.images.get(name)
             if rows is None:

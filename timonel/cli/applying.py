@@ -139,7 +139,7 @@ def without_bookkeeping(obj: Object) -> Object:
 
 def _locate(error: StatusError, manifest: Manifest) -> None:
     """Note where in the manifests the causes of a refusal are."""
-    fields = [cause.field or "" for cause in error.causes] or [""]
+    fields = [cause.field for cause in error.causes] or [""]
     for place in dict.fromkeys(manifest.where(field.lstrip(".")) for field in fields):
         error.add_note(f"in {place}")
     if isinstance(error, Conflict) and error.causes:

@@ -54,7 +54,7 @@ def _explain(error: BaseException) -> str:
 
 def _refusal(error: StatusError) -> str:
     """The server's refusal, in kubectl's words, the causes one a line."""
-    causes = [f"{cause.field}: {cause.message}" if cause.field else cause.message or "" for cause in error.causes]
+    causes = [f"{cause.field}: {cause.message}" if cause.field else cause.message for cause in error.causes]
     match error.reason:
         case "Unauthorized":
             return f"{_label('error')} You must be logged in to the server ({error.message})"

@@ -49,7 +49,7 @@ def _resource(group: str, version: str, entry: meta_v1.APIResource) -> Resource:
     return Resource(
         gvk=_gvk(group, version, entry),
         plural=entry.name,
-        singular=entry.singularName or "",
+        singular=entry.singularName,
         namespaced=bool(entry.namespaced),
         struct=None,
         short_names=tuple(entry.shortNames),

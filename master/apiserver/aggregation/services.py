@@ -45,7 +45,7 @@ class ToService:
         if service is None:
             return
         if service.spec.type == EXTERNAL_NAME:
-            yield Direct(service.spec.externalName or "", self._port)
+            yield Direct(service.spec.externalName, self._port)
             return
         port = endpoints.service_port(service, self._port)
         slices = endpoints.slices_of(self._reader.all_cached(discovery_v1.EndpointSlice, self._namespace), self._name)

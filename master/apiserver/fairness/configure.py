@@ -39,7 +39,7 @@ def _shaped(name: str, spec: v1.PriorityLevelConfigurationSpec) -> Level:
     if queuing is None:
         return Level(name, exempt=spec.type == "Exempt")
     queues = [Queue() for _ in range(queuing.queues or 1)]
-    return Level(name, queues=queues, hand_size=queuing.handSize or 1, queue_length=queuing.queueLengthLimit or 0)
+    return Level(name, queues=queues, hand_size=queuing.handSize or 1, queue_length=queuing.queueLengthLimit)
 
 
 def _shares(spec: v1.PriorityLevelConfigurationSpec) -> int:

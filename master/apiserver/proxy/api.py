@@ -83,7 +83,7 @@ class ProxyApi:
                 pod, port = await self._behind(target, asked)
         if self._nodes is None:
             raise ServiceUnavailable("this API server has no connection to nodes")
-        address = pod.status.podIP or ""
+        address = pod.status.podIP
         route = InPod(self._nodes, node_of(pod), target_of(pod), address, port)
         return await self._forward(http, target, asked, route, f"{address}:{port}")
 

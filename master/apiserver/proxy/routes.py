@@ -128,7 +128,7 @@ class InPod:
                     await writer.drain()
                 case Channel.STATUS:
                     status = codec.decode(meta_v1.Status, frame.data)
-                    self.problem = status.message or "" if status.status == "Failure" else ""
+                    self.problem = status.message if status.status == "Failure" else ""
                     return
                 case Channel.CLOSE:
                     return

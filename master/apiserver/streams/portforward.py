@@ -83,4 +83,4 @@ async def _send(stream: NodeStream, incoming: asyncio.Queue[bytes]) -> None:
 async def _tell_failure(channels: Channels, channel: int, data: bytes) -> None:
     status = codec.decode(meta_v1.Status, data)
     if status.status == "Failure":
-        await channels.send(channel, (status.message or "").encode())
+        await channels.send(channel, status.message.encode())

@@ -252,7 +252,7 @@ def _without_growth(claim: core_v1.PersistentVolumeClaim) -> core_v1.PersistentV
 def _audiences(pod: core_v1.Pod, attributes: Attributes) -> set[str]:
     """For whom a pod's tokens are: those that it mounts, and those that the drivers of its volumes want."""
     tokens = (source.serviceAccountToken for source in projections(pod.spec))
-    found = {token.audience or "" for token in tokens if token}
+    found = {token.audience for token in tokens if token}
     for driver in _drivers(pod, attributes):
         known = attributes.reader.cached(storage_v1.CSIDriver, "", driver)
         found |= {request.audience for request in known.spec.tokenRequests} if known else set()
@@ -263,7 +263,7 @@ def _drivers(pod: core_v1.Pod, attributes: Attributes) -> set[str]:
     drivers = {volume.csi.driver for volume in pod.spec.volumes if volume.csi}
     for name in claims_of(pod):
         claim = attributes.reader.cached(core_v1.PersistentVolumeClaim, attributes.call.namespace, name or "")
-        volume = claim and attributes.reader.cached(core_v1.PersistentVolume, "", claim.spec.volumeName or "")
+        volume = claim and attributes.reader.cached(core_v1.PersistentVolume, "", claim.spec.volumeName)
         if volume and volume.spec.csi:
             drivers.add(volume.spec.csi.driver)
     return drivers

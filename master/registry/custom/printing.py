@@ -25,7 +25,7 @@ def column(declared: CustomResourceColumnDefinition) -> Column[CustomObject]:
         value,
         declared.type,
         declared.priority or 0,
-        declared.format or "",
+        declared.format,
         declared.description or f"Custom resource definition column (in JSONPath format): {declared.jsonPath}",
     )
 

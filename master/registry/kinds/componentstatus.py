@@ -46,6 +46,6 @@ class ComponentStatuses(Strategy[core_v1.ComponentStatus]):
     virtual = OfThisProcess()
     columns = [
         Column("Status", lambda status: WORDS.get(_condition(status).status, "Unknown")),
-        Column("Message", lambda status: _condition(status).message or ""),
+        Column("Message", lambda status: _condition(status).message),
         Column("Error", lambda status: _condition(status).error or ""),
     ]

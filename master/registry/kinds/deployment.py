@@ -21,7 +21,7 @@ HISTORY = 10
 
 
 def _ready(deployment: apps_v1.Deployment) -> str:
-    return f"{deployment.status.readyReplicas or 0}/{deployment.spec.replicas}"
+    return f"{deployment.status.readyReplicas}/{deployment.spec.replicas}"
 
 
 @kind(apps_v1.Deployment, plural="deployments", short=["deploy"], categories=["all"])
@@ -32,8 +32,8 @@ class Deployments(Strategy[apps_v1.Deployment]):
     names_hosts = "Pod names and hostnames"
     columns = [
         Column("Ready", _ready),
-        Column("Up-to-date", lambda d: d.status.updatedReplicas or 0),
-        Column("Available", lambda d: d.status.availableReplicas or 0),
+        Column("Up-to-date", lambda d: d.status.updatedReplicas),
+        Column("Available", lambda d: d.status.availableReplicas),
         age(),
         Column("Containers", lambda d: container_names(d.spec.template), priority=1),
         Column("Images", lambda d: images(d.spec.template), priority=1),
@@ -72,7 +72,7 @@ class Deployments(Strategy[apps_v1.Deployment]):
         for field in ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
             yield from not_negative(SPEC.child(field), getattr(spec, field))
         deadline = spec.progressDeadlineSeconds
-        if deadline is not None and deadline <= (spec.minReadySeconds or 0):
+        if deadline is not None and deadline <= spec.minReadySeconds:
             yield invalid(SPEC.child("progressDeadlineSeconds"), deadline, "must be greater than minReadySeconds")
         yield from validate_workload(spec.selector, spec.template, old.spec.template if old else None, SPEC)
         yield from _strategy(spec.strategy, SPEC.child("strategy"))

@@ -26,7 +26,7 @@ class HorizontalPodAutoscalers(Strategy[v2.HorizontalPodAutoscaler]):
         Column("Targets", lambda hpa: _targets(hpa.spec.metrics, hpa.status.currentMetrics)),
         Column("MinPods", lambda hpa: "<unset>" if hpa.spec.minReplicas is None else str(hpa.spec.minReplicas)),
         Column("MaxPods", lambda hpa: hpa.spec.maxReplicas),
-        Column("Replicas", lambda hpa: hpa.status.currentReplicas or 0),
+        Column("Replicas", lambda hpa: hpa.status.currentReplicas),
         age(),
     ]
     subresources = [Status()]

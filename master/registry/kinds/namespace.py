@@ -40,7 +40,7 @@ class Namespaces(Strategy[core_v1.Namespace]):
 
     verbs = ALL_VERBS - {Verb.DELETECOLLECTION}
     columns = [Column("Status", lambda ns: ns.status.phase), age()]
-    selectable = {"status.phase": lambda ns: ns.status.phase or "", "name": lambda ns: ns.metadata.name or ""}
+    selectable = {"status.phase": lambda ns: ns.status.phase, "name": lambda ns: ns.metadata.name or ""}
     subresources = [Status(), Finalize()]
     validate_name = staticmethod(names.label)
 

@@ -52,7 +52,7 @@ def _class(volume: core_v1.PersistentVolume) -> str:
 
 
 def _phase(volume: core_v1.PersistentVolume) -> str:
-    return "Terminating" if volume.metadata.deletionTimestamp else volume.status.phase or ""
+    return "Terminating" if volume.metadata.deletionTimestamp else volume.status.phase
 
 
 @kind(core_v1.PersistentVolume, plural="persistentvolumes", short=["pv"], namespaced=False, shows_deleted=True)
@@ -62,7 +62,7 @@ class PersistentVolumes(Strategy[core_v1.PersistentVolume]):
     columns = [
         Column("Capacity", lambda volume: volume.spec.capacity.get(STORAGE, Quantity("0"))),
         Column("Access Modes", lambda volume: modes_text(volume.spec.accessModes)),
-        Column("Reclaim Policy", lambda volume: volume.spec.persistentVolumeReclaimPolicy or ""),
+        Column("Reclaim Policy", lambda volume: volume.spec.persistentVolumeReclaimPolicy),
         Column("Status", _phase),
         Column("Claim", _claim),
         Column("StorageClass", _class),

@@ -33,7 +33,7 @@ def _origin(source: core_v1.TypedLocalObjectReference) -> tuple[str, str]:
 
 
 def _phase(claim: core_v1.PersistentVolumeClaim) -> str:
-    return "Terminating" if claim.metadata.deletionTimestamp else claim.status.phase or ""
+    return "Terminating" if claim.metadata.deletionTimestamp else claim.status.phase
 
 
 def _capacity(claim: core_v1.PersistentVolumeClaim) -> str:
@@ -50,7 +50,7 @@ class PersistentVolumeClaims(Strategy[core_v1.PersistentVolumeClaim]):
 
     columns = [
         Column("Status", _phase),
-        Column("Volume", lambda claim: claim.spec.volumeName or ""),
+        Column("Volume", lambda claim: claim.spec.volumeName),
         Column("Capacity", _capacity),
         Column("Access Modes", lambda claim: modes_text(claim.status.accessModes) if claim.spec.volumeName else ""),
         Column("StorageClass", _class),

@@ -45,13 +45,13 @@ class Pods(Strategy[core_v1.Pod]):
     selectable = {
         "spec.nodeName": lambda pod: pod.spec.nodeName or "",
         "spec.restartPolicy": lambda pod: pod.spec.restartPolicy or "",
-        "spec.schedulerName": lambda pod: pod.spec.schedulerName or "",
-        "spec.serviceAccountName": lambda pod: pod.spec.serviceAccountName or "",
+        "spec.schedulerName": lambda pod: pod.spec.schedulerName,
+        "spec.serviceAccountName": lambda pod: pod.spec.serviceAccountName,
         "spec.hostNetwork": lambda pod: "true" if pod.spec.hostNetwork else "false",
-        "status.phase": lambda pod: pod.status.phase or "",
-        "status.podIP": lambda pod: pod.status.podIP or "",
-        "status.podIPs": lambda pod: pod.status.podIP or "",
-        "status.nominatedNodeName": lambda pod: pod.status.nominatedNodeName or "",
+        "status.phase": lambda pod: pod.status.phase,
+        "status.podIP": lambda pod: pod.status.podIP,
+        "status.podIPs": lambda pod: pod.status.podIP,
+        "status.nominatedNodeName": lambda pod: pod.status.nominatedNodeName,
     }
     subresources = [
         Status(),

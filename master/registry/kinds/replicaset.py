@@ -24,7 +24,7 @@ class ReplicaSets(Strategy[apps_v1.ReplicaSet]):
     columns = [
         Column("Desired", lambda rs: rs.spec.replicas, "integer"),
         Column("Current", lambda rs: rs.status.replicas, "integer"),
-        Column("Ready", lambda rs: rs.status.readyReplicas or 0, "integer"),
+        Column("Ready", lambda rs: rs.status.readyReplicas, "integer"),
         age(),
         Column("Containers", lambda rs: container_names(rs.spec.template), priority=1),
         Column("Images", lambda rs: images(rs.spec.template), priority=1),

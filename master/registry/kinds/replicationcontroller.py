@@ -37,7 +37,7 @@ class ReplicationControllers(Strategy[core_v1.ReplicationController]):
     columns = [
         Column("Desired", lambda rc: rc.spec.replicas, "integer"),
         Column("Current", lambda rc: rc.status.replicas, "integer"),
-        Column("Ready", lambda rc: rc.status.readyReplicas or 0, "integer"),
+        Column("Ready", lambda rc: rc.status.readyReplicas, "integer"),
         age(),
         Column("Containers", lambda rc: container_names(_template(rc)), priority=1),
         Column("Images", lambda rc: images(_template(rc)), priority=1),

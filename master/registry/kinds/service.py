@@ -40,7 +40,7 @@ class Services(Strategy[core_v1.Service]):
         Column("Selector", lambda service: labels_text(service.spec.selector), priority=1),
     ]
     selectable = {
-        "spec.clusterIP": lambda service: service.spec.clusterIP or "",
+        "spec.clusterIP": lambda service: service.spec.clusterIP,
         "spec.type": lambda service: service.spec.type or "",
     }
     subresources = [Status(), proxy("ServiceProxyOptions")]

@@ -68,7 +68,7 @@ async def _claims(
     bound = spec.boundObjectRef
     if bound is None:
         return _plain_claims(account, spec)
-    group, _, version = (bound.apiVersion or "").rpartition("/")
+    group, _, version = bound.apiVersion.rpartition("/")
     struct = None if group else BOUND_KINDS.get(bound.kind or "")
     if struct is None:
         raise BadRequest(f"cannot bind token to object of type {group}/{version}, Kind={bound.kind or ''}")

@@ -45,7 +45,7 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
 
     has_generation = True
     columns = [
-        Column("Ready", lambda sts: f"{sts.status.readyReplicas or 0}/{sts.spec.replicas}"),
+        Column("Ready", lambda sts: f"{sts.status.readyReplicas}/{sts.spec.replicas}"),
         age(),
         Column("Containers", lambda sts: container_names(sts.spec.template), priority=1),
         Column("Images", lambda sts: images(sts.spec.template), priority=1),
@@ -106,7 +106,7 @@ class StatefulSets(Strategy[apps_v1.StatefulSet]):
             value = getattr(status, field) or 0
             if value > status.replicas:
                 yield invalid(path.child(field), value, "cannot be greater than status.replicas")
-        if status.availableReplicas > (status.readyReplicas or 0):
+        if status.availableReplicas > status.readyReplicas:
             why = "cannot be greater than status.readyReplicas"
             yield invalid(path.child("availableReplicas"), status.availableReplicas, why)
 
@@ -139,7 +139,7 @@ def _policies(spec: apps_v1.StatefulSetSpec) -> Iterator[FieldError]:
     at = SPEC.child("updateStrategy")
     rolling = strategy.rollingUpdate
     match strategy.type:
-        case None | "":
+        case "":
             yield required(at)
         case "OnDelete":
             if rolling:

@@ -22,7 +22,7 @@ def in_scope(spec: core_v1.ResourceQuotaSpec, obj: Any) -> bool:
 def _chosen(need: core_v1.ScopedResourceSelectorRequirement, obj: Any) -> bool:
     if isinstance(obj, core_v1.Pod):
         if need.scopeName == "PriorityClass":
-            return _matches(need, obj.spec.priorityClassName or "")
+            return _matches(need, obj.spec.priorityClassName)
         return need.scopeName in POD_SCOPES and POD_SCOPES[need.scopeName](obj.spec)
     if isinstance(obj, core_v1.PersistentVolumeClaim) and need.scopeName == "VolumeAttributesClass":
         return _matches(need, obj.spec.volumeAttributesClassName or "")

@@ -59,7 +59,7 @@ def _reference(reference: v2.CrossVersionObjectReference, path: Path) -> Iterato
 
 def _scaled(reference: v2.CrossVersionObjectReference, path: Path) -> Iterator[FieldError]:
     yield from _reference(reference, path)
-    version = reference.apiVersion or ""
+    version = reference.apiVersion
     if version.count("/") > 1:
         yield invalid(path.child("apiVersion"), version, f"unexpected GroupVersion string: {version}")
     elif "/" not in version and version != "v1":

@@ -76,7 +76,7 @@ def validate_change(
     if old.certificate and new.certificate != old.certificate:
         yield forbidden(_STATUS.child("certificate"), "updates may not modify existing certificate content")
     elif new.certificate != old.certificate:
-        yield from _certificate(new.certificate or "", _STATUS.child("certificate"))
+        yield from _certificate(new.certificate, _STATUS.child("certificate"))
 
 
 def _signer(name: str, path: Path) -> Iterator[FieldError]:

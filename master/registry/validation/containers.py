@@ -202,7 +202,7 @@ def _host_ports(containers: Sequence[core_v1.Container], path: Path) -> Iterator
     for index, container in enumerate(containers):
         for number, port in enumerate(container.ports):
             if port.hostPort:
-                wanted = (port.protocol, port.hostIP or "", port.hostPort)
+                wanted = (port.protocol, port.hostIP, port.hostPort)
                 if wanted in taken:
                     shown = "/".join(str(part) for part in wanted)
                     yield duplicate(path.index(index).child("ports").index(number).child("hostPort"), shown)

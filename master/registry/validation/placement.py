@@ -33,12 +33,12 @@ def validate_tolerations(tolerations: Sequence[core_v1.Toleration], path: Path) 
             yield from obeys(at.child("key"), toleration.key, names.qualified)
         elif toleration.operator != "Exists":
             why = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
-            yield invalid(at.child("operator"), toleration.operator or "", why)
+            yield invalid(at.child("operator"), toleration.operator, why)
         if toleration.tolerationSeconds is not None and toleration.effect != "NoExecute":
             why = "effect must be 'NoExecute' when `tolerationSeconds` is set"
-            yield invalid(at.child("effect"), toleration.effect or "", why)
+            yield invalid(at.child("effect"), toleration.effect, why)
         match toleration.operator:
-            case None | "" | "Equal":
+            case "" | "Equal":
                 faults = names.label_value(toleration.value or "")
                 if faults:
                     yield invalid(at.child("operator"), toleration.value, ";".join(faults))

@@ -89,7 +89,7 @@ def validate_mutating_policy(spec: v1beta1.MutatingAdmissionPolicySpec) -> Itera
                     yield invalid(at.child(field), "", f"must not be specified when patchType is {mutation.patchType}")
             elif patch is None:
                 yield required(at.child(field), f"must be specified when patchType is {type_}")
-            elif not (patch.expression or "").strip():
+            elif not patch.expression.strip():
                 yield required(at.child(field, "expression"), "expression is not specified")
             else:
                 yield from expressions.mutation_faults(patch.expression, type_, at.child(field, "expression"))
@@ -128,7 +128,7 @@ def validate_match(resources: Any, path: Path) -> Iterator[FieldError]:
 
 
 def _param_kind(kind: Any, path: Path) -> Iterator[FieldError]:
-    version, at = kind.apiVersion or "", path.child("apiVersion")
+    version, at = kind.apiVersion, path.child("apiVersion")
     if not version:
         yield required(at)
     elif version.count("/") > 1:

@@ -83,7 +83,7 @@ def _ports(spec: core_v1.ServiceSpec) -> Iterator[FieldError]:
 def _node_port(
     spec: core_v1.ServiceSpec, port: core_v1.ServicePort, seen: set[tuple[int, str | None]], path: Path
 ) -> Iterator[FieldError]:
-    number = port.nodePort or 0
+    number = port.nodePort
     if spec.type in ("ClusterIP", "ExternalName"):
         yield forbidden(path, f"may not be used when `type` is '{spec.type}'")
     elif number not in NODE_PORTS:

@@ -70,8 +70,8 @@ def validate_mounts(
             yield invalid(at.child("mountPath"), mount.mountPath, why)
         if mount.subPath and mount.subPathExpr:
             yield invalid(at.child("subPathExpr"), mount.subPathExpr, "subPathExpr and subPath are mutually exclusive")
-        yield from is_inside(mount.subPath or "", path.child("subPath"))
-        yield from is_inside(mount.subPathExpr or "", path.child("subPathExpr"))
+        yield from is_inside(mount.subPath, path.child("subPath"))
+        yield from is_inside(mount.subPathExpr, path.child("subPathExpr"))
         yield from _propagation(mount, path, privileged=privileged)
         yield from _recursion(mount, path.child("recursiveReadOnly"))
 

@@ -245,7 +245,7 @@ def _flocker(source: core_v1.FlockerVolumeSource, path: Path) -> Iterator[FieldE
         yield required(path, "one of datasetName and datasetUUID is required")
     if source.datasetName and source.datasetUUID:
         yield invalid(path, "resource", "datasetName and datasetUUID can not be specified simultaneously")
-    if "/" in (source.datasetName or ""):
+    if "/" in source.datasetName:
         yield invalid(path.child("datasetName"), source.datasetName, "must not contain '/'")
 
 
@@ -272,7 +272,7 @@ def _quobyte(source: core_v1.QuobyteVolumeSource, path: Path) -> Iterator[FieldE
     why = "must be a host:port pair or multiple pairs separated by commas"
     if not source.registry:
         yield required(path.child("registry"), why)
-    elif len(source.tenant or "") >= 65:
+    elif len(source.tenant) >= 65:
         yield required(path.child("tenant"), "must be a UUID and may not exceed a length of 64 characters")
     elif not all(re.fullmatch(r"([^:\[\]]*|\[[^\[\]]*\]):[^:\[\]]*", pair) for pair in source.registry.split(",")):
         yield invalid(path.child("registry"), source.registry, why)

@@ -28,7 +28,7 @@ def deployment(page: Page, obj: apps_v1.Deployment, replica_sets: Sequence[apps_
         f"{spec.replicas if spec.replicas is not None else 1} desired",
         f"{status.updatedReplicas} updated",
         f"{status.replicas or 0} total",
-        f"{status.availableReplicas or 0} available",
+        f"{status.availableReplicas} available",
         f"{status.unavailableReplicas} unavailable",
     )
     page.field(0, "Replicas", " | ".join(counts))

@@ -64,7 +64,7 @@ def judge(policy: v1.ValidatingAdmissionPolicy) -> Judge:
         Rule(
             index=index,
             program=vocabulary.compile(each.expression),
-            message=(each.message or "").strip() or f"failed expression: {each.expression.strip()}",
+            message=each.message.strip() or f"failed expression: {each.expression.strip()}",
             message_program=_optional(vocabulary, each.messageExpression),
             reason=each.reason or "Invalid",
         )

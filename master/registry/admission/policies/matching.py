@@ -41,7 +41,7 @@ async def concerned(policies: Iterable[P], bindings: Iterable[B], attributes: At
     """The policies that concern the write, with the bindings that do: a policy that cannot be followed needs none."""
     by_policy: dict[str, list[B]] = defaultdict(list)
     for binding in bindings:
-        by_policy[binding.spec.policyName or ""].append(binding)
+        by_policy[binding.spec.policyName].append(binding)
     forms = forms_of(attributes.call)
     for policy in policies:
         bound = by_policy.get(policy.metadata.name or "")
