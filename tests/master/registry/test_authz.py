@@ -30,8 +30,8 @@ async def node(api: Any) -> Any:
         volumes = [{"name": "config", "configMap": {"name": f"config-{number}"}}]
         spec = {"containers": [container], "volumes": volumes}
         await api.create(Pod, {"metadata": {"name": f"pod-{number}"}, "spec": spec})
-        target = {"target": {"name": f"node-{number}"}}
-        await api.create(Pod, target, name=f"pod-{number}", subresource="binding")
+        binding = {"metadata": {"name": f"pod-{number}"}, "target": {"name": f"node-{number}"}}
+        await api.create(Pod, binding, name=f"pod-{number}", subresource="binding")
     await api.registry.cache(Pod).fresh()
     return api.as_user(NODE_1)
 
