@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -196,9 +197,8 @@ async def _forward(talk: Conversation, request: node_pb2.OpenStream, worker: Pod
             reader, writer = await connect_inside(pid, port, host)
     except (OSError, TimeoutError) as error:
         if host:
-            raise ServiceUnavailable(
-                f"dial tcp {host}:{port}: connect: {(error.strerror or 'timeout').lower()}"
-            ) from error
+            why = os.strerror(error.errno).lower() if error.errno else "timeout"
+            raise ServiceUnavailable(f"dial tcp {host}:{port}: connect: {why}") from error
         where = (
             f"port {port} to pod {request.pod_name}, uid : failed to connect to localhost:{port} inside its namespace"
         )
