@@ -108,8 +108,8 @@ def patch_faults(patch_type: str, patch: bytes) -> list[str]:
     return list(islice(found, codec.MAX_STRICT_PROBLEMS))
 
 
-def _operation_faults(operations: list[dict[str, Any]]) -> Iterator[str]:
-    for index, operation in enumerate(operations):
+def _operation_faults(operations: list[dict[str, Any]] | None) -> Iterator[str]:
+    for index, operation in enumerate(operations or ()):
         yield from (f"json patch {fault}" for fault in codec.repeated_fields(operation, f"[{index}]"))
         yield from (f'json patch unknown field "[{index}].{key}"' for key in operation if key not in _OPERATION)
 

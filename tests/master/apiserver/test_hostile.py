@@ -192,6 +192,7 @@ for media in (MERGE_PATCH, STRATEGIC_PATCH):
         add(f"{media} {patch}", 422, "PATCH", BASE, patch, media)
 for operations, code in (
     ([{"op": "foo", "path": "/a"}], 422),
+    (None, 200),
     ([{"op": "add", "path": 5, "value": 1}], 400),
     ([{"op": "add", "path": "a", "value": 1}], 422),
     ([{"op": "remove", "path": "/x"}], 422),
