@@ -160,23 +160,23 @@ async def running(
 ) -> AsyncIterator[Cluster]:
     """A master with its nodes."""
     made = Cluster(directory, (etcd.endpoint,) if etcd else ())
-    with Refusals():
-        await made.start_master()
-        try:
-            for name in nodes:
-                await made.start_node(name)
-            yield made
-        finally:
-            await made.close()
-            unmount_all_under(directory)
+    await made.start_master()
+    try:
+        for name in nodes:
+            await made.start_node(name)
+        yield made
+    finally:
+        await made.close()
+        unmount_all_under(directory)
 
 
 @pytest.fixture(params=STORES)
 async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cluster]:
     """A master on either store, with two nodes."""
     etcd = request.getfixturevalue("etcd") if request.param == "etcd" else None
-    async with running(tmp_path, etcd) as made:
-        yield made
+    with Refusals():
+        async with running(tmp_path, etcd) as made:
+            yield made
 
 
 @pytest.fixture(params=STORES)
@@ -190,8 +190,9 @@ async def crowded(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     else:
         small_disk(tmp_path / "master", "24m")
         (tmp_path / "master" / "ballast").write_bytes(bytes(12 << 20))
-    async with running(tmp_path, etcd) as made:
-        yield made
+    with Refusals():
+        async with running(tmp_path, etcd) as made:
+            yield made
 
 
 @pytest.fixture
