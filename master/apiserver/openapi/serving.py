@@ -14,6 +14,8 @@ from master.apiserver.openapi.merging import merged
 from master.apiserver.served import Groups, GroupVersion, Served
 
 _PREFIX = "/openapi/v3/"
+_EDITION = 2
+"""To be raised when documents are written otherwise: kubectl keeps them by their digests, whoever wrote them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class OpenApi:
 
     def _digest(self, part: Groups | GroupVersion) -> str:
         """Of a document's content, without making it: what it is made of decides."""
-        return _hash(f"{self._version} {part!r}".encode())
+        return _hash(f"{_EDITION} {self._version} {part!r}".encode())
 
     def _digest_of_all(self) -> str:
         return _hash(f"{self._digest(self._served.own)} {self._served.elsewhere.generation}".encode())
