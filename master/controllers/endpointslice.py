@@ -84,10 +84,7 @@ def _new(
         ),
         addressType="IPv4",
         endpoints=[_entry(endpoint) for endpoint in endpoints],
-        ports=[
-            discovery_v1.EndpointPort(name=name, port=number, protocol=protocol, appProtocol=application or None)
-            for name, number, protocol, application in ports
-        ],
+        ports=told_ports(ports),
     )
 
 
@@ -119,6 +116,14 @@ def _by_ports(endpoints: Sequence[Endpoint]) -> dict[tuple[Port, ...], list[Endp
     for endpoint in endpoints:
         groups.setdefault(endpoint.ports, []).append(endpoint)
     return groups or {(): []}
+
+
+def told_ports(ports: tuple[Port, ...]) -> list[discovery_v1.EndpointPort]:
+    """The ports as a slice tells them."""
+    return [
+        discovery_v1.EndpointPort(name=name, port=number, protocol=protocol, appProtocol=application or None)
+        for name, number, protocol, application in ports
+    ]
 
 
 def ports_of(piece: discovery_v1.EndpointSlice) -> tuple[Port, ...]:

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from master.controllers.actions import Action, Create, Delete, Update
 from master.controllers.controller import Key, Wake, controlled_by, controller
 from master.controllers.endpoints import Port
-from master.controllers.endpointslice import MANAGED_BY, SERVICE, ports_of
+from master.controllers.endpointslice import MANAGED_BY, SERVICE, ports_of, told_ports
 from master.controllers.view import View, owned
 from timonel.api import codec
 from timonel.api.meta import owner_reference
@@ -56,10 +56,7 @@ def endpointslicemirroring(endpoints: core_v1.Endpoints, view: View, now: dateti
             ownerReferences=[owner_reference(endpoints)],
         )
         piece = discovery_v1.EndpointSlice(metadata=meta, addressType=family)
-        piece.ports = [
-            discovery_v1.EndpointPort(name=name, port=number, protocol=protocol, appProtocol=application or None)
-            for name, number, protocol, application in ports
-        ]
+        piece.ports = told_ports(ports)
         _fill(piece, endpoints, entries)
         yield Create(piece)
 

@@ -13,8 +13,8 @@ from master.controllers.actions import Action, Delete, Patch, RequeueAfter
 from master.controllers.controller import controller
 from master.controllers.token_secrets import NAME, TYPE
 from master.controllers.view import View
-from master.registry.authz.node_reach import secrets_of
 from master.registry.bootstrap import TRACKING
+from master.registry.podreferences import secrets_of
 from master.serviceaccounts import INVALID_SINCE, LAST_USED
 from timonel.api import time as api_time
 from timonel.api.types import core_v1

@@ -18,6 +18,7 @@ from master.controllers.controller import Key, Wake, controller
 from master.controllers.pods import disrupted
 from master.controllers.view import PODS_BY_NODE, View
 from timonel.api import time as api_time
+from timonel.api.taints import tolerates
 from timonel.api.types import coordination_v1, core_v1
 
 LEASES = "kube-node-lease"
@@ -136,7 +137,7 @@ def tolerated_for(pod: core_v1.Pod, node_taints: list[core_v1.Taint]) -> float |
     """
     shortest: float | None = None
     for taint in node_taints:
-        matching = [toleration for toleration in pod.spec.tolerations if _tolerates(toleration, taint)]
+        matching = [toleration for toleration in pod.spec.tolerations if tolerates(toleration, taint)]
         if not matching:
             return 0.0
         limits = [t.tolerationSeconds for t in matching if t.tolerationSeconds is not None]
@@ -164,16 +165,6 @@ def _evict(pod: core_v1.Pod, node: core_v1.Node, now: datetime) -> Iterator[Acti
         pod, {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": conditions}}, subresource="status"
     )
     yield Delete(pod)
-
-
-def _tolerates(toleration: core_v1.Toleration, taint: core_v1.Taint) -> bool:
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator == "Exists":
-        return True
-    return bool(toleration.key) and (toleration.value or "") == (taint.value or "")
 
 
 def _unknown(node: core_v1.Node, now: datetime) -> list[core_v1.NodeCondition]:

@@ -9,7 +9,7 @@ from master.controllers.actions import Action, Update
 from master.controllers.controller import Key, Wake, controller, key_of
 from master.controllers.view import Index, View
 from master.registry.admission.storageprotection import FINALIZERS
-from master.registry.authz.node_reach import claims_of
+from master.registry.podreferences import claims_of
 from timonel.api import codec
 from timonel.api.types import core_v1, storage_v1
 

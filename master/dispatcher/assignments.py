@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from master.registry.authz.node_reach import config_maps_of, secrets_of
+from master.registry.podreferences import config_maps_of, secrets_of
 from timonel.api.types import core_v1
 
 

@@ -1,11 +1,10 @@
 """What the verbs share: the index, the caches, the clock, authorisation and admission."""
 
 import asyncio
-import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -23,19 +22,12 @@ from master.store.items import Decoding
 from timonel.api import codec, time
 from timonel.api.errors import NoSuchPath, ServiceUnavailable
 
-log = logging.getLogger(__name__)
-
 DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
 """What the audit log tells of the authorisation."""
 
 Clock = Callable[[], datetime]
 AnyCache = WatchCache[Any]
 AnyItem = Item[Any]
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 def _random_uids() -> Iterator[str]:

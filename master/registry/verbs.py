@@ -13,7 +13,7 @@ from master.registry.admission.functions import Functions
 from master.registry.authz.base import Attributes, Authorizer, ReadsObjects
 from master.registry.base import DeleteOptions, ListOptions, ListResult, Resource, Result, User, Verb, WriteOptions
 from master.registry.bodies import APPLY_PATCH, Body
-from master.registry.core import AnyCache, Clock, Core, new_uid, utc_now
+from master.registry.core import AnyCache, Clock, Core, new_uid
 from master.registry.custom.serving import CustomResources
 from master.registry.deletion import Deleter
 from master.registry.faces import Face
@@ -45,6 +45,7 @@ from timonel.api.errors import (
     ServiceUnavailable,
     Timeout,
 )
+from timonel.api.time import utc_now
 
 Kind = Resource | type[Any]
 

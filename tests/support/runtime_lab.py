@@ -125,8 +125,8 @@ class DockerLab:
             await runtime.close()
 
 
-@pytest.fixture(scope="session")
-def busybox() -> None:
+def docker_with_busybox() -> docker.APIClient:
+    """The daemon, with the image `busybox:latest` in it; the test is skipped where it cannot be."""
     if not shutil.which("busybox"):
         pytest.skip("busybox-static is not installed")
     try:
@@ -134,7 +134,12 @@ def busybox() -> None:
     except DockerException:
         pytest.skip("no Docker daemon answers")
     images_local.build_busybox(client, "busybox:latest")
-    client.close()
+    return client
+
+
+@pytest.fixture(scope="session")
+def busybox() -> None:
+    docker_with_busybox().close()
 
 
 @pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.docker)])

@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from master.apiserver.authn.base import AUTHENTICATED, Credentials
 from master.registry.base import User
-from master.registry.core import utc_now
+from timonel.api.time import utc_now
 
 UID = ObjectIdentifier("1.3.6.1.4.1.57683.2")
 """The attribute of a certificate's subject that is the user's uid, of Kubernetes' own number space."""

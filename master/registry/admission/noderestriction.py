@@ -7,8 +7,9 @@ import msgspec
 from master.registry.admission.base import Attributes, Plugin
 from master.registry.admission.certificates import subject_of
 from master.registry.authz.node import LEASES, OWN_CSI_NODE, OWN_LEASE, OWN_LEASES, is_node, node_name
-from master.registry.authz.node_reach import MIRROR, claims_of, config_maps_of, projections, secrets_of
+from master.registry.authz.node_reach import MIRROR
 from master.registry.base import Resource, Verb
+from master.registry.podreferences import claims_of, config_maps_of, projections, secrets_of
 from timonel.api.errors import BadRequest, NotFound
 from timonel.api.fields import quoted
 from timonel.api.gvk import GVK

@@ -3,7 +3,8 @@
 from typing import ClassVar
 
 from master.registry.admission.base import Attributes, Plugin
-from master.registry.authz.node_reach import MIRROR, projections, secrets_of
+from master.registry.authz.node_reach import MIRROR
+from master.registry.podreferences import projections, secrets_of
 from timonel.api.meta import random_suffix
 from timonel.api.types import core_v1
 

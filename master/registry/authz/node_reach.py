@@ -3,17 +3,15 @@
 Source: the graph of Kubernetes' node authorizer. Here the answer is read from the caches when it is asked for.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from typing import Any
 
-from master.registry.objects import APIObject, Reader
+from master.registry.objects import Reader
+from master.registry.podreferences import names_used, secrets_in
 from timonel.api.types import core_v1, resource_v1, storage_v1
 
 MIRROR = "kubernetes.io/config.mirror"
 """The annotation of a pod that a node made to show what it runs by itself."""
-
-_SECRET_REFERENCES = ("secretRef", "nodePublishSecretRef", "nodeStageSecretRef", "nodeExpandSecretRef")
-"""The fields of volume sources that name a Secret for nodes; the others are for controllers."""
 
 
 class Reach:
@@ -56,82 +54,8 @@ class Reach:
         return (pod for pod in pods if pod.spec.nodeName == self._node and MIRROR not in pod.metadata.annotations)
 
 
-def names_used(kind: type[APIObject], pod: core_v1.Pod) -> Set[str | None]:
-    """The names of the objects of a kind that a pod refers to; none of a kind that pods do not refer to."""
-    if kind is core_v1.ConfigMap:
-        return config_maps_of(pod.spec)
-    if kind is core_v1.Secret:
-        return secrets_of(pod.spec)
-    if kind is core_v1.ServiceAccount:
-        return {pod.spec.serviceAccountName}
-    if kind is core_v1.PersistentVolumeClaim:
-        return claims_of(pod)
-    if kind is resource_v1.ResourceClaim:
-        named = {claim.resourceClaimName for claim in pod.spec.resourceClaims}
-        return named | {claim.resourceClaimName for claim in pod.status.resourceClaimStatuses}
-    return set()
-
-
-def claims_of(pod: core_v1.Pod) -> set[str | None]:
-    """The names of the PersistentVolumeClaims that a pod mounts, those that are made for it among them."""
-    made = {f"{pod.metadata.name}-{volume.name}" for volume in pod.spec.volumes if volume.ephemeral}
-    named = {volume.persistentVolumeClaim.claimName for volume in pod.spec.volumes if volume.persistentVolumeClaim}
-    return {*made, *named}
-
-
-def config_maps_of(spec: core_v1.PodSpec) -> set[str]:
-    """The names of the ConfigMaps that a pod uses."""
-    found = {volume.configMap.name for volume in spec.volumes if volume.configMap}
-    found |= {source.configMap.name for source in projections(spec) if source.configMap}
-    for container in _containers(spec):
-        found |= {source.configMapRef.name for source in container.envFrom if source.configMapRef}
-        found |= {
-            variable.valueFrom.configMapKeyRef.name
-            for variable in container.env
-            if variable.valueFrom and variable.valueFrom.configMapKeyRef
-        }
-    return found
-
-
-def secrets_of(spec: core_v1.PodSpec) -> set[str]:
-    """The names of the Secrets that a pod uses."""
-    found: set[str] = {name for volume in spec.volumes for _, name in _secrets_in(volume)}
-    found |= {secret.name for secret in spec.imagePullSecrets}
-    found |= {source.secret.name for source in projections(spec) if source.secret}
-    for container in _containers(spec):
-        found |= {source.secretRef.name for source in container.envFrom if source.secretRef}
-        found |= {
-            variable.valueFrom.secretKeyRef.name
-            for variable in container.env
-            if variable.valueFrom and variable.valueFrom.secretKeyRef
-        }
-    return found
-
-
-def projections(spec: core_v1.PodSpec) -> Iterator[core_v1.VolumeProjection]:
-    """What the projected volumes of a pod are made of."""
-    return (source for volume in spec.volumes if volume.projected for source in volume.projected.sources)
-
-
 def _secrets_of_volume(volume: core_v1.PersistentVolume) -> set[tuple[str, str]]:
     """The namespaces and names of the Secrets that nodes need for a volume; by default they are its claim's."""
     claim = volume.spec.claimRef
     home = claim.namespace or "" if claim else ""
-    return {(namespace or home, name) for namespace, name in _secrets_in(volume.spec)}
-
-
-def _secrets_in(holder: core_v1.Volume | core_v1.PersistentVolumeSpec) -> Iterator[tuple[str | None, str]]:
-    """The Secrets that the source of a volume, whichever it is, names: the namespace where it says one, the name."""
-    for field in holder.__struct_fields__:
-        source = getattr(holder, field)
-        if name := getattr(source, "secretName", None):
-            yield getattr(source, "secretNamespace", None), name
-        for reference in (getattr(source, key, None) for key in _SECRET_REFERENCES):
-            if reference and reference.name:
-                yield getattr(reference, "namespace", None), reference.name
-
-
-def _containers(spec: core_v1.PodSpec) -> Iterator[core_v1.Container | core_v1.EphemeralContainer]:
-    yield from spec.containers
-    yield from spec.initContainers
-    yield from spec.ephemeralContainers
+    return {(namespace or home, name) for namespace, name in secrets_in(volume.spec)}

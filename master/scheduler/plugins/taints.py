@@ -7,23 +7,12 @@ import numpy as np
 from master.scheduler.plugins import Normalize, Refusal
 from master.scheduler.pod import PodInfo
 from master.scheduler.table import Ints, NodeTable, Taint
-from timonel.api.types import core_v1
+from timonel.api.taints import tolerates
 
 ORDER = 30
 WEIGHT = 3
 NORMALIZE = Normalize.REVERSED
 DYNAMIC = False
-
-
-def tolerates(toleration: core_v1.Toleration, taint: Taint) -> bool:
-    """Whether one toleration covers one taint. Source: Kubernetes' Toleration.ToleratesTaint."""
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator == "Exists":
-        return True
-    return bool(toleration.key) and (toleration.value or "") == taint.value
 
 
 def filter(pod: PodInfo, table: NodeTable) -> Iterator[Refusal]:  # noqa: A001

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from master.scheduler.plugins import Refusal
-from master.scheduler.plugins.taints import tolerates
 from master.scheduler.pod import PodInfo
 from master.scheduler.table import NodeTable, Taint
+from timonel.api.taints import tolerates
 
 ORDER = 10
 DYNAMIC = False

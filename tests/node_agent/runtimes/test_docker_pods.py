@@ -1,7 +1,6 @@
 """What pods on a real Docker are like, beyond what every runtime promises."""
 
 import asyncio
-import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
@@ -9,7 +8,7 @@ from dataclasses import replace
 
 import docker
 import pytest
-from docker.errors import DockerException
+from runtime_lab import docker_with_busybox
 
 from node_agent.runtimes.base import ContainerSpec, LogQuery, PodId, Resources, SandboxSpec, Security, State
 from node_agent.runtimes.docker import DockerRuntime, config, images_local, observe
@@ -23,13 +22,7 @@ SECONDS = 20.0
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[docker.APIClient]:
-    if not shutil.which("busybox"):
-        pytest.skip("busybox-static is not installed")
-    try:
-        made = docker.APIClient(version="auto")
-    except DockerException:
-        pytest.skip("no Docker daemon answers")
-    images_local.build_busybox(made, "busybox:latest")
+    made = docker_with_busybox()
     yield made
     made.close()
 
